@@ -1,0 +1,101 @@
+"""The composition root: puts settings, database, clock and rules together for an edge."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from wedsync_ops import db, migrate
+from wedsync_ops.clock import Clock
+from wedsync_ops.db import Database
+from wedsync_ops.errors import HomeUnusable
+from wedsync_ops.handlers.contract import Site
+from wedsync_ops.instants import zone_named
+from wedsync_ops.jobs.actions import Queue
+from wedsync_ops.jobs.intake import Rules
+from wedsync_ops.modules import store as modules
+from wedsync_ops.modules.registry import Registry
+from wedsync_ops.settings import Loaded, Settings
+from wedsync_ops.weddings.model import Calendar
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Everything that an edge needs, opened and ready."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+    database: Database
+    clock: Clock
+    calendar: Calendar
+    site: Site
+
+    def registry(self) -> Registry:
+        """The module types as they are registered now."""
+        with self.database.reading() as connection:
+            return modules.load(connection)
+
+    def rules(self) -> Rules:
+        """What requests are judged by now."""
+        return Rules(self.registry(), self.calendar, self.site, self.settings)
+
+    def queue(self) -> Queue:
+        """The queue, with the module types as they are registered now."""
+        return Queue(self.database, self.clock, self.rules())
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+
+def open_app(loaded: Loaded, clock: Clock | None = None) -> App:
+    """Make the home, open the database and bring it to this version's schema.
+
+    Raises HomeUnusable, DatabaseError and what lies below them.
+    """
+    settings = loaded.settings
+    _make_home(settings.home)
+    database = db.connect(settings)
+    try:
+        if database.file is not None:
+            _make_home(database.file.parent)
+        migrate.ensure(database)
+        time = clock or database.server_clock()
+    except BaseException:
+        database.close()
+        raise
+    return App(settings, loaded.sources, database, time, calendar_of(settings), site_of(settings))
+
+
+def calendar_of(settings: Settings) -> Calendar:
+    """The season's calendar as configured."""
+    return Calendar(
+        peak_months=frozenset(settings.peak_months),
+        mid_months=frozenset(settings.mid_months),
+        peak_multiplier=settings.peak_multiplier,
+        mid_multiplier=settings.mid_multiplier,
+        off_multiplier=settings.off_multiplier,
+        weekend_multiplier=settings.weekend_multiplier,
+        zone=zone_named(settings.timezone),
+    )
+
+
+def site_of(settings: Settings) -> Site:
+    """The part of the settings that handlers may know."""
+    return Site(
+        outbox=settings.outbox,
+        timezone=settings.timezone,
+        public_url=settings.public_url,
+        mail_from=settings.mail_from,
+        templates_dir=settings.templates_dir,
+        attachments_dir=settings.attachments_dir,
+        smtp_url=settings.smtp_url,
+        sms_url=settings.sms_url,
+        sms_token=settings.sms_token,
+    )
+
+
+def _make_home(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise HomeUnusable(f"the folder {home} cannot be made: {error.strerror}") from error

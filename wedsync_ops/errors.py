@@ -1,0 +1,207 @@
+"""Every error that the platform raises on purpose, as one small tree.
+
+A class's docstring is its default message; ``hint`` says what to do about it. Each edge (the command line, later the
+HTTP API) has one table from these classes to its exit codes or statuses; nothing else knows about those.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+
+class WedsyncError(Exception):
+    """The operation failed."""
+
+    code: ClassVar[str] = "failed"
+    hint: ClassVar[str | None] = None
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None, details: Sequence[Any] = ()) -> None:
+        self.message = message or (type(self).__doc__ or "").strip()
+        self.advice = hint if hint is not None else self.hint
+        self.details = list(details)
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.advice})" if self.advice else self.message
+
+
+class UsageError(WedsyncError):
+    """The command was used wrongly."""
+
+    code = "usage"
+
+
+class InputFileError(UsageError):
+    """The file cannot be read."""
+
+    code = "file"
+
+
+class SettingError(UsageError):
+    """A setting is wrong."""
+
+    code = "setting"
+
+
+class InvalidInput(WedsyncError):
+    """The input is not valid."""
+
+    code = "invalid"
+
+
+class InvalidJson(InvalidInput):
+    """The text is not acceptable JSON."""
+
+    code = "invalid_json"
+
+
+class InvalidYaml(InvalidInput):
+    """The file is not acceptable YAML."""
+
+    code = "invalid_yaml"
+
+
+class InvalidDefinitions(InvalidInput):
+    """The module definitions are not valid; nothing was registered."""
+
+    code = "invalid_definition"
+
+
+class InvalidConfig(InvalidInput):
+    """The config does not fit the module's schema."""
+
+    code = "invalid_config"
+
+
+class InvalidContext(InvalidInput):
+    """The context is not valid."""
+
+    code = "invalid_context"
+
+
+class InvalidTime(InvalidInput):
+    """The time is not valid."""
+
+    code = "invalid_time"
+    hint = "give ISO 8601 with an offset, such as 2027-06-19T14:00:00Z"
+
+
+class TemplateRefused(InvalidInput):
+    """The template is not acceptable."""
+
+    code = "invalid_template"
+
+
+class NotFound(WedsyncError):
+    """There is no such thing."""
+
+    code = "not_found"
+
+
+class UnknownModule(NotFound):
+    """There is no such module type."""
+
+    code = "unknown_module"
+    hint = "see 'wedsync-ops modules list --all'"
+
+
+class UnknownJob(NotFound):
+    """There is no such job."""
+
+    code = "unknown_job"
+    hint = "see 'wedsync-ops jobs list'"
+
+
+class Refused(WedsyncError):
+    """The request was refused."""
+
+    code = "refused"
+
+
+class ModuleInactive(Refused):
+    """The module type is not active."""
+
+    code = "module_inactive"
+
+
+class CapacityReached(Refused):
+    """The queue of this module type is full."""
+
+    code = "capacity"
+
+
+class KeyConflict(Refused):
+    """The idempotency key is taken by a job with another payload."""
+
+    code = "key_conflict"
+
+
+class WrongState(Refused):
+    """The job is not in a state that allows this."""
+
+    code = "wrong_state"
+
+
+class PartlyDone(WedsyncError):
+    """Some of it was done; each failure is named."""
+
+    code = "partly_done"
+
+
+class DatabaseError(WedsyncError):
+    """The database failed."""
+
+    code = "database"
+
+
+class DatabaseLocked(DatabaseError):
+    """The database is locked by another process."""
+
+    code = "database_locked"
+    hint = "find the process that holds it, or try again"
+
+
+class DatabaseReadOnly(DatabaseError):
+    """The database cannot be written."""
+
+    code = "database_read_only"
+    hint = "check the permissions of the file and its folder"
+
+
+class DatabaseCorrupt(DatabaseError):
+    """The file is not a database of wedsync-ops."""
+
+    code = "database_corrupt"
+    hint = "point --db at another file, or restore a backup"
+
+
+class DatabaseNewer(DatabaseError):
+    """The database was written by a newer version of wedsync-ops."""
+
+    code = "database_newer"
+    hint = "upgrade wedsync-ops on this machine; nothing was changed"
+
+
+class DatabaseUnreachable(DatabaseError):
+    """The database cannot be opened."""
+
+    code = "database_unreachable"
+
+
+class StorageFull(WedsyncError):
+    """The disk is full or a file-size limit was reached; nothing was changed."""
+
+    code = "storage_full"
+    hint = "free some space, then repeat the command"
+
+
+class HomeUnusable(WedsyncError):
+    """The home folder cannot be used."""
+
+    code = "home"
+    hint = "set WEDSYNC_OPS_HOME to a folder that can be written"
+
+
+class WaitTimedOut(WedsyncError):
+    """The job did not finish in time; it is still queued."""
+
+    code = "wait_timeout"

@@ -1,0 +1,138 @@
+"""What a handler gets and what it may do: the contract for every module type, ours and third parties'.
+
+    def handle(config: Mapping, context: Mapping, run: Run) -> Mapping
+
+The mapping that it returns is the job's ``result_data`` and must be JSON. It may raise PermanentError (never retried)
+or RetryAfter (retried after that long); whatever else it raises is retried by the module type's own rule. It runs once
+more whenever an earlier run's outcome was not recorded, so what it does must be safe to repeat: ``run.deliver`` is, by
+the idempotency key.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+Handler = Callable[[Mapping[str, Any], Mapping[str, Any], "Run"], Mapping[str, Any]]
+Check = Callable[[Mapping[str, Any], Mapping[str, Any], "Site"], Iterable[str]]
+_H = TypeVar("_H", bound=Callable[..., Any])
+
+
+class PermanentError(Exception):
+    """The job can never succeed; it is discarded with this message and not retried."""
+
+
+class RetryAfter(Exception):
+    """The job should be tried again after ``seconds``; it costs an attempt like any failure."""
+
+    def __init__(self, seconds: float, message: str = "") -> None:
+        super().__init__(message or f"to be tried again after {seconds:g} s")
+        self.seconds = max(0.0, float(seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where and for whom this platform runs: the part of the settings that handlers may know."""
+
+    outbox: Path
+    timezone: str
+    public_url: str
+    mail_from: str
+    templates_dir: Path | None = None
+    attachments_dir: Path | None = None
+    smtp_url: str | None = None
+    sms_url: str | None = None
+    sms_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """An e-mail to send. Its Message-ID and Idempotency-Key are set when it is delivered."""
+
+    message: EmailMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A rendered HTML page to publish under ``page_id``."""
+
+    page_id: str
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a delivery: its id, where it lies or went, and whether it had been made before."""
+
+    delivery_id: str
+    reference: str
+    repeated: bool
+
+
+class Run(Protocol):
+    """One attempt at a job, as its handler sees it."""
+
+    @property
+    def job_id(self) -> int:
+        """The job's id."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1."""
+        ...
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt at this job and every manual retry of it."""
+        ...
+
+    @property
+    def site(self) -> Site:
+        """Where this platform runs."""
+        ...
+
+    @property
+    def now(self) -> int:
+        """The instant at which this attempt started, in microseconds since the epoch."""
+        ...
+
+    def time_left(self) -> float:
+        """Seconds until this attempt is stopped."""
+        ...
+
+    def log(self, message: str, **fields: Any) -> None:
+        """Add a line to the execution's log (kept while the execution is; no personal data, please)."""
+        ...
+
+    def deliver(self, artefact: Mail | Page) -> Receipt:
+        """Deliver an artefact: into the outbox at most once per idempotency key, or to the configured server."""
+        ...
+
+    def enqueue(self, module_type: str, config: Mapping[str, Any], **options: Any) -> None:
+        """Queue a further job in the transaction that finishes this one (so exactly when this one succeeds).
+
+        It takes this job's context. ``options`` are those of a line of ``enqueue --file``: context, priority, at,
+        delay, key, deadline, expires.
+        """
+        ...
+
+
+def checked_by(check: Check) -> Callable[[_H], _H]:
+    """Give a handler a check that runs when a job is queued; each text that it yields refuses the job.
+
+    The check must be quick and touch nothing but files: thousands of jobs are queued at once.
+    """
+
+    def attach(handler: _H) -> _H:
+        handler.check = check  # type: ignore[attr-defined]
+        return handler
+
+    return attach
+
+
+def problems(handler: object, config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Sequence[str]:
+    """What a handler's own check has against a job; nothing when it has no check."""
+    check: Check | None = getattr(handler, "check", None)
+    return () if check is None else tuple(check(config, context, site))

@@ -1,0 +1,217 @@
+"""What callers do with the queue: queue jobs, look at their place, cancel and retry them, pause lanes."""
+
+import getpass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from wedsync_ops.clock import Clock
+from wedsync_ops.db import Database
+from wedsync_ops.errors import InvalidInput, UnknownJob, WaitTimedOut, WedsyncError, WrongState
+from wedsync_ops.jobs import intake, wakeup
+from wedsync_ops.jobs.intake import Prepared, Rules
+from wedsync_ops.jobs.model import FINISHED, Queued, Request, State
+from wedsync_ops.jobs.store import control, durations, lanes, view
+from wedsync_ops.jobs.store.control import Pause
+from wedsync_ops.jobs.store.lanes import LaneCount
+from wedsync_ops.jobs.store.view import JobView
+
+RETRY_CHUNK = 500
+"""How many discarded jobs one transaction brings back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The queue as callers reach it: the database, the clock, and the rules that requests are judged by."""
+
+    database: Database
+    clock: Clock
+    rules: Rules
+
+    def ring(self) -> None:
+        """Wake the workers."""
+        wakeup.ring(self.database, self.rules.settings.home)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The queue at a glance: every lane's counts and the pauses in force."""
+
+    lanes: Sequence[LaneCount]
+    pauses: Sequence[Pause]
+
+
+def enqueue(queue: Queue, request: Request, *, dry_run: bool = False) -> Queued:
+    """Queue one job; on a dry run only say what would happen. Raises the WedsyncError that refuses it."""
+    prepared = intake.prepare(queue.rules, request)
+    if dry_run:
+        # The lane's tags and keys are read like for a real one; nothing is written.
+        with queue.database.reading() as connection:
+            answer = intake.place(connection, queue.rules, [prepared], now=queue.clock.now(), write=False)[0]
+    else:
+        answer = _placed(queue, [prepared])[0]
+    if isinstance(answer, WedsyncError):
+        raise answer
+    return answer
+
+
+def enqueue_many(
+    queue: Queue, requests: Sequence[Request | WedsyncError], *, atomic: bool = False, dry_run: bool = False
+) -> list[Queued | WedsyncError]:
+    """Queue many jobs in one transaction; answers in the same order.
+
+    A request that could not even be read is passed as its error. What is wrong is refused and the rest queued;
+    ``atomic`` queues all or, when anything is wrong, nothing.
+    """
+    answers: list[Queued | WedsyncError | None] = [None] * len(requests)
+    prepared: list[tuple[int, Prepared]] = []
+    for index, request in enumerate(requests):
+        if isinstance(request, WedsyncError):
+            answers[index] = request
+            continue
+        try:
+            prepared.append((index, intake.prepare(queue.rules, request)))
+        except WedsyncError as error:
+            answers[index] = error
+    stopped = atomic and len(prepared) < len(requests)
+    if prepared and not stopped:
+        placed = _placed(queue, [item for _, item in prepared], atomic=atomic, dry_run=dry_run)
+        for (index, _), answer in zip(prepared, placed, strict=True):
+            answers[index] = answer
+    return [answer if answer is not None else _NOT_QUEUED for answer in answers]
+
+
+_NOT_QUEUED = InvalidInput(
+    "not queued, because another line of the batch is wrong", hint="mend it, then send all again"
+)
+
+
+class _RolledBack(Exception):
+    """Leaves the transaction of an atomic batch in which something was refused."""
+
+
+def _placed(
+    queue: Queue, prepared: Sequence[Prepared], *, atomic: bool = False, dry_run: bool = False
+) -> list[Queued | WedsyncError]:
+    answers: list[Queued | WedsyncError] = []
+    try:
+        with queue.database.transaction() as connection:
+            answers = intake.place(connection, queue.rules, prepared, now=queue.clock.now())
+            if dry_run or (atomic and any(isinstance(answer, WedsyncError) for answer in answers)):
+                raise _RolledBack
+            wakeup.notify(connection)
+    except _RolledBack:
+        return [answer if dry_run or isinstance(answer, WedsyncError) else _NOT_QUEUED for answer in answers]
+    queue.ring()
+    return answers
+
+
+def position(queue: Queue, job_id: int) -> int | None:
+    """A job's place in the queue, from 1; ``None`` when it is not available or beyond 10,000."""
+    with queue.database.reading() as connection:
+        return view.position(connection, job_id)
+
+
+def estimate_ms(queue: Queue, module_type: str) -> float | None:
+    """What an execution of a module type usually takes, in milliseconds; ``None`` without history."""
+    with queue.database.reading() as connection:
+        known = durations.read(connection).get(module_type)
+    return None if known is None else known.p50_us / 1000
+
+
+def wait(queue: Queue, job_id: int, timeout_s: float | None, *, pause: Callable[[float], object]) -> JobView:
+    """Wait until a job has finished, looking through ``pause(seconds)``. Raises UnknownJob, WaitTimedOut."""
+    until = None if timeout_s is None else queue.clock.monotonic() + timeout_s
+    interval = 0.01
+    while True:
+        with queue.database.reading() as connection:
+            job = view.state_of(connection, job_id)
+        if job is None:
+            raise UnknownJob(f"there is no job {job_id}")
+        if job.state in FINISHED:
+            return job
+        if until is not None and queue.clock.monotonic() >= until:
+            raise WaitTimedOut(
+                f"job {job_id} is still {job.state} after {timeout_s:g} s", hint="it goes on; see 'jobs show'"
+            )
+        pause(interval)
+        interval = min(interval * 1.5, 0.25)
+
+
+def cancel(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:
+    """Cancel waiting jobs; for each id ``None``, or why it could not be cancelled."""
+    with queue.database.transaction() as connection:
+        known = control.states(connection, ids)
+        done = control.cancel(connection, ids, queue.clock.now())
+    return [None if job_id in done else _refusal(job_id, known.get(job_id), "cancelled") for job_id in ids]
+
+
+def retry(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:
+    """Queue discarded, cancelled or expired jobs again, with all their attempts; for each id ``None``, or why not."""
+    with queue.database.transaction() as connection:
+        known = control.states(connection, ids)
+        jobs = {job.id: job for job in control.retryable(connection, ids)}
+        control.retry(connection, [job for job in jobs.values() if job.has_payload], queue.clock.now())
+        wakeup.notify(connection)
+    queue.ring()
+    answers: list[WedsyncError | None] = []
+    for job_id in ids:
+        job = jobs.get(job_id)
+        if job is None:
+            answers.append(_refusal(job_id, known.get(job_id), "retried"))
+        elif not job.has_payload:
+            answers.append(WrongState(f"job {job_id} has no config and context any more", hint="queue it anew"))
+        else:
+            answers.append(None)
+    return answers
+
+
+def retry_discarded(queue: Queue, *, module: str | None, error_text: str | None, dry_run: bool = False) -> int:
+    """Queue every discarded job that fits again, in chunks; returns how many (on a dry run, how many would be)."""
+    if module is not None:
+        queue.rules.registry.pointer(module)
+    if dry_run:
+        with queue.database.reading() as connection:
+            ids = control.discarded(connection, module=module, error=error_text, limit=2**31 - 1)
+            return sum(job.has_payload for job in control.retryable(connection, ids))
+    total = 0
+    with queue.database.reading() as connection:
+        ids = control.discarded(connection, module=module, error=error_text, limit=2**31 - 1)
+    for start in range(0, len(ids), RETRY_CHUNK):
+        total += sum(answer is None for answer in retry(queue, ids[start : start + RETRY_CHUNK]))
+    return total
+
+
+def pause(queue: Queue, scope: str, name: str, *, reason: str | None = None, until: int | None = None) -> Pause:
+    """Stop jobs from starting: ``scope`` is all, module or supplier. Raises UnknownModule, InvalidInput."""
+    if scope == "module":
+        queue.rules.registry.pointer(name)
+    now = queue.clock.now()
+    if until is not None and until <= now:
+        raise InvalidInput("--until lies in the past")
+    made = Pause(scope, name, reason, getpass.getuser(), now, until)
+    with queue.database.transaction() as connection:
+        control.pause(connection, made)
+    return made
+
+
+def resume(queue: Queue, scope: str, name: str) -> bool:
+    """Let jobs start again; whether there was a pause."""
+    if scope == "module":
+        queue.rules.registry.pointer(name)
+    with queue.database.transaction() as connection:
+        done = control.resume(connection, scope, name)
+        wakeup.notify(connection)
+    queue.ring()
+    return done
+
+
+def status(queue: Queue) -> Status:
+    """Every lane's counts and the pauses in force."""
+    with queue.database.reading() as connection:
+        return Status(lanes.read(connection), control.pauses(connection, queue.clock.now()))
+
+
+def _refusal(job_id: int, state: State | None, verb: str) -> WedsyncError:
+    if state is None:
+        return UnknownJob(f"there is no job {job_id}")
+    return WrongState(f"job {job_id} is {state}, and so cannot be {verb}")

@@ -1,0 +1,94 @@
+"""From a slot's outcome to what is written: the transition, the execution row, the further jobs. Pure but for rand."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from wedsync_ops import codec
+from wedsync_ops.errors import WedsyncError
+from wedsync_ops.instants import zone_named
+from wedsync_ops.jobs import intake, lifecycle
+from wedsync_ops.jobs.intake import Prepared, Rules
+from wedsync_ops.jobs.model import Claimed, Outcome, Request, Result, State, Transition
+from wedsync_ops.jobs.store.finish import Execution, Finish
+from wedsync_ops.weddings.model import Season, Wedding
+from wedsync_ops.weddings.proximity import days_until
+from wedsync_ops.weddings.season import season_at
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What to write for one outcome, and the jobs to queue when it is written."""
+
+    finish: Finish
+    further: Sequence[Prepared]
+
+
+def conclude(rules: Rules, worker_id: str, job: Claimed, outcome: Outcome, *, rand: float) -> Conclusion:
+    """Resolve an outcome. Further jobs that are not acceptable make it an error of the handler's."""
+    further: Sequence[Prepared] = ()
+    if outcome.enqueue is not None and outcome.result is Result.OK:
+        try:
+            further = _further(rules, job, outcome.enqueue)
+        except WedsyncError as error:
+            message = f"a further job was refused: {error}"
+            outcome = replace(outcome, result=Result.ERROR, error=message, data=None, enqueue=None)
+    finished_at = outcome.started_at + outcome.duration_us
+    transition = lifecycle.resolve(
+        job,
+        outcome,
+        now=finished_at,
+        retry=rules.registry.version(job.module_type, job.module_version).definition.retry,
+        rand=rand,
+        kill_limit=rules.settings.kill_limit,
+    )
+    return Conclusion(_finish(rules, worker_id, job, outcome, transition, finished_at), further)
+
+
+def _finish(
+    rules: Rules, worker_id: str, job: Claimed, outcome: Outcome, transition: Transition, finished_at: int
+) -> Finish:
+    error = None if transition.state is State.COMPLETED else _error(transition, outcome)
+    execution = Execution(
+        job_id=job.id,
+        attempt=job.attempt,
+        module_type=job.module_type,
+        module_version=job.module_version,
+        worker_id=worker_id,
+        priority=job.priority,
+        outcome=outcome.result,
+        started_at=outcome.started_at,
+        finished_at=finished_at,
+        duration_us=outcome.duration_us,
+        queue_wait_us=max(0, outcome.started_at - job.due_at),
+        cpu_us=outcome.cpu_us,
+        memory_kb=outcome.memory_kb,
+        bytes_sent=outcome.bytes_sent,
+        wedding_days=wedding_days(rules, job.wedding_on, job.timezone, finished_at),
+        in_peak=season_at(finished_at, rules.calendar) is Season.PEAK,
+        vendor_type=job.vendor_type,
+        error=outcome.error,
+        traceback=outcome.traceback,
+        log=outcome.log,
+    )
+    return Finish(job.token, replace(transition, error=error), execution, outcome.data)
+
+
+def wedding_days(rules: Rules, on: Any, zone_name: str | None, at: int) -> int | None:
+    """Calendar days from an instant to a job's wedding, in its zone; ``None`` without a wedding."""
+    if on is None:
+        return None
+    zone = rules.calendar.zone if zone_name is None else zone_named(zone_name)
+    return days_until(Wedding(on, zone), at)
+
+
+def _error(transition: Transition, outcome: Outcome) -> str | None:
+    if transition.state is State.DISCARDED and transition.reason.startswith("quarantined"):
+        return f"{transition.reason}; {outcome.error}" if outcome.error else transition.reason
+    return transition.error
+
+
+def _further(rules: Rules, job: Claimed, raw: bytes) -> list[Prepared]:
+    rows = codec.loads(raw, "the further jobs")
+    context = codec.loads(job.context, "the context")
+    return [intake.prepare(rules, Request(**{"context": context, **row})) for row in rows]

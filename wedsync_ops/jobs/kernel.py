@@ -1,0 +1,66 @@
+"""What Linux offers to keep processes together, and Python does not: prctl, and who is whose child."""
+
+import ctypes
+import os
+import signal
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_SESSION = 3  # fields of /proc/<pid>/stat after the command's name: state, ppid, pgrp, session
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent dies, instead of process 1. Raises OSError."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent dies; exits at once when the parent is gone already."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def children_of(pid: int) -> set[int]:
+    """The process ids of a process's children, dead ones that were not reaped included."""
+    found: set[int] = set()
+    for task in _tasks(pid):
+        try:
+            found.update(int(child) for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+        except OSError:  # the thread has ended
+            continue
+    return found
+
+
+def session_of(pid: int) -> int:
+    """The session that a process belongs to, also of one that died and was not reaped; 0 when there is none."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return 0
+    return int(text.rpartition(")")[2].split()[_SESSION])
+
+
+def started_with(pid: int, variable: str) -> bool:
+    """Whether a live process's program was started with ``NAME=value`` in its environment."""
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
+    return variable.encode() in environment.split(b"\0")
+
+
+def _tasks(pid: int) -> list[str]:
+    try:
+        return os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - names only, in a place that changes under us
+    except OSError:
+        return []
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

@@ -1,0 +1,207 @@
+"""Jobs, executions and what becomes of them: the values that flow through the queue, frozen.
+
+Instants are microseconds since the epoch; lengths are named with their unit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import IntEnum, StrEnum
+from typing import Any
+
+
+class Priority(IntEnum):
+    """How urgent a job is; a higher number runs first."""
+
+    LOW = 0
+    NORMAL = 1
+    HIGH = 2
+    CRITICAL = 3
+
+    @property
+    def word(self) -> str:
+        """The name that the command line and JSON use."""
+        return self.name.lower()
+
+
+class State(StrEnum):
+    """Where a job is in its life."""
+
+    SCHEDULED = "scheduled"
+    AVAILABLE = "available"
+    RUNNING = "running"
+    RETRYABLE = "retryable"
+    COMPLETED = "completed"
+    DISCARDED = "discarded"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+WAITING = (State.SCHEDULED, State.AVAILABLE, State.RETRYABLE)
+FINISHED = (State.COMPLETED, State.DISCARDED, State.CANCELLED, State.EXPIRED)
+
+
+class Result(StrEnum):
+    """How an execution ended."""
+
+    OK = "ok"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    KILLED = "killed"
+    LOST = "lost"
+    CANCELLED = "cancelled"
+
+
+FAILED = (Result.ERROR, Result.TIMEOUT, Result.OOM, Result.KILLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A module type's jobs at one priority."""
+
+    module_type: str
+    priority: Priority
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a slot is told to run. ``config`` and ``context`` are JSON; limits in seconds, MB and CPU seconds."""
+
+    job_id: int
+    token: int
+    attempt: int
+    handler: str
+    config: bytes
+    context: bytes
+    idempotency_key: str
+    timeout_s: float
+    memory_mb: int
+    cpu_s: float
+    in_thread: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a slot says of one execution.
+
+    ``result`` is JSON (only when ok); ``permanent`` and ``retry_after_s`` come from the handler; ``enqueue`` is a JSON
+    list of rows as ``enqueue --file`` takes them. ``bytes_sent`` counts what was delivered.
+    """
+
+    job_id: int
+    token: int
+    attempt: int
+    result: Result
+    started_at: int
+    duration_us: int
+    data: bytes | None = None
+    error: str | None = None
+    traceback: str | None = None
+    log: str | None = None
+    permanent: bool = False
+    retry_after_s: float | None = None
+    enqueue: bytes | None = None
+    cpu_us: int | None = None
+    memory_kb: int | None = None
+    bytes_sent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A job that this worker has leased and not yet finished, as the claim returned it."""
+
+    id: int
+    token: int
+    attempt: int
+    max_attempts: int
+    module_type: str
+    module_version: int
+    priority: Priority
+    rank: int
+    due_at: int
+    expires_at: int | None
+    deadline_at: int | None
+    losses: int
+    kills: int
+    wedding_on: date | None
+    timezone: str | None
+    vendor_type: str | None
+    key: str | None
+    config: bytes
+    context: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What an outcome makes of a job: its next state, and why."""
+
+    state: State
+    attempt: int
+    losses: int
+    kills: int
+    due_at: int | None
+    error: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When a job is due, with the reasons in words."""
+
+    at: int
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An effective priority, with the reasons in words and the instant at which it must be looked at again."""
+
+    priority: Priority
+    reasons: tuple[str, ...]
+    weekend_raised: bool
+    next_change_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A wish to queue one job, as the caller gave it and not yet checked; times are ISO text, ``delay`` minutes."""
+
+    module_type: Any
+    config: Any
+    context: Any
+    priority: Any = None
+    at: Any = None
+    delay: Any = None
+    key: Any = None
+    deadline: Any = None
+    expires: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """What queueing one job came to; ``job_id`` is ``None`` on a dry run."""
+
+    job_id: int | None
+    module_type: str
+    state: State
+    priority_requested: Priority
+    priority_applied: Priority
+    priority_reasons: tuple[str, ...]
+    weekend_scaling_applied: bool
+    due_at: int
+    due_reasons: tuple[str, ...]
+    rank: int | None
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a worker is to run. ``modules`` limits it to some types; ``max_jobs`` ends it after so many executions."""
+
+    slots: int
+    name: str | None = None
+    region: str | None = None
+    modules: Sequence[str] | None = None
+    drain: bool = False
+    max_jobs: int | None = None

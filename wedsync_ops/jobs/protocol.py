@@ -1,0 +1,200 @@
+"""What a pool and its slots say to each other: length-prefixed frames over a socket pair.
+
+A frame is its whole length, its kind, a fixed binary head and raw parts; JSON parts travel as the bytes that they are
+and are parsed by nobody but the handler's side. A slot is not trusted: whatever it sends is checked here.
+"""
+
+import struct
+
+from wedsync_ops.codec import MAX_BYTES
+from wedsync_ops.errors import WedsyncError
+from wedsync_ops.jobs.model import Order, Outcome, Result
+
+HELLO, ORDER, LOG, DONE = 1, 2, 3, 4
+
+MAX_FRAME = 2 * MAX_BYTES + 256 * 1024
+"""The most that one frame may measure, in bytes: two documents of 1 MiB and what surrounds them."""
+MAX_LOG = 64 * 1024
+"""The most that is kept of one execution's log, in bytes."""
+CUT = b"[the log was cut here: it is longer than 64 KiB]\n"
+
+_HEAD = struct.Struct("<IB")
+_HELLO = struct.Struct("<IBi")
+_ORDER = struct.Struct("<IBqqqIIddIIII")
+_DONE = struct.Struct("<IBqqIBBqqqqdiiii")
+_RESULTS = tuple(Result)
+_PERMANENT, _LAST = 1, 2
+_NO_TIME = -1.0
+
+
+class BadFrame(WedsyncError):
+    """The slot sent something that is no frame."""
+
+    code = "bad_frame"
+
+
+class Frames:
+    """Cuts a stream of bytes into whole frames."""
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Take what was received and return the frames that are complete now. Raises BadFrame."""
+        rest = self._rest
+        size = len(chunk)
+        if not rest and 5 <= size <= MAX_FRAME and _HEAD.unpack_from(chunk)[0] == size:
+            return [chunk]  # nearly always: one chunk is one frame
+        rest += chunk
+        frames = []
+        at = 0
+        while len(rest) - at >= _HEAD.size:
+            size = _HEAD.unpack_from(rest, at)[0]
+            if not _HEAD.size <= size <= MAX_FRAME:
+                raise BadFrame(f"the slot announced a frame of {size:,} bytes")
+            if len(rest) - at < size:
+                break
+            frames.append(bytes(rest[at : at + size]))
+            at += size
+        del rest[:at]
+        return frames
+
+
+def kind_of(frame: bytes) -> int:
+    """Which of HELLO, ORDER, LOG and DONE a whole frame is."""
+    return frame[4]
+
+
+def hello(pid: int) -> bytes:
+    """Announce a new slot by its process id."""
+    return _HELLO.pack(_HELLO.size, HELLO, pid)
+
+
+def read_hello(frame: bytes) -> int:
+    """The process id of a new slot. Raises BadFrame."""
+    if len(frame) != _HELLO.size:
+        raise BadFrame
+    return int(_HELLO.unpack(frame)[2])
+
+
+def log(text: bytes) -> bytes:
+    """A piece of an execution's log."""
+    return _HEAD.pack(_HEAD.size + len(text), LOG) + text
+
+
+def read_log(frame: bytes) -> bytes:
+    """The piece of log in a frame."""
+    return frame[_HEAD.size :]
+
+
+def order(wanted: Order, started_at: int) -> bytes:
+    """Tell a slot what to run; ``started_at`` is the instant of the attempt."""
+    handler, key = wanted.handler.encode(), wanted.idempotency_key.encode()
+    config, context = wanted.config, wanted.context
+    sizes = (len(handler), len(key), len(config), len(context))
+    head = _ORDER.pack(
+        _ORDER.size + sum(sizes),
+        ORDER,
+        wanted.job_id,
+        wanted.token,
+        started_at,
+        wanted.attempt,
+        wanted.memory_mb,
+        wanted.timeout_s,
+        wanted.cpu_s,
+        *sizes,
+    )
+    return b"".join((head, handler, key, config, context))
+
+
+def read_order(frame: bytes) -> tuple[Order, int]:
+    """What a slot is told to run, and the instant of the attempt."""
+    _, _, job_id, token, started_at, attempt, memory_mb, timeout_s, cpu_s, *sizes = _ORDER.unpack_from(frame)
+    handler_at = _ORDER.size
+    key_at = handler_at + sizes[0]
+    config_at = key_at + sizes[1]
+    context_at = config_at + sizes[2]
+    handler, key = frame[handler_at:key_at].decode(), frame[key_at:config_at].decode()
+    config, context = frame[config_at:context_at], frame[context_at:]
+    wanted = Order(job_id, token, attempt, handler, config, context, key, timeout_s, memory_mb, cpu_s)
+    return wanted, started_at
+
+
+def done(outcome: Outcome, *, last: bool) -> bytes:
+    """Report an execution; ``last`` says that the slot takes no further order. The log went ahead, in LOG frames."""
+    parts = (
+        outcome.data,
+        None if outcome.error is None else outcome.error.encode(errors="replace"),
+        None if outcome.traceback is None else outcome.traceback.encode(errors="replace"),
+        outcome.enqueue,
+    )
+    sizes = [-1 if part is None else len(part) for part in parts]
+    body = b"".join([part for part in parts if part])
+    head = _DONE.pack(
+        _DONE.size + len(body),
+        DONE,
+        outcome.job_id,
+        outcome.token,
+        outcome.attempt,
+        _RESULTS.index(outcome.result),
+        _PERMANENT * outcome.permanent | _LAST * last,
+        outcome.duration_us,
+        -1 if outcome.cpu_us is None else outcome.cpu_us,
+        -1 if outcome.memory_kb is None else outcome.memory_kb,
+        -1 if outcome.bytes_sent is None else outcome.bytes_sent,
+        _NO_TIME if outcome.retry_after_s is None else outcome.retry_after_s,
+        *sizes,
+    )
+    return head + body
+
+
+def read_done(frame: bytes, running: Order, started_at: int, log_text: str | None) -> tuple[Outcome, bool]:
+    """The outcome of what the slot was running, and whether that was its last. Raises BadFrame for any other."""
+    try:
+        return _read_done(frame, running, started_at, log_text)
+    except (struct.error, IndexError, ValueError) as error:
+        raise BadFrame(f"the slot sent a broken report: {error}") from error
+
+
+def _read_done(frame: bytes, running: Order, started_at: int, log_text: str | None) -> tuple[Outcome, bool]:
+    (_, _, job_id, token, attempt, result, flags, duration_us, cpu_us, memory_kb, bytes_sent, retry_after_s, *sizes) = (
+        _DONE.unpack_from(frame)
+    )
+    if (job_id, token, attempt) != (running.job_id, running.token, running.attempt):
+        raise BadFrame(f"the slot reported job {job_id}, but runs job {running.job_id}")
+    data, error, trace, enqueue = _parts(frame, sizes)
+    outcome = Outcome(
+        job_id,
+        token,
+        attempt,
+        _RESULTS[result],
+        started_at,
+        duration_us,
+        data,
+        None if error is None else error.decode(),
+        None if trace is None else trace.decode(),
+        log_text,
+        bool(flags & _PERMANENT),
+        None if retry_after_s < 0 else retry_after_s,
+        enqueue,
+        None if cpu_us < 0 else cpu_us,
+        None if memory_kb < 0 else memory_kb,
+        None if bytes_sent < 0 else bytes_sent,
+    )
+    return outcome, bool(flags & _LAST)
+
+
+def _parts(frame: bytes, sizes: list[int]) -> list[bytes | None]:
+    parts: list[bytes | None] = []
+    at = _DONE.size
+    for size in sizes:
+        if size < 0:
+            parts.append(None)
+            continue
+        parts.append(frame[at : at + size])
+        at += size
+    if at != len(frame):
+        raise BadFrame("the slot sent a report whose parts do not fit its length")
+    return parts

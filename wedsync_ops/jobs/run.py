@@ -1,0 +1,195 @@
+"""One attempt at a job: the handler's view of it, and how what the handler did becomes a verdict."""
+
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from time import monotonic
+from types import MappingProxyType
+from typing import Any
+
+from wedsync_ops import codec
+from wedsync_ops.errors import InvalidJson
+from wedsync_ops.handlers.contract import Handler, Mail, Page, PermanentError, Receipt, RetryAfter, Site
+from wedsync_ops.jobs.model import Order, Result
+
+MAX_ERROR = 500
+"""The longest error text of an execution, in characters."""
+MAX_TRACEBACK = 16 * 1024
+"""The longest traceback kept of an execution, in characters."""
+_LONGEST_WAIT_S = 366 * 86_400.0
+_ROW_OPTIONS = frozenset({"context", "priority", "at", "delay", "key", "deadline", "expires"})
+
+
+class LimitReached(BaseException):
+    """Raised inside a handler that ran into a limit of time.
+
+    A BaseException, so that a handler's own ``except Exception`` lets it through.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How an attempt ended; the fields are those of Outcome."""
+
+    result: Result
+    data: bytes | None = None
+    error: str | None = None
+    traceback: str | None = None
+    permanent: bool = False
+    retry_after_s: float | None = None
+    enqueue: bytes | None = None
+
+
+class Attempt:
+    """The ``Run`` that a handler gets. ``write`` takes lines of log."""
+
+    __slots__ = ("_context", "_ends_at", "_now", "_order", "_rows", "_site", "_write", "bytes_sent")
+
+    def __init__(self, order: Order, site: Site, now: int, write: Callable[[str], None]) -> None:
+        self._order = order
+        self._site = site
+        self._now = now
+        self._ends_at = monotonic() + order.timeout_s
+        self._write = write
+        self._rows: list[dict[str, Any]] = []
+        self._context: Mapping[str, Any] = {}
+        self.bytes_sent: int | None = None
+
+    @property
+    def job_id(self) -> int:
+        """The job's id."""
+        return self._order.job_id
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1."""
+        return self._order.attempt
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt at this job and every manual retry of it."""
+        return self._order.idempotency_key
+
+    @property
+    def site(self) -> Site:
+        """Where this platform runs."""
+        return self._site
+
+    @property
+    def now(self) -> int:
+        """The instant at which this attempt started, in microseconds since the epoch."""
+        return self._now
+
+    def time_left(self) -> float:
+        """Seconds until this attempt is stopped, 0 when its time is over."""
+        return max(0.0, self._ends_at - monotonic())
+
+    def log(self, message: str, **fields: Any) -> None:
+        """Add a line to the execution's log; fields follow as ``name=value``."""
+        self._write(" ".join([str(message), *(f"{name}={value!r}" for name, value in fields.items())]) + "\n")
+
+    def deliver(self, artefact: Mail | Page) -> Receipt:
+        """Deliver an artefact: into the outbox at most once per idempotency key, or to the configured server."""
+        from wedsync_ops.handlers.delivery import deliver  # noqa: PLC0415 - only jobs that deliver pay for it
+
+        receipt, sent = deliver(
+            artefact,
+            site=self._site,
+            idempotency_key=self.idempotency_key,
+            now=self._now,
+            timeout_s=self.time_left(),
+        )
+        self.bytes_sent = (self.bytes_sent or 0) + sent
+        return receipt
+
+    def enqueue(self, module_type: str, config: Mapping[str, Any], **options: Any) -> None:
+        """Queue a further job in the transaction that finishes this one. Raises TypeError for an unknown option."""
+        unknown = options.keys() - _ROW_OPTIONS
+        if unknown:
+            raise TypeError(f"enqueue has no option {min(unknown)!r}; it takes {', '.join(sorted(_ROW_OPTIONS))}")
+        given = {name: value for name, value in options.items() if value is not None}
+        context = dict(given.pop("context", self._context))
+        self._rows.append({"module_type": module_type, "config": dict(config), "context": context, **given})
+
+    def perform(self) -> Verdict:
+        """Run the handler and judge what it returned or raised. Lets nothing through but a late LimitReached."""
+        order = self._order
+        try:
+            handler = handler_named(order.handler)
+            config = MappingProxyType(codec.load_object(order.config, "the job's config"))
+            self._context = context = MappingProxyType(codec.load_object(order.context, "the job's context"))
+            data = _result(handler(config, context, self))
+            rows = codec.dumps_checked(self._rows, "the list of jobs that the handler queued") if self._rows else None
+        except BaseException as error:  # noqa: BLE001 - an executor: whatever a handler raises is its outcome
+            return failure(error, order)
+        return Verdict(Result.OK, data, enqueue=rows)
+
+
+@lru_cache(maxsize=512)
+def handler_named(name: str) -> Handler:
+    """The handler of that name, looked up once per process. Raises InvalidInput when there is none."""
+    from wedsync_ops.modules.resolve import resolve  # noqa: PLC0415 - the pool's own process seldom needs it
+
+    return resolve(name)
+
+
+def failure(error: BaseException, order: Order) -> Verdict:
+    """The verdict on an attempt that ended with this exception."""
+    trace = trace_of(error)
+    if isinstance(error, LimitReached):
+        return Verdict(Result.TIMEOUT, error=one_line(str(error)), traceback=trace)
+    text = describe(error)
+    if isinstance(error, MemoryError):
+        text = f"MemoryError: the attempt needed more memory than its limit of {order.memory_mb} MB allows"
+        return Verdict(Result.OOM, error=text, traceback=trace)
+    if isinstance(error, PermanentError):
+        return Verdict(Result.ERROR, error=text, traceback=trace, permanent=True)
+    if isinstance(error, RetryAfter):
+        wait_s = min(error.seconds, _LONGEST_WAIT_S)
+        return Verdict(Result.ERROR, error=text, traceback=trace, retry_after_s=wait_s)
+    return Verdict(Result.ERROR, error=text, traceback=trace)
+
+
+def describe(error: BaseException) -> str:
+    """``ExceptionType: message`` on one line."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - a handler's own __str__ may do anything
+        text = "(its message cannot be read)"
+    name = type(error).__name__
+    return one_line(f"{name}: {text}" if text else name)
+
+
+def one_line(text: str) -> str:
+    """Text as one printable line of at most 500 characters."""
+    line = clean(" ".join(text[: 8 * MAX_ERROR].split()))
+    return line if len(line) <= MAX_ERROR else line[: MAX_ERROR - 1] + "…"
+
+
+def trace_of(error: BaseException) -> str:
+    """Where an exception came from, without our own frames; when too long, its end."""
+    where = error.__traceback__
+    inner = where.tb_next if where is not None and where.tb_frame.f_code is Attempt.perform.__code__ else where
+    try:
+        text = "".join(traceback.format_exception(type(error), error, inner))
+    except Exception:  # noqa: BLE001 - formatting calls code of the handler's exception
+        return describe(error)
+    return bounded(text)
+
+
+def bounded(text: str) -> str:
+    """The end of a traceback, as much as is kept."""
+    text = clean(text)
+    return text if len(text) <= MAX_TRACEBACK else "[…]\n" + text[-MAX_TRACEBACK + 4 :]
+
+
+def clean(text: str) -> str:
+    """Text that every database takes: no NUL, no lone surrogates."""
+    return text.replace("\x00", "\\0").encode(errors="backslashreplace").decode()
+
+
+def _result(value: object) -> bytes:
+    if not isinstance(value, Mapping):
+        raise InvalidJson(f"a handler must return a JSON object, not {type(value).__name__}")
+    return codec.dumps_checked(value if isinstance(value, dict) else dict(value), "the handler's result")

@@ -1,0 +1,233 @@
+"""From waiting to running: promote what is due, reconsider what time has changed, claim, and give back.
+
+Every statement takes a bounded chunk through an index of its own; none ever walks the backlog.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from wedsync_ops import db
+from wedsync_ops.instants import parse_date
+from wedsync_ops.jobs.model import Claimed, Lane, Priority, State
+from wedsync_ops.jobs.store.lanes import Moves
+
+CHUNK = 500
+"""The most jobs that one transaction promotes or reconsiders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ripe:
+    """A scheduled or retryable job that has fallen due, or a waiting one whose priority must be looked at again."""
+
+    id: int
+    module_type: str
+    module_version: int
+    state: State
+    priority: Priority
+    priority_requested: Priority
+    rank: int | None
+    due_at: int
+    expires_at: int | None
+    deadline_at: int | None
+    attempts_left: int
+    supplier_id: str | None
+    wedding_on: date | None
+    timezone: str | None
+    vendor_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What becomes of a ripe job: its state, priority, rank, and when it must be looked at again."""
+
+    job: Ripe
+    state: State
+    priority: Priority
+    rank: int | None
+    next_change_at: int | None
+
+
+_RIPE = (
+    "SELECT id, module_type, module_version, state, priority, priority_requested, rank, due_at, expires_at,"
+    " deadline_at, max_attempts - attempt AS attempts_left, supplier_id, wedding_on, timezone, vendor_type FROM jobs"
+)
+_DUE = f"{_RIPE} WHERE state IN ('scheduled','retryable') AND due_at <= :now ORDER BY due_at LIMIT :chunk"
+_CHANGING = (
+    f"{_RIPE} WHERE state = 'available' AND next_change_at IS NOT NULL AND next_change_at <= :now"
+    " ORDER BY next_change_at LIMIT :chunk"
+)
+_CHANGED = {
+    "id": "bigint",
+    "old": "text",
+    "state": "text",
+    "priority": "bigint",
+    "rank": "bigint",
+    "next_change_at": "bigint",
+}
+_CLAIMED_COLUMNS = (
+    "id, token, attempt, max_attempts, module_type, module_version, priority, rank, due_at, expires_at, deadline_at,"
+    " losses, kills, wedding_on, timezone, vendor_type, key"
+)
+
+
+def due(connection: Connection, now: int, chunk: int = CHUNK) -> list[Ripe]:
+    """The scheduled and retryable jobs that have fallen due, at most ``chunk``; locked on PostgreSQL."""
+    return _ripe(connection, _DUE, now, chunk)
+
+
+def changing(connection: Connection, now: int, chunk: int = CHUNK) -> list[Ripe]:
+    """The available jobs whose priority or life may have changed by now, at most ``chunk``."""
+    return _ripe(connection, _CHANGING, now, chunk)
+
+
+def next_due_at(connection: Connection) -> int | None:
+    """When the next scheduled or retryable job falls due, or a waiting one must be looked at again."""
+    times = connection.execute(
+        text(
+            "SELECT (SELECT min(due_at) FROM jobs WHERE state IN ('scheduled','retryable')),"
+            " (SELECT min(next_change_at) FROM jobs WHERE state = 'available' AND next_change_at IS NOT NULL)"
+        )
+    ).one()
+    return min((moment for moment in times if moment is not None), default=None)
+
+
+def change(connection: Connection, changes: Sequence[Change], now: int) -> int:
+    """Write what became of ripe jobs; a job that somebody else moved meanwhile is left alone."""
+    if not changes:
+        return 0
+    source = db.rows_source(connection, _CHANGED)
+    rows = [
+        {
+            "id": c.job.id,
+            "old": c.job.state,
+            "state": c.state,
+            "priority": int(c.priority),
+            "rank": c.rank,
+            "next_change_at": c.next_change_at,
+        }
+        for c in changes
+    ]
+    done = connection.execute(
+        text(
+            "UPDATE jobs SET state = r.state, priority = r.priority, rank = r.rank, next_change_at = r.next_change_at,"
+            " finished_at = CASE WHEN r.state = 'expired' THEN :now ELSE jobs.finished_at END,"
+            " error = CASE WHEN r.state = 'expired' THEN 'expired before it could start' ELSE jobs.error END"
+            f" FROM {source} WHERE jobs.id = r.id AND jobs.state = r.old RETURNING jobs.id"
+        ),
+        {"rows": db.many(rows), "now": now},
+    )
+    moved = set(done.scalars())
+    moves = Moves()
+    for c in changes:
+        if c.job.id in moved:
+            moves.leave(c.job.module_type, c.job.priority, c.job.state)
+            moves.enter(c.job.module_type, c.priority, c.state)
+    moves.save(connection)
+    return len(moved)
+
+
+def claim(
+    connection: Connection, lane: Lane, count: int, *, worker_id: str, paused_suppliers: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Lease the first ``count`` jobs of a lane to a worker; ``load`` adds the payloads. Costs each an attempt."""
+    held = "" if not paused_suppliers else f" AND coalesce(supplier_id, '') NOT IN {db.texts_source(connection)}"
+    picked = (
+        "SELECT id FROM jobs WHERE state = 'available' AND module_type = :module_type AND priority = :priority"
+        f"{held} ORDER BY rank, id LIMIT :count"
+    )
+    setting = "SET state = 'running', leased_by = :worker, token = token + 1, attempt = attempt + 1"
+    if connection.dialect.name == "sqlite":
+        statement = f"UPDATE jobs {setting} WHERE id IN ({picked}) RETURNING {_CLAIMED_COLUMNS}"
+    else:
+        columns = ", ".join(f"jobs.{column.strip()}" for column in _CLAIMED_COLUMNS.split(","))
+        statement = (
+            f"WITH picked AS MATERIALIZED ({picked} FOR UPDATE SKIP LOCKED)"
+            f" UPDATE jobs {setting} FROM picked WHERE jobs.id = picked.id RETURNING {columns}"
+        )
+    values: dict[str, Any] = {
+        "module_type": lane.module_type,
+        "priority": int(lane.priority),
+        "worker": worker_id,
+        "count": count,
+    }
+    if paused_suppliers:
+        values["texts"] = db.many(paused_suppliers)
+    return [dict(row) for row in connection.execute(text(statement), values).mappings()]
+
+
+def load(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Claimed]:
+    """Freeze claimed rows into values, with their payloads, and count them out of their lanes."""
+    if not rows:
+        return []
+    moves = Moves()
+    payloads = {
+        row.job_id: row
+        for row in connection.execute(
+            text(f"SELECT job_id, config, context FROM payloads WHERE job_id IN {db.ids_source(connection)}"),
+            {"ids": db.many([row["id"] for row in rows])},
+        )
+    }
+    jobs = []
+    for row in rows:
+        moves.leave(row["module_type"], row["priority"], State.AVAILABLE)
+        payload = payloads[row["id"]]
+        jobs.append(
+            Claimed(
+                **{**row, "priority": Priority(row["priority"]), "wedding_on": _day(row["wedding_on"])},
+                config=(payload.config or "{}").encode(),
+                context=(payload.context or "{}").encode(),
+            )
+        )
+    moves.save(connection)
+    return jobs
+
+
+def release(connection: Connection, jobs: Iterable[Claimed], *, now: int, expired: bool = False) -> int:
+    """Give leases back: unstarted jobs become available (or expired), and the attempt that the claim took is undone."""
+    by_id = {job.id: job for job in jobs}
+    if not by_id:
+        return 0
+    state = State.EXPIRED if expired else State.AVAILABLE
+    source = db.rows_source(connection, {"id": "bigint", "token": "bigint"})
+    ending = ", finished_at = :now, error = 'expired before it could start'" if expired else ""
+    values: dict[str, Any] = {"rows": db.many([{"id": job.id, "token": job.token} for job in by_id.values()])}
+    if expired:
+        values["now"] = now
+    done = connection.execute(
+        text(
+            f"UPDATE jobs SET state = '{state}', leased_by = NULL, attempt = attempt - 1{ending} FROM {source}"
+            " WHERE jobs.id = r.id AND jobs.token = r.token AND jobs.state = 'running' RETURNING jobs.id"
+        ),
+        values,
+    ).scalars()
+    moves = Moves()
+    count = 0
+    for job_id in done:
+        moves.enter(by_id[job_id].module_type, by_id[job_id].priority, state)
+        count += 1
+    moves.save(connection)
+    return count
+
+
+def _ripe(connection: Connection, statement: str, now: int, chunk: int) -> list[Ripe]:
+    locking = " FOR UPDATE SKIP LOCKED" if connection.dialect.name == "postgresql" else ""
+    return [
+        Ripe(
+            **{
+                **row,
+                "state": State(row["state"]),
+                "priority": Priority(row["priority"]),
+                "priority_requested": Priority(row["priority_requested"]),
+                "wedding_on": _day(row["wedding_on"]),
+            }
+        )
+        for row in connection.execute(text(statement + locking), {"now": now, "chunk": chunk}).mappings()
+    ]
+
+
+def _day(value: str | None) -> date | None:
+    return None if value is None else parse_date(value)

@@ -1,0 +1,148 @@
+"""What people do to jobs and lanes: cancel, retry, pause, resume."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from wedsync_ops import db
+from wedsync_ops.jobs.model import State
+from wedsync_ops.jobs.store.lanes import Moves
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A pause: of everything, a module type or a supplier; ``until`` and ``paused_at`` are instants."""
+
+    scope: str
+    name: str
+    reason: str | None
+    paused_by: str
+    paused_at: int
+    until: int | None
+
+
+def states(connection: Connection, ids: Sequence[int]) -> dict[int, State]:
+    """The states of those jobs that exist."""
+    rows = connection.execute(
+        text(f"SELECT id, state FROM jobs WHERE id IN {db.ids_source(connection)}"), {"ids": db.many(ids)}
+    )
+    return {row.id: State(row.state) for row in rows}
+
+
+def cancel(connection: Connection, ids: Sequence[int], now: int) -> set[int]:
+    """Cancel those of the jobs that still wait; returns their ids."""
+    source = db.ids_source(connection)
+    waiting = f"id IN {source} AND state IN ('scheduled','available','retryable')"
+    locking = " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
+    values = {"ids": db.many(ids)}
+    rows = connection.execute(
+        text(f"SELECT id, module_type, priority, state FROM jobs WHERE {waiting} ORDER BY id{locking}"), values
+    ).all()
+    moves = Moves()
+    for row in rows:
+        moves.leave(row.module_type, row.priority, row.state)
+    connection.execute(
+        text(f"UPDATE jobs SET state = 'cancelled', finished_at = :now WHERE {waiting}"), {**values, "now": now}
+    )
+    moves.save(connection)
+    return {row.id for row in rows}
+
+
+def discarded(connection: Connection, *, module: str | None, error: str | None, limit: int) -> list[int]:
+    """The ids of discarded jobs of a module type whose error holds a text, oldest first."""
+    condition = "state = 'discarded'"
+    if module is not None:
+        condition += " AND module_type = :module"
+    if error is not None:
+        condition += " AND lower(error) LIKE :error ESCAPE '!'"
+    pattern = None if error is None else f"%{_escaped(error.lower())}%"
+    rows = connection.execute(
+        text(f"SELECT id FROM jobs WHERE {condition} ORDER BY id LIMIT :limit"),
+        {
+            "limit": limit,
+            **({} if module is None else {"module": module}),
+            **({} if pattern is None else {"error": pattern}),
+        },
+    )
+    return list(rows.scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class Retryable:
+    """A finished job that may be tried again, with what deciding its place takes."""
+
+    id: int
+    module_type: str
+    priority: int
+    supplier_id: str | None
+    has_payload: bool
+
+
+def retryable(connection: Connection, ids: Sequence[int]) -> list[Retryable]:
+    """Those of the jobs that failed for good, were cancelled or expired; locked on PostgreSQL."""
+    locking = " FOR UPDATE OF jobs" if connection.dialect.name == "postgresql" else ""
+    rows = connection.execute(
+        text(
+            "SELECT id, module_type, priority, supplier_id, payloads.config IS NOT NULL AS has_payload FROM jobs"
+            f" JOIN payloads ON payloads.job_id = jobs.id WHERE id IN {db.ids_source(connection)}"
+            f" AND state IN ('discarded','cancelled','expired') ORDER BY id{locking}"
+        ),
+        {"ids": db.many(ids)},
+    ).mappings()
+    return [Retryable(**{**row, "has_payload": bool(row["has_payload"])}) for row in rows]
+
+
+def retry(connection: Connection, jobs: Sequence[Retryable], now: int) -> None:
+    """Make finished jobs scheduled again, due now, with every attempt before them; promotion ranks them anew.
+
+    An expiry that has passed is dropped: whoever retries the job wants it to run.
+    """
+    moves = Moves()
+    for job in jobs:
+        moves.enter(job.module_type, job.priority, State.SCHEDULED)
+    connection.execute(
+        text(
+            "UPDATE jobs SET state = 'scheduled', due_at = :now, attempt = 0, losses = 0, kills = 0, rank = NULL,"
+            " next_change_at = :now, error = NULL, finished_at = NULL,"
+            " expires_at = CASE WHEN expires_at > :now THEN expires_at END"
+            f" WHERE id IN {db.ids_source(connection)} AND state IN ('discarded','cancelled','expired')"
+        ),
+        {"ids": db.many([job.id for job in jobs]), "now": now},
+    )
+    moves.save(connection)
+
+
+def pause(connection: Connection, pause: Pause) -> None:
+    """Write a pause, or replace the one of the same scope and name."""
+    connection.execute(
+        text(
+            "INSERT INTO pauses (scope, name, reason, paused_by, paused_at, until)"
+            " VALUES (:scope, :name, :reason, :paused_by, :paused_at, :until)"
+            " ON CONFLICT (scope, name) DO UPDATE SET reason = excluded.reason, paused_by = excluded.paused_by,"
+            " paused_at = excluded.paused_at, until = excluded.until"
+        ),
+        {name: getattr(pause, name) for name in Pause.__slots__},
+    )
+
+
+def resume(connection: Connection, scope: str, name: str) -> bool:
+    """Remove a pause; whether there was one."""
+    statement = text("DELETE FROM pauses WHERE scope = :scope AND name = :name")
+    return connection.execute(statement, {"scope": scope, "name": name}).rowcount == 1
+
+
+def pauses(connection: Connection, now: int) -> list[Pause]:
+    """The pauses in force."""
+    rows = connection.execute(
+        text(
+            "SELECT scope, name, reason, paused_by, paused_at, until FROM pauses"
+            " WHERE until IS NULL OR until > :now ORDER BY scope, name"
+        ),
+        {"now": now},
+    ).mappings()
+    return [Pause(**row) for row in rows]
+
+
+def _escaped(part: str) -> str:
+    return part.replace("!", "!!").replace("%", "!%").replace("_", "!_")

@@ -1,0 +1,147 @@
+"""Workers and their leases: registration, heartbeats, who is dead, and what the dead held."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import Connection, text
+
+from wedsync_ops.instants import parse_date
+from wedsync_ops.jobs.model import Priority
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker process, alive or stopped; instants in microseconds."""
+
+    id: str
+    name: str
+    host: str
+    pid: int
+    version: str
+    region: str | None
+    modules: str | None
+    lock_file: str
+    slots: int
+    busy: int
+    started_at: int
+    heartbeat_at: int
+    stopped_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A running job whose worker is gone."""
+
+    id: int
+    token: int
+    attempt: int
+    losses: int
+    kills: int
+    module_type: str
+    module_version: int
+    priority: Priority
+    due_at: int
+    started_at: int | None
+    wedding_on: date | None
+    timezone: str | None
+    vendor_type: str | None
+
+
+_COLUMNS = "id, name, host, pid, version, region, modules, lock_file, slots, busy, started_at, heartbeat_at, stopped_at"
+_REGISTER = text(
+    f"INSERT INTO workers ({_COLUMNS}) VALUES (:id, :name, :host, :pid, :version, :region, :modules, :lock_file,"
+    " :slots, :busy, :started_at, :heartbeat_at, :stopped_at)"
+)
+_BEAT = text(
+    "UPDATE workers SET heartbeat_at = :now, slots = :slots, busy = :busy WHERE id = :id AND stopped_at IS NULL"
+)
+_STOP = text("UPDATE workers SET stopped_at = :now, busy = 0 WHERE id = :id AND stopped_at IS NULL")
+_BURY = text(
+    "UPDATE workers SET stopped_at = :now, busy = 0 WHERE id = :id AND stopped_at IS NULL AND heartbeat_at = :seen"
+)
+_ORPHANS = (
+    "SELECT jobs.id, token, attempt, losses, kills, module_type, module_version, priority, due_at, jobs.started_at,"
+    " wedding_on, timezone, vendor_type FROM jobs WHERE state = 'running' AND leased_by = :worker LIMIT :chunk"
+)
+_SAMPLE = text(
+    "INSERT INTO host_samples (host, sampled_at, cpu_percent, memory_percent, network_mbps)"
+    " VALUES (:host, :now, :cpu, :memory, :network) ON CONFLICT (host, sampled_at) DO NOTHING"
+)
+
+
+def register(connection: Connection, worker: Worker) -> None:
+    """Write a new worker."""
+    connection.execute(_REGISTER, {name: getattr(worker, name) for name in Worker.__slots__})
+
+
+def beat(connection: Connection, worker_id: str, *, now: int, slots: int, busy: int) -> bool:
+    """Say that a worker lives; ``False`` when it was declared dead meanwhile, and so holds no lease any more."""
+    values = {"id": worker_id, "now": now, "slots": slots, "busy": busy}
+    return connection.execute(_BEAT, values).rowcount == 1
+
+
+def stop(connection: Connection, worker_id: str, now: int) -> None:
+    """Note that a worker stopped by itself."""
+    connection.execute(_STOP, {"id": worker_id, "now": now})
+
+
+def bury(connection: Connection, worker: Worker, now: int) -> bool:
+    """Declare a worker dead, unless it gave a sign of life since ``worker`` was read."""
+    return connection.execute(_BURY, {"id": worker.id, "now": now, "seen": worker.heartbeat_at}).rowcount == 1
+
+
+def living(connection: Connection) -> list[Worker]:
+    """Every worker that has not stopped and was not declared dead."""
+    return [
+        Worker(**row)
+        for row in connection.execute(text(f"SELECT {_COLUMNS} FROM workers WHERE stopped_at IS NULL")).mappings()
+    ]
+
+
+def list_workers(connection: Connection, stopped_since: int) -> list[Worker]:
+    """Every worker that runs or stopped after an instant, newest first."""
+    rows = connection.execute(
+        text(
+            f"SELECT {_COLUMNS} FROM workers WHERE stopped_at IS NULL OR stopped_at >= :since"
+            " ORDER BY started_at DESC, id"
+        ),
+        {"since": stopped_since},
+    )
+    return [Worker(**row) for row in rows.mappings()]
+
+
+def holders_gone(connection: Connection) -> Sequence[str]:
+    """The stopped or unknown workers that still hold leases."""
+    return list(
+        connection.execute(
+            text(
+                "SELECT DISTINCT leased_by FROM jobs WHERE state = 'running' AND NOT EXISTS"
+                " (SELECT 1 FROM workers WHERE workers.id = jobs.leased_by AND workers.stopped_at IS NULL)"
+            )
+        ).scalars()
+    )
+
+
+def orphans(connection: Connection, worker_id: str, chunk: int) -> list[Orphan]:
+    """What a dead worker still holds, at most ``chunk`` jobs."""
+    locking = " FOR UPDATE SKIP LOCKED" if connection.dialect.name == "postgresql" else ""
+    rows = connection.execute(text(_ORPHANS + locking), {"worker": worker_id, "chunk": chunk}).mappings()
+    return [
+        Orphan(
+            **{
+                **row,
+                "priority": Priority(row["priority"]),
+                "wedding_on": None if row["wedding_on"] is None else parse_date(row["wedding_on"]),
+            }
+        )
+        for row in rows
+    ]
+
+
+def sample(
+    connection: Connection, host: str, now: int, *, cpu: float | None, memory: float | None, network: float | None
+) -> None:
+    """Write a sample of a host: percent of its cores and memory, and Mbps."""
+    values = {"host": host, "now": now, "cpu": cpu, "memory": memory, "network": network}
+    connection.execute(_SAMPLE, values)

@@ -1,0 +1,146 @@
+"""From tallies to figures. Pure; where there is nothing to divide by, a figure is ``None``."""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+from itertools import accumulate
+
+from wedsync_ops.metrics.model import (
+    Counts,
+    HostLoad,
+    Mean,
+    ModuleMetrics,
+    PlatformMetrics,
+    Range,
+    Spread,
+    Tally,
+    Times,
+    Usage,
+    Utilization,
+)
+
+_US_PER_MS = 1000
+_KB_PER_MB = 1024
+_BYTES_PER_KB = 1024
+
+
+def percentile(spread: Spread, percent: int) -> int | None:
+    """The smallest value that at least ``percent`` (1 to 100) of all values do not exceed: the nearest rank, in µs."""
+    if not spread.values:
+        return None
+    if spread.counts is None:
+        return spread.values[_rank(len(spread.values), percent) - 1]
+    reached = list(accumulate(spread.counts))
+    return spread.values[bisect_left(reached, _rank(reached[-1], percent))]
+
+
+def _rank(count: int, percent: int) -> int:
+    # In whole numbers: the ceiling of 0.95 * 20 is 20 in floating point on some inputs, and 19 in truth.
+    return -(-percent * count // 100)
+
+
+def merged(spreads: Sequence[Spread]) -> Spread:
+    """Several spreads as one."""
+    if all(spread.counts is None for spread in spreads):
+        return Spread(sorted(value for spread in spreads for value in spread.values))
+    occurrences: Counter[int] = Counter()
+    for spread in spreads:
+        if spread.counts is None:
+            occurrences.update(spread.values)
+        else:
+            for value, count in zip(spread.values, spread.counts, strict=True):
+                occurrences[value] += count
+    values = sorted(occurrences)
+    return Spread(values, [occurrences[value] for value in values])
+
+
+def mean(figure: Mean) -> float | None:
+    """The average, in the figure's own unit."""
+    return figure.total / figure.count if figure.count else None
+
+
+def error_rate(counts: Counts) -> float | None:
+    """Percent of the executions that ran which failed; lost and cancelled ones count in neither part."""
+    return 100 * counts.failed / counts.ran if counts.ran else None
+
+
+def throughput(counts: Counts, over: Range) -> float | None:
+    """Executions that ran to an end per minute of the range; ``None`` when nothing at all finished in it."""
+    return counts.ran / over.minutes if counts.total and over.minutes > 0 else None
+
+
+def times(wall_us: Mean, spread: Spread) -> Times:
+    """Average and percentiles in ms."""
+    return Times(
+        average_ms=_scaled(mean(wall_us), _US_PER_MS),
+        p50_ms=_scaled(percentile(spread, 50), _US_PER_MS),
+        p95_ms=_scaled(percentile(spread, 95), _US_PER_MS),
+        p99_ms=_scaled(percentile(spread, 99), _US_PER_MS),
+    )
+
+
+def usage(tally: Tally) -> Usage:
+    """What an execution used on average. CPU is weighted by wall time: the share of a core that was busy meanwhile."""
+    return Usage(
+        cpu_percent=100 * tally.cpu.total / tally.cpu_wall_us if tally.cpu_wall_us else None,
+        memory_mb=_scaled(mean(tally.memory_kb), _KB_PER_MB),
+        network_kb=_scaled(mean(tally.bytes_sent), _BYTES_PER_KB),
+        queue_wait_ms=_scaled(mean(tally.queue_wait_us), _US_PER_MS),
+    )
+
+
+def utilization(load: HostLoad, lately: int, *, seconds: float, network_capacity_mbps: float) -> Utilization:
+    """The hosts' load in percent; ``lately`` is how many executions ran to an end in the last ``seconds``."""
+    network = load.network_mbps
+    return Utilization(
+        cpu_percent=load.cpu_percent,
+        memory_percent=load.memory_percent,
+        network_percent=100 * network / network_capacity_mbps if network is not None else None,
+        executions_per_s=lately / seconds if lately else None,
+    )
+
+
+def module_metrics(module_type: str, tally: Tally, over: Range, queue_length: int) -> ModuleMetrics:
+    """The figures of one module type."""
+    return ModuleMetrics(
+        module_type=module_type,
+        counts=tally.counts,
+        times=times(tally.wall_us, tally.spread),
+        error_rate=error_rate(tally.counts),
+        throughput=throughput(tally.counts, over),
+        queue_length=queue_length,
+        usage=usage(tally),
+        weddings=tally.weddings,
+    )
+
+
+def platform_metrics(
+    tallies: Sequence[Tally], over: Range, queue_length: int, utilized: Utilization
+) -> PlatformMetrics:
+    """The figures of all module types together."""
+    counts = _added([tally.counts for tally in tallies])
+    wall = Mean(sum(tally.wall_us.total for tally in tallies), sum(tally.wall_us.count for tally in tallies))
+    return PlatformMetrics(
+        counts=counts,
+        times=times(wall, merged([tally.spread for tally in tallies])),
+        error_rate=error_rate(counts),
+        throughput=throughput(counts, over),
+        queue_length=queue_length,
+        utilization=utilized,
+    )
+
+
+def _added(several: Sequence[Counts]) -> Counts:
+    return Counts(
+        ok=sum(counts.ok for counts in several),
+        error=sum(counts.error for counts in several),
+        timeout=sum(counts.timeout for counts in several),
+        oom=sum(counts.oom for counts in several),
+        killed=sum(counts.killed for counts in several),
+        lost=sum(counts.lost for counts in several),
+        cancelled=sum(counts.cancelled for counts in several),
+    )
+
+
+def _scaled(value: float | None, divisor: int) -> float | None:
+    return None if value is None else value / divisor

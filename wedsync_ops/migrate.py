@@ -1,0 +1,90 @@
+"""Brings a database to this version's schema, once, whoever comes first.
+
+A start costs one small query when there is nothing to do; Alembic is imported only when there is. Two processes that
+meet an empty home take turns: a file lock beside a SQLite database, an advisory lock on PostgreSQL.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from wedsync_ops.db import Database
+from wedsync_ops.errors import DatabaseCorrupt, DatabaseNewer, DatabaseReadOnly, HomeUnusable
+
+HEAD = "0001"
+"""The newest revision that this version knows; a test compares it with the migrations."""
+KNOWN = ("0001",)
+_ADVISORY_LOCK = 0x57454453
+
+
+def ensure(database: Database) -> None:
+    """Create or upgrade the schema when needed.
+
+    Raises DatabaseNewer, with nothing touched, when a newer version wrote it; DatabaseCorrupt when the file is a
+    database of something else.
+    """
+    if _revision(database) == HEAD:
+        return
+    with _alone(database), database.transaction() as connection:
+        if _revision_of(connection) != HEAD:
+            _upgrade(connection)
+
+
+def _revision(database: Database) -> str | None:
+    if database.file is not None and not database.file.exists():
+        return None
+    with database.reading() as connection:
+        return _revision_of(connection)
+
+
+def _revision_of(connection: Connection) -> str | None:
+    tables = set(inspect(connection).get_table_names())
+    if "alembic_version" not in tables:
+        if tables & {"jobs", "modules", "executions"} or (tables and connection.dialect.name == "sqlite"):
+            raise DatabaseCorrupt("the database belongs to another program")
+        return None
+    revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if revision is not None and revision not in KNOWN:
+        raise DatabaseNewer(f"the database has revision {revision}; this version knows revisions up to {HEAD}")
+    return revision
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+@contextmanager
+def _alone(database: Database) -> Iterator[None]:
+    if database.file is None:
+        with database.transaction() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
+            yield
+        return
+    with _file_lock(database.file.with_name(database.file.name + ".migrate")):
+        yield
+
+
+@contextmanager
+def _file_lock(path: Path) -> Iterator[None]:
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if path.parent.is_dir():
+            raise DatabaseReadOnly(f"the folder {path.parent} cannot be written: {error.strerror}") from error
+        raise HomeUnusable(f"the folder {path.parent} cannot be used: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

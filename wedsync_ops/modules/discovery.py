@@ -1,0 +1,119 @@
+"""Which module types there are for whom: by category, capability, subscription tier and vendor type. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from wedsync_ops.errors import InvalidInput
+from wedsync_ops.modules.model import ModuleVersion, Pointer
+from wedsync_ops.modules.registry import Registry
+from wedsync_ops.weddings.context import singular
+
+TIERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "free": ("email",),
+        "starter": ("form",),
+        "professional": ("sms", "meeting", "info"),
+        "scale": ("review",),
+        "enterprise": ("referral",),
+    }
+)
+"""The subscription tiers from the smallest up, each with the module types that it adds to those before."""
+
+
+@dataclass(frozen=True, slots=True)
+class VendorDefaults:
+    """What a vendor type starts from: hours of most work (local time), kind of resources, module types shown first."""
+
+    vendor_type: str
+    peak_hours: tuple[int, ...] = ()
+    resource_profile: str = "balanced"
+    first_modules: tuple[str, ...] = ()
+
+
+_VENDORS = {
+    "photographer": VendorDefaults("photographer", (9, 17), "cpu_optimized", ("email", "form", "review")),
+    "venue": VendorDefaults("venue", (8, 16), "memory_optimized", ("meeting", "form", "info")),
+    "florist": VendorDefaults("florist"),
+    "caterer": VendorDefaults("caterer"),
+    "planner": VendorDefaults("planner"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A module type in a list. ``tier`` is the smallest that includes it, ``None`` for a third party's: all do."""
+
+    module: ModuleVersion
+    pointer: Pointer
+    is_usable: bool
+    tier: str | None
+    priority_boost: int
+
+
+def vendor_defaults(vendor_type: str) -> VendorDefaults:
+    """The defaults of a vendor type, singular or plural. Raises InvalidInput for one that is not known."""
+    known = _VENDORS.get(singular(vendor_type))
+    if known is None:
+        raise InvalidInput(
+            f"there is no vendor type {vendor_type[:60]!r}", hint=f"the vendor types are {', '.join(_VENDORS)}"
+        )
+    return known
+
+
+def tier_of(module_id: str) -> str | None:
+    """The smallest tier that includes a module type; ``None`` when tiers say nothing of it."""
+    return next((tier for tier, added in TIERS.items() if module_id in added), None)
+
+
+def tier_includes(tier: str | None, module_id: str) -> bool:
+    """Whether a supplier of a tier may use a module type; without a tier everything is allowed.
+
+    Raises InvalidInput for a tier that is none.
+    """
+    if tier is None:
+        return True
+    names = tuple(TIERS)
+    if tier not in names:
+        raise InvalidInput(f"there is no tier {tier[:60]!r}", hint=f"the tiers are {', '.join(names)}")
+    needed = tier_of(module_id)
+    return needed is None or names.index(needed) <= names.index(tier)
+
+
+def discover(
+    registry: Registry,
+    *,
+    category: str | None = None,
+    capability: str | None = None,
+    tier: str | None = None,
+    vendor_type: str | None = None,
+    include_all: bool = False,
+) -> tuple[Listed, ...]:
+    """The module types that fit every condition given, by id; a vendor type's preferred ones come first.
+
+    Inactive and retired ones only with ``include_all``. Raises InvalidInput for an unknown tier or vendor type.
+    """
+    tier_includes(tier, "")
+    defaults = None if vendor_type is None else vendor_defaults(vendor_type)
+    found = [
+        _listed(registry, module, defaults)
+        for module in registry.modules()
+        if (include_all or registry.is_usable(module.module_id))
+        and (category is None or module.definition.category == category)
+        and (capability is None or capability in module.definition.capabilities)
+        and tier_includes(tier, module.module_id)
+    ]
+    first = () if defaults is None else defaults.first_modules
+    ranks = {name: index for index, name in enumerate(first)}
+    return tuple(sorted(found, key=lambda item: ranks.get(item.module.module_id, len(first))))
+
+
+def _listed(registry: Registry, module: ModuleVersion, defaults: VendorDefaults | None) -> Listed:
+    boost = 0
+    if defaults is not None:
+        rules = module.definition.wedding_optimizations.vendor_type_optimization
+        boost = max(
+            (rule.priority_boost for name, rule in rules.items() if singular(name) == defaults.vendor_type), default=0
+        )
+    module_id = module.module_id
+    return Listed(module, registry.pointer(module_id), registry.is_usable(module_id), tier_of(module_id), boost)

@@ -1,0 +1,304 @@
+"""From a definition file to definitions with every problem at once, and the frozen registry that jobs are read by."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from wedsync_ops import codec, yamldoc
+from wedsync_ops.errors import DatabaseError, InvalidInput, InvalidYaml, ModuleInactive, NotFound, UnknownModule
+from wedsync_ops.modules import schema
+from wedsync_ops.modules.model import Definition, ModuleVersion, Pointer, Problem, Validation
+from wedsync_ops.modules.resolve import resolve
+from wedsync_ops.yamldoc import Document, Path
+
+if TYPE_CHECKING:
+    from jsonschema_rs import Draft202012Validator
+
+SCHEMA_VERSION = 1
+MOST_PROBLEMS = 200
+"""The most problems that are listed of one file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A definition as it stands in a file: valid, with the line where it starts and the hash of what it says."""
+
+    definition: Definition
+    line: int
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a definition file says. ``definitions`` may be used only when there are no problems."""
+
+    definitions: tuple[Found, ...]
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+def content_hash(definition: Definition) -> str:
+    """The fingerprint of everything that a definition says, defaults included."""
+    return codec.digest(definition.model_dump(mode="json"))
+
+
+def parse(raw: bytes) -> Parsed:
+    """Read a definition file: every problem at once, each with its line and path. Never raises for bad content."""
+    try:
+        document = yamldoc.read(raw)
+    except InvalidYaml as error:
+        line = error.details[0] if error.details else 1
+        message = str(error).removeprefix(f"line {line}: ")
+        return Parsed((), (Problem(line, "", message),), ())
+    items, problems = _envelope(document)
+    found: list[Found] = []
+    warnings: list[Problem] = []
+    for index, item in enumerate(items):
+        definition, wrong, doubtful = _definition(document, index, item)
+        problems += wrong
+        warnings += doubtful
+        if definition is not None:
+            found.append(Found(definition, document.line_of(("modules", index)), content_hash(definition)))
+    problems += _duplicates(document, items)
+    if len(problems) > MOST_PROBLEMS:
+        more = Problem(
+            problems[MOST_PROBLEMS].line, "", f"{len(problems) - MOST_PROBLEMS} more problems are not listed"
+        )
+        problems = [*problems[:MOST_PROBLEMS], more]
+    return Parsed(tuple(found), tuple(problems), tuple(warnings))
+
+
+def _envelope(document: Document) -> tuple[list[Any], list[Problem]]:
+    value = document.value
+    if value is None:
+        return [], [Problem(1, "", "the file is empty; it needs schema_version: 1 and modules:")]
+    if not isinstance(value, dict):
+        what = f"the file must be a mapping with schema_version and modules, not {codec.kind_of(value)}"
+        return [], [Problem(1, "", what)]
+    problems = []
+    version = value.get("schema_version")
+    if type(version) is not int or version != SCHEMA_VERSION:
+        problems.append(_problem(document, ("schema_version",), f"must be {SCHEMA_VERSION}"))
+    problems += [
+        _problem(document, (key,), f"there is no such key{_near(key, ('schema_version', 'modules'))}")
+        for key in value
+        if key not in ("schema_version", "modules")
+    ]
+    items = value.get("modules")
+    if not isinstance(items, list) or not items:
+        problems.append(_problem(document, ("modules",), "must be a list of at least one definition"))
+        return [], problems
+    return items, problems
+
+
+def _definition(document: Document, index: int, item: Any) -> tuple[Definition | None, list[Problem], list[Problem]]:
+    """A definition, when it can be read, with its problems and its warnings."""
+    path: Path = ("modules", index)
+    if not isinstance(item, dict):
+        return None, [_problem(document, path, f"a definition must be a mapping, not {codec.kind_of(item)}")], []
+    problems: list[Problem] = []
+    definition: Definition | None = None
+    try:
+        definition = Definition.model_validate(item)
+    except ValidationError as error:
+        problems += [
+            _problem(document, (*path, *fault["loc"]), _words(fault))
+            for fault in error.errors(include_url=False, include_context=True)
+        ]
+    config_schema = item.get("config_schema")
+    usable = isinstance(config_schema, dict)
+    if isinstance(config_schema, dict):
+        for place, message in schema.faults(config_schema):
+            usable = False
+            problems.append(_problem(document, (*path, "config_schema", *place), message))
+    if definition is None:
+        return None, problems, []
+    problems += _handler_problems(document, path, definition)
+    if usable:
+        problems += _example_problems(document, path, definition)
+    return definition, problems, list(_warnings(document, path, definition))
+
+
+def _handler_problems(document: Document, path: Path, definition: Definition) -> list[Problem]:
+    if not definition.is_active:
+        return []
+    try:
+        resolve(definition.handler)
+    except InvalidInput as error:
+        return [_problem(document, (*path, "handler"), str(error))]
+    return []
+
+
+def _example_problems(document: Document, path: Path, definition: Definition) -> list[Problem]:
+    validator = schema.compiled(definition.config_schema)
+    return [
+        _problem(document, (*path, "examples", index, "config", *place), f"the example does not fit: {message}")
+        for index, example in enumerate(definition.examples)
+        for place, message in schema.located(validator, definition.config_schema, example.config)
+    ]
+
+
+def _warnings(document: Document, path: Path, definition: Definition) -> Iterator[Problem]:
+    if not schema.is_closed(definition.config_schema):
+        yield _problem(
+            document,
+            (*path, "config_schema"),
+            "the schema is open: misspelt keys pass unseen; add additionalProperties: false",
+        )
+    if definition.isolation == "thread":
+        yield _problem(
+            document,
+            (*path, "isolation"),
+            "in a thread limits are only observed: a job that overruns or crashes is not killed alone",
+        )
+
+
+def _duplicates(document: Document, items: list[Any]) -> list[Problem]:
+    seen: dict[str, int] = {}
+    problems = []
+    for index, item in enumerate(items):
+        name = item.get("id") if isinstance(item, dict) else None
+        if not isinstance(name, str):
+            continue
+        if name in seen:
+            first = document.line_of(("modules", seen[name], "id"))
+            problems.append(
+                _problem(document, ("modules", index, "id"), f"the id {name[:60]!r} stands already in line {first}")
+            )
+        seen.setdefault(name, index)
+    return problems
+
+
+def _problem(document: Document, path: Path, message: str) -> Problem:
+    place = schema.written(str(path[0]), path[1:]) if path else ""
+    return Problem(document.line_of(path), place, message)
+
+
+_FIELDS = {"string": "text", "dictionary": "a mapping", "tuple": "a list", "integer": "a whole number"}
+
+
+def _words(fault: Mapping[str, Any]) -> str:
+    """One of pydantic's errors as the platform says it."""
+    kind, context = fault["type"], fault.get("ctx", {})
+    if kind == "missing":
+        return "is required"
+    if kind == "extra_forbidden":
+        return f"there is no such field{_near(str(fault['loc'][-1]), tuple(Definition.model_fields))}"
+    if kind == "string_pattern_mismatch":
+        return f"must match {context['pattern']}, and {str(fault['input'])[:60]!r} does not"
+    if kind == "int_from_float":
+        return "must be a whole number"
+    message = str(fault["msg"]).replace("Input should be a valid ", "must be a valid ")
+    for theirs, ours in _FIELDS.items():
+        message = message.replace(f"must be a valid {theirs}", f"must be {ours}")
+    message = message.replace("Input should be ", "must be ").replace("String should have", "must have")
+    shown = "" if isinstance(fault["input"], dict | list) else f", not {str(fault['input'])[:60]}"
+    return message + shown
+
+
+def _near(key: str, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(key[:60], known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """A stored version, its definition still the JSON text that was stored."""
+
+    module_id: str
+    version: int
+    content_hash: str
+    definition: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Every module type and version at one moment. Definitions and validators are made when first asked for."""
+
+    pointers: Mapping[str, Pointer]
+    rows: Mapping[tuple[str, int], VersionRow]
+    _versions: dict[tuple[str, int], ModuleVersion] = field(default_factory=dict, repr=False, compare=False)
+    _validators: dict[tuple[str, int], "Draft202012Validator"] = field(default_factory=dict, repr=False, compare=False)
+
+    def modules(self) -> tuple[ModuleVersion, ...]:
+        """The version in force of every module type, inactive and retired ones included, by id."""
+        return tuple(self.current(module_id) for module_id in sorted(self.pointers))
+
+    def pointer(self, module_id: str) -> Pointer:
+        """Which version of a module type is in force. Raises UnknownModule, naming the nearest."""
+        try:
+            return self.pointers[module_id]
+        except KeyError:
+            near = _near(str(module_id), tuple(self.pointers))
+            raise UnknownModule(f"there is no module type {str(module_id)[:60]!r}{near}") from None
+
+    def current(self, module_id: str) -> ModuleVersion:
+        """The version that new jobs of a module type get, be it usable or not. Raises UnknownModule."""
+        return self.version(module_id, self.pointer(module_id).version)
+
+    def is_usable(self, module_id: str) -> bool:
+        """Whether jobs of a module type may be queued. Raises UnknownModule."""
+        return self.pointer(module_id).retired_at is None and self.current(module_id).definition.is_active
+
+    def usable(self, module_id: str) -> ModuleVersion:
+        """The version that new jobs get. Raises UnknownModule, or ModuleInactive for a retired or inactive type."""
+        if self.pointer(module_id).retired_at is not None:
+            raise ModuleInactive(f"the module type {module_id!r} is retired", hint="register it again to use it")
+        module = self.current(module_id)
+        if not module.definition.is_active:
+            raise ModuleInactive(
+                f"the module type {module_id!r} is not active",
+                hint="set is_active: true in its definition, register it",
+            )
+        return module
+
+    def numbers(self, module_id: str) -> tuple[int, ...]:
+        """The numbers of a module type's versions, ascending. Raises UnknownModule."""
+        self.pointer(module_id)
+        return tuple(sorted(number for name, number in self.rows if name == module_id))
+
+    def version(self, module_id: str, number: int) -> ModuleVersion:
+        """One version of a module type. Raises UnknownModule, or NotFound naming the versions that there are."""
+        key = (module_id, number)
+        known = self._versions.get(key)
+        if known is not None:
+            return known
+        row = self.rows.get(key)
+        if row is None:
+            numbers = ", ".join(map(str, self.numbers(module_id)))
+            raise NotFound(f"the module type {module_id!r} has no version {number}", hint=f"it has {numbers}")
+        return self._versions.setdefault(key, to_version(row))
+
+    def config_errors(self, module: ModuleVersion, config: Any) -> Validation:
+        """Every error and warning of a config against a version's schema."""
+        config_schema = module.definition.config_schema
+        found = schema.errors(self._validator(module), config_schema, config)
+        unnamed = schema.unnamed_keys(config_schema, config) if isinstance(config, dict) else []
+        warnings = [f"{schema.written('config', (key,))}: is not a key that the schema names" for key in unnamed]
+        return Validation(tuple(found), tuple(warnings))
+
+    def first_config_error(self, module: ModuleVersion, config: Any) -> str | None:
+        """The first error of a config in one line, or ``None``; some microseconds when it fits."""
+        return schema.first_error(self._validator(module), module.definition.config_schema, config)
+
+    def _validator(self, module: ModuleVersion) -> "Draft202012Validator":
+        key = (module.module_id, module.version)
+        known = self._validators.get(key)
+        if known is None:
+            known = self._validators.setdefault(key, schema.compiled(module.definition.config_schema))
+        return known
+
+
+def to_version(row: VersionRow) -> ModuleVersion:
+    """A stored version as a value. Raises DatabaseError when its definition can no longer be read."""
+    try:
+        definition = Definition.model_validate_json(row.definition)
+    except ValidationError as error:
+        raise DatabaseError(
+            f"version {row.version} of the module type {row.module_id!r} cannot be read: {error.errors()[0]['msg']}"
+        ) from error
+    return ModuleVersion(row.module_id, row.version, row.content_hash, definition, row.created_at)

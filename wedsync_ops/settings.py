@@ -1,0 +1,283 @@
+"""Settings: one frozen object, read once, each value with the place it came from.
+
+Defaults < the config file (YAML) < the environment (``WEDSYNC_OPS_<SETTING>``) < command-line options. This is the only
+module that reads the environment.
+"""
+
+import difflib
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from wedsync_ops import yamldoc
+from wedsync_ops.errors import InputFileError, SettingError, WedsyncError
+from wedsync_ops.instants import zone_named
+
+ENVIRONMENT_PREFIX = "WEDSYNC_OPS_"
+
+
+def _setting(default: Any, about: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"about": about, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting. Fields named ``_s`` are seconds; the metadata of each says what it is for."""
+
+    home: Path = _setting(Path(), "folder for the database, the outbox and the sockets")
+    db: str = _setting("", "database URL; SQLite file wedsync-ops.db in the home unless given")
+    timezone: str = _setting("UTC", "the platform's time zone (IANA name): season, weekends")
+    templates_dir: Path | None = _setting(None, "folder of own e-mail templates, looked at before the shipped ones")
+    outbox_dir: Path | None = _setting(None, "folder that receives artefacts when no server is configured")
+    attachments_dir: Path | None = _setting(None, "the only folder from which files may be attached")
+    public_url: str = _setting("http://localhost:8080", "address under which links to pages are made")
+    smtp_url: str | None = _setting(None, "smtp://user:pass@host:port or smtps://…; unset: outbox", secret=True)
+    sms_url: str | None = _setting(None, "HTTP gateway for SMS and WhatsApp; unset: outbox", secret=True)
+    sms_token: str | None = _setting(None, "bearer token for the gateway", secret=True)
+    mail_from: str = _setting("WedSync <no-reply@wedsync.example>", "sender when the supplier has no address")
+    durability: str = _setting(
+        "full", "full: every commit reaches the disk; normal: the last ones may be lost with power"
+    )
+    lease_s: float = _setting(30.0, "seconds without a heartbeat after which a worker's jobs are taken up again")
+    heartbeat_s: float | None = _setting(None, "seconds between heartbeats; a third of the lease unless given")
+    min_slots: int = _setting(2, "fewest slots of a worker")
+    max_slots: int = _setting(50, "most slots of a worker")
+    region: str | None = _setting(None, "region label of workers started here")
+    log_level: str = _setting("info", "debug, info, warning or error")
+    log_format: str = _setting("text", "text or json")
+    busy_timeout_s: float = _setting(10.0, "seconds to wait for another process's write before giving up")
+    peak_months: tuple[int, ...] = _setting((5, 6, 7, 8, 9), "months of the peak season")
+    mid_months: tuple[int, ...] = _setting((4, 10), "months of the mid season")
+    peak_multiplier: float = _setting(5.0, "expected load in the peak season, against the off season")
+    mid_multiplier: float = _setting(2.0, "expected load in the mid season")
+    off_multiplier: float = _setting(1.0, "expected load in the off season")
+    weekend_multiplier: float = _setting(3.0, "factor on Saturdays and Sundays")
+    ageing_s: float = _setting(900.0, "seconds of waiting that raise a job one priority step, up to high")
+    wedding_week_delay_min: float = _setting(30.0, "longest delay in minutes 2 to 7 days before the wedding")
+    capacity: int = _setting(2_000_000, "most waiting jobs per module type")
+    peak_capacity_factor: float = _setting(10.0, "factor on the capacity in the peak season")
+    recycle_jobs: int = _setting(5_000, "jobs after which a slot's process is replaced")
+    recycle_mb: int = _setting(512, "resident MB over which a slot's process is replaced")
+    loss_limit: int = _setting(20, "executions lost with their worker after which a job is discarded")
+    kill_limit: int = _setting(3, "executions that killed their slot after which a job is discarded")
+    keep_completed: int = _setting(100, "latest completed jobs per module type that keep config, context and result")
+    keep_failed: int = _setting(50, "latest failed executions per module type that keep traceback and log")
+    retention_days: int = _setting(90, "days that rows of finished jobs and executions stay")
+    dead_letter_days: int = _setting(90, "days that a discarded job keeps what a retry needs")
+    network_capacity_mbps: float = _setting(1000.0, "the host's network capacity, for network_usage")
+
+    @property
+    def heartbeat(self) -> float:
+        """Seconds between two heartbeats of a worker."""
+        return self.heartbeat_s if self.heartbeat_s is not None else self.lease_s / 3
+
+    @property
+    def outbox(self) -> Path:
+        """The folder that receives artefacts."""
+        return self.outbox_dir or self.home / "outbox"
+
+    @property
+    def database_url(self) -> str:
+        """The database's URL, the default included."""
+        return self.db or f"sqlite:///{self.home / 'wedsync-ops.db'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings together with the place that each came from: default, file, environment or option."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+
+def load(
+    options: Mapping[str, Any], environment: Mapping[str, str] | None = None, config_file: Path | None = None
+) -> Loaded:
+    """Read the settings. ``options`` holds what the command line gave (``None`` values are skipped).
+
+    Raises SettingError for an unknown key (naming the nearest) or a value that does not fit, InputFileError for a
+    config file that cannot be read.
+    """
+    given: dict[str, Any] = {}
+    sources = {item.name: "default" for item in fields(Settings)}
+    layers = (
+        (f"file {config_file}", _from_file(config_file) if config_file else {}),
+        ("environment", _from_environment(os.environ if environment is None else environment)),
+        ("option", {name: value for name, value in options.items() if value is not None}),
+    )
+    for source, layer in layers:
+        for name, value in layer.items():
+            given[name] = _convert(name, value, source)
+            sources[name] = source
+    if "home" not in given:
+        given["home"] = _default_home()
+    settings = Settings(**given)
+    _check(settings)
+    return Loaded(settings, sources)
+
+
+def names() -> tuple[str, ...]:
+    """The name of every setting."""
+    return tuple(item.name for item in fields(Settings))
+
+
+def shown(settings: Settings, name: str) -> str:
+    """A setting as ``doctor`` prints it: secrets masked, of a URL only the user and the password."""
+    value = getattr(settings, name)
+    meta = next(item.metadata for item in fields(Settings) if item.name == name)
+    if value is None:
+        return "-"
+    text = str(value)
+    if meta["secret"] or name == "db":
+        parts = urlsplit(text)
+        if parts.password is not None:
+            port = f":{parts.port}" if parts.port else ""
+            return urlunsplit(parts._replace(netloc=f"***@{parts.hostname}{port}"))
+        if meta["secret"] and not parts.scheme:
+            return "***"
+    return text
+
+
+def _default_home() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("wedsync-ops"))
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputFileError(f"the config file {path} cannot be read: {error.strerror}") from error
+    try:
+        value = yamldoc.read(raw).value
+    except WedsyncError as error:
+        raise SettingError(f"{path}: {error.message}") from error
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise SettingError(f"{path}: the file must be a mapping of settings")
+    for name in value:
+        if name not in names():
+            raise SettingError(f"{path}: there is no setting {name!r}{_nearest(name)}")
+    return value
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    known = {ENVIRONMENT_PREFIX + name.upper(): name for name in names()}
+    return {name: environment[key] for key, name in known.items() if environment.get(key)}
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(name, names(), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _months(value: Any) -> tuple[int, ...]:
+    items = value.replace(",", " ").split() if isinstance(value, str) else list(value)
+    months = tuple(int(item) for item in items)
+    if any(not 1 <= month <= 12 for month in months):
+        raise ValueError("months run from 1 to 12")
+    return months
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool | float):
+        raise ValueError("a whole number is needed")
+    return int(value)
+
+
+def _number(value: Any) -> float:
+    number = float(value)
+    if isinstance(value, bool) or not math.isfinite(number) or abs(number) > 1e12:
+        raise ValueError("a number is needed")
+    return number
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or "\x00" in value:
+        raise ValueError("text is needed")
+    return value
+
+
+def _path(value: Any) -> Path:
+    return Path(value if isinstance(value, Path) else _text(value)).expanduser().absolute()
+
+
+_CONVERTERS: dict[Any, Callable[[Any], Any]] = {
+    Path: _path,
+    Path | None: _path,
+    str: _text,
+    str | None: _text,
+    int: _whole,
+    float: _number,
+    float | None: _number,
+    tuple[int, ...]: _months,
+}
+
+
+def _convert(name: str, value: Any, source: str) -> Any:
+    kind = next(item.type for item in fields(Settings) if item.name == name)
+    try:
+        return _CONVERTERS[kind](value)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise SettingError(f"the setting {name} ({source}) cannot be {str(value)[:60]!r}: {error}") from error
+
+
+def _check(settings: Settings) -> None:
+    zone = settings.timezone
+    try:
+        zone_named(zone)
+    except WedsyncError as error:
+        raise SettingError(f"the setting timezone: {error.message}", hint=error.advice) from error
+    for name, choices in _CHOICES.items():
+        if getattr(settings, name) not in choices:
+            raise SettingError(f"the setting {name} must be one of {', '.join(choices)}")
+    for name in _POSITIVE:
+        if getattr(settings, name) <= 0:
+            raise SettingError(f"the setting {name} must be more than 0")
+    for name, schemes in _SCHEMES.items():
+        value = getattr(settings, name)
+        if value is not None and (urlsplit(value).scheme not in schemes or not urlsplit(value).hostname):
+            raise SettingError(f"the setting {name} must be a URL such as {schemes[0]}://host")
+    _check_together(settings)
+
+
+def _check_together(settings: Settings) -> None:
+    if settings.heartbeat_s is not None and not 0 < settings.heartbeat_s <= settings.lease_s / 2:
+        raise SettingError("the setting heartbeat_s must be more than 0 and at most half of lease_s")
+    if settings.min_slots > settings.max_slots:
+        raise SettingError("the setting min_slots is more than max_slots")
+    overlap = set(settings.peak_months) & set(settings.mid_months)
+    if overlap:
+        raise SettingError(f"month {min(overlap)} stands in both peak_months and mid_months")
+
+
+_CHOICES = {
+    "durability": ("full", "normal"),
+    "log_level": ("debug", "info", "warning", "error"),
+    "log_format": ("text", "json"),
+}
+_POSITIVE = (
+    "lease_s",
+    "min_slots",
+    "max_slots",
+    "busy_timeout_s",
+    "peak_multiplier",
+    "mid_multiplier",
+    "off_multiplier",
+    "weekend_multiplier",
+    "ageing_s",
+    "capacity",
+    "peak_capacity_factor",
+    "recycle_jobs",
+    "recycle_mb",
+    "loss_limit",
+    "kill_limit",
+    "network_capacity_mbps",
+)
+_SCHEMES = {"smtp_url": ("smtp", "smtps"), "sms_url": ("https", "http"), "public_url": ("https", "http")}

@@ -1,0 +1,47 @@
+"""Runs a worker in this process: its slots, its signals, and starting afresh when a thread could not be stopped."""
+
+import logging
+import os
+import random
+import signal
+import sys
+from dataclasses import replace
+
+from wedsync_ops.app import App
+from wedsync_ops.jobs.model import Options
+from wedsync_ops.jobs.worker import End, Worker
+from wedsync_ops.settings import Settings
+from wedsync_ops.weddings.model import Calendar, Season
+from wedsync_ops.weddings.season import season_at
+
+_LOG = logging.getLogger(__name__)
+_PEAK_FACTOR = 2.5
+
+
+def slots_at_start(settings: Settings, calendar: Calendar, now: int, cores: int) -> int:
+    """How many slots a worker starts with: 2 per core, × 2.5 in the peak season, within the limits (platform.md §3)."""
+    slots = max(2, 2 * cores)
+    if season_at(now, calendar) is Season.PEAK:
+        slots = round(slots * _PEAK_FACTOR)
+    return min(max(slots, settings.min_slots), settings.max_slots)
+
+
+def run_worker(app: App, options: Options, *, signals: bool = True) -> int:
+    """Run a worker until it is drained or stopped; the exit code: 0, or 1 when a second signal broke it off.
+
+    With ``signals`` it listens to SIGTERM and SIGINT, and may replace this process by a fresh one.
+    """
+    settings = app.settings
+    if options.slots <= 0:
+        cores = len(os.sched_getaffinity(0))
+        options = replace(options, slots=slots_at_start(settings, app.calendar, app.clock.now(), cores))
+    worker = Worker(app.database, app.clock, app.rules, options, random.Random())  # noqa: S311 - jitter, no secret
+    if signals:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, worker.stop)
+    end = worker.run()
+    if end is End.RECYCLE and signals:
+        _LOG.warning("a thread went on past its time limit; the worker starts afresh")
+        app.close()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own command line again
+    return 1 if end is End.ABORTED else 0
