@@ -134,12 +134,17 @@ def test_the_parser_in_python_reads_the_same(monkeypatch: pytest.MonkeyPatch) ->
     assert yamldoc.read(raw) == fast
 
 
-@given(st.binary(max_size=300) | st.text(alphabet="[]{}:,-&*!|>'\"#%@ \n\tab01~?<=._", max_size=80).map(str.encode))
-def test_any_bytes_are_read_or_refused_in_one_line(raw: bytes) -> None:
+def refusal_of(raw: bytes) -> str:
     try:
         yamldoc.read(raw)
     except InvalidYaml as error:
-        assert "\n" not in str(error)
+        return str(error)
+    return ""
+
+
+@given(st.binary(max_size=300) | st.text(alphabet="[]{}:,-&*!|>'\"#%@ \n\tab01~?<=._", max_size=80).map(str.encode))
+def test_any_bytes_are_read_or_refused_in_one_line(raw: bytes) -> None:
+    assert "\n" not in refusal_of(raw)
 
 
 _PLAIN = st.recursive(
@@ -153,6 +158,6 @@ _PLAIN = st.recursive(
 def test_what_was_written_is_what_is_read(value: object) -> None:
     class Dumper(yaml.SafeDumper):
         def ignore_aliases(self, data: object) -> bool:
-            return True
+            return isinstance(data, object)
 
     assert yamldoc.read(yaml.dump(value, Dumper=Dumper, allow_unicode=True).encode()).value == value

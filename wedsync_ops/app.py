@@ -11,7 +11,7 @@ from wedsync_ops.errors import HomeUnusable
 from wedsync_ops.handlers.contract import Site
 from wedsync_ops.instants import zone_named
 from wedsync_ops.jobs.actions import Queue
-from wedsync_ops.jobs.intake import Rules
+from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.modules import store as modules
 from wedsync_ops.modules.registry import Registry
 from wedsync_ops.settings import Loaded, Settings

@@ -45,7 +45,7 @@ def parse_instant(text: str, *, zone: ZoneInfo | None = None) -> int:
     Raises InvalidTime when the text is none, or lies outside the years 1970 to 8999.
     """
     try:
-        moment = datetime.fromisoformat(text.strip())
+        moment = datetime.fromisoformat(_printable(text.strip()))
     except ValueError as error:
         raise InvalidTime(f"{text[:60]!r} is not a time") from error
     if moment.tzinfo is None:
@@ -55,11 +55,18 @@ def parse_instant(text: str, *, zone: ZoneInfo | None = None) -> int:
     return max(from_datetime(moment), 0)
 
 
+def _printable(text: str) -> str:
+    """The standard parser overlooks a NUL at the end, and takes any character between date and time."""
+    if not text.isprintable():
+        raise ValueError("not printable")
+    return text
+
+
 @lru_cache(maxsize=4096)
 def parse_date(text: str) -> date:
     """Read a calendar date, YYYY-MM-DD, or the date part of an ISO time. Raises InvalidTime when there is none."""
     try:
-        moment = date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text).date()
+        moment = date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(_printable(text)).date()
     except ValueError as error:
         raise InvalidTime(f"{text[:60]!r} is not a date", hint="write it as YYYY-MM-DD, such as 2027-06-19") from error
     if not 1970 <= moment.year < _LATEST_YEAR:
@@ -86,4 +93,10 @@ def local_midnight(day: date, zone: ZoneInfo) -> int:
 
 def local_date(instant: int, zone: ZoneInfo) -> date:
     """The calendar day of an instant in a zone."""
-    return to_datetime(instant, zone).date()
+    return _date_in_second(instant // SECOND, zone)
+
+
+@lru_cache(maxsize=16_384)
+def _date_in_second(second: int, zone: ZoneInfo) -> date:
+    """Days begin on whole seconds, and a batch of jobs asks for the same few over and over."""
+    return to_datetime(second * SECOND, zone).date()

@@ -49,6 +49,8 @@ def _revision_of(connection: Connection) -> str | None:
         return None
     revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     if revision is not None and revision not in KNOWN:
+        if "jobs" not in tables:  # Alembic made it, but not from migrations of ours
+            raise DatabaseCorrupt("the database belongs to another program")
         raise DatabaseNewer(f"the database has revision {revision}; this version knows revisions up to {HEAD}")
     return revision
 

@@ -15,13 +15,12 @@ from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context, LoopContext, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
-from markupsafe import Markup
 
 from wedsync_ops.errors import WedsyncError
+from wedsync_ops.handlers.fields import date_in_words
 from wedsync_ops.handlers.polite import words_for
-from wedsync_ops.instants import parse_date
 
-MAX_SOURCE = 100_000
+MAX_SOURCE = 200_000
 """The longest text that is compiled as a template, in characters."""
 MAX_OUTPUT = 1_000_000
 """The longest text that a template may make, in characters."""
@@ -47,10 +46,9 @@ class PoliteUndefined(ChainableUndefined):
     __slots__ = ()
 
     def __str__(self) -> str:
-        if self._undefined_exception is SecurityError:
-            self._fail_with_undefined_error()
-        owner = getattr(self._undefined_obj, "field_owner", None)
-        return words_for(self._undefined_name or "", owner)
+        owner = self._undefined_obj
+        name = owner._undefined_name if isinstance(owner, Undefined) else getattr(owner, "field_owner", None)
+        return words_for(self._undefined_name or "", name)
 
     def _same(self, *_: Any) -> "PoliteUndefined":
         return self
@@ -68,16 +66,6 @@ class PoliteUndefined(ChainableUndefined):
     __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _same  # type: ignore[assignment]
     __neg__ = __pos__ = __abs__ = _same  # type: ignore[assignment]
     __lt__ = __le__ = __gt__ = __ge__ = _never  # type: ignore[assignment]
-
-
-class Fields(dict[str, Any]):
-    """Data of one owner (client, supplier, step, wedding), which knows whose they are when one is missing."""
-
-    __slots__ = ("field_owner",)
-
-    def __init__(self, owner: str, values: Mapping[str, Any]) -> None:
-        super().__init__(values)
-        self.field_owner = owner
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
@@ -225,7 +213,7 @@ def _finalizer(show: Callable[[str], str] | None) -> Callable[[Any], Any]:
             value = words_for("")
         elif isinstance(value, float) and math.isfinite(value) and value.is_integer():
             value = int(value)
-        if show is None or isinstance(value, Markup):
+        if show is None:
             return value
         return show(str(value))
 
@@ -245,15 +233,13 @@ def _counted(context: Context, values: Any) -> Iterator[Any]:
 
 
 def _joined(values: Iterable[Any], separator: str) -> str:
-    parts: list[Any] = []
+    parts: list[str] = []
     size = 0
     for value in values:
         part = value if isinstance(value, str) else _plain(value)
         size += len(part) + len(separator)
         _limit(size)
         parts.append(part)
-    if any(isinstance(part, Markup) for part in parts):
-        return Markup(separator).join(parts) if isinstance(separator, Markup) else Markup("").join(parts)
     return separator.join(parts)
 
 
@@ -270,7 +256,7 @@ def _concat(values: Iterable[Any]) -> str:
 def _join(values: Any, separator: str = ", ") -> Any:
     if isinstance(values, Undefined) or not isinstance(values, list | tuple):
         return values
-    return _joined((str(value) if isinstance(value, str) else value for value in values), str(separator))
+    return _joined(values, str(separator))
 
 
 def _date(value: Any) -> Any:
@@ -281,12 +267,6 @@ def _date(value: Any) -> Any:
         return date_in_words(value)
     except WedsyncError:
         return value
-
-
-def date_in_words(text: str) -> str:
-    """``2027-06-19`` as ``Saturday, 19 June 2027``. Raises InvalidTime when it is no date."""
-    day = parse_date(text)
-    return f"{day:%A}, {day.day} {day:%B} {day.year}"
 
 
 _LINK = re.compile(r"(?:https?://|mailto:|tel:)[^\s\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+", re.IGNORECASE)
@@ -311,7 +291,7 @@ def _money(value: Any, digits: int = 2) -> Any:
 
 
 _KEPT_FILTERS = (
-    "abs", "capitalize", "d", "default", "e", "escape", "first", "float", "int", "last", "length", "count", "lower",
+    "abs", "capitalize", "d", "default", "first", "float", "int", "last", "length", "count", "lower",
     "striptags", "title", "trim", "truncate", "upper",
 )  # fmt: skip
 _PUBLIC_FILTERS: dict[str, Callable[..., Any]] = {

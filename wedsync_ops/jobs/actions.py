@@ -8,8 +8,9 @@ from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import InvalidInput, UnknownJob, WaitTimedOut, WedsyncError, WrongState
 from wedsync_ops.jobs import intake, wakeup
-from wedsync_ops.jobs.intake import Prepared, Rules
 from wedsync_ops.jobs.model import FINISHED, Queued, Request, State
+from wedsync_ops.jobs.prepare import Prepared, prepare
+from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import control, durations, lanes, view
 from wedsync_ops.jobs.store.control import Pause
 from wedsync_ops.jobs.store.lanes import LaneCount
@@ -42,7 +43,7 @@ class Status:
 
 def enqueue(queue: Queue, request: Request, *, dry_run: bool = False) -> Queued:
     """Queue one job; on a dry run only say what would happen. Raises the WedsyncError that refuses it."""
-    prepared = intake.prepare(queue.rules, request)
+    prepared = prepare(queue.rules, request)
     if dry_run:
         # The lane's tags and keys are read like for a real one; nothing is written.
         with queue.database.reading() as connection:
@@ -69,7 +70,7 @@ def enqueue_many(
             answers[index] = request
             continue
         try:
-            prepared.append((index, intake.prepare(queue.rules, request)))
+            prepared.append((index, prepare(queue.rules, request)))
         except WedsyncError as error:
             answers[index] = error
     stopped = atomic and len(prepared) < len(requests)

@@ -7,9 +7,10 @@ from typing import Any
 from wedsync_ops import codec
 from wedsync_ops.errors import WedsyncError
 from wedsync_ops.instants import zone_named
-from wedsync_ops.jobs import intake, lifecycle
-from wedsync_ops.jobs.intake import Prepared, Rules
+from wedsync_ops.jobs import lifecycle
 from wedsync_ops.jobs.model import Claimed, Outcome, Request, Result, State, Transition
+from wedsync_ops.jobs.prepare import Prepared, prepare
+from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store.finish import Execution, Finish
 from wedsync_ops.weddings.model import Season, Wedding
 from wedsync_ops.weddings.proximity import days_until
@@ -48,7 +49,9 @@ def conclude(rules: Rules, worker_id: str, job: Claimed, outcome: Outcome, *, ra
 def _finish(
     rules: Rules, worker_id: str, job: Claimed, outcome: Outcome, transition: Transition, finished_at: int
 ) -> Finish:
-    error = None if transition.state is State.COMPLETED else _error(transition, outcome)
+    error = _error(transition, outcome)
+    if error != transition.error:
+        transition = replace(transition, error=error)
     execution = Execution(
         job_id=job.id,
         attempt=job.attempt,
@@ -71,7 +74,7 @@ def _finish(
         traceback=outcome.traceback,
         log=outcome.log,
     )
-    return Finish(job.token, replace(transition, error=error), execution, outcome.data)
+    return Finish(job.token, transition, execution, outcome.data)
 
 
 def wedding_days(rules: Rules, on: Any, zone_name: str | None, at: int) -> int | None:
@@ -91,4 +94,4 @@ def _error(transition: Transition, outcome: Outcome) -> str | None:
 def _further(rules: Rules, job: Claimed, raw: bytes) -> list[Prepared]:
     rows = codec.loads(raw, "the further jobs")
     context = codec.loads(job.context, "the context")
-    return [intake.prepare(rules, Request(**{"context": context, **row})) for row in rows]
+    return [prepare(rules, Request(**{"context": context, **row})) for row in rows]

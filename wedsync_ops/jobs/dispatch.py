@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from wedsync_ops.jobs import ripen
 from wedsync_ops.jobs.heap import Heap
-from wedsync_ops.jobs.intake import Rules
 from wedsync_ops.jobs.model import Claimed, Lane
+from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import claim, control, lanes
 from wedsync_ops.jobs.turns import Turns
 
@@ -70,7 +70,7 @@ class Dispatcher:
         pauses = control.pauses(connection, now)
         available = self._open_lanes(connection, pauses)
         suppliers = [pause.name for pause in pauses if pause.scope == "supplier"]
-        rows: list[dict[str, Any]] = []
+        rows: list[Row[Any]] = []
         for lane, count in self._turns.shares(available, max(room, self._ahead(slots) - len(self._heap))):
             rows += claim.claim(connection, lane, count, worker_id=worker_id, paused_suppliers=suppliers)
         # With a supplier paused the counters may promise jobs that nobody may take; an empty claim settles it.

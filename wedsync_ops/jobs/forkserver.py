@@ -153,10 +153,10 @@ def _preload(handlers: Sequence[str], control: socket.socket) -> None:
     for name in handlers:
         try:
             handler_named(name)
-        except BaseException:  # noqa: BLE001, S112, PERF203 - third-party code at import; see above
+        except BaseException:  # noqa: BLE001, S112 - third-party code at import; see above
             continue
     with contextlib.suppress(ImportError):
-        from wedsync_ops.handlers import delivery  # noqa: F401, PLC0415 - warms it
+        from wedsync_ops.handlers import delivery  # noqa: F401 - warms it
     if len(list(Path("/proc/self/task").iterdir())) > 1:  # a handler's module started threads: forking is unsafe now
         control.set_inheritable(True)
         os.execv(sys.executable, [*sys.orig_argv, "--plain"])  # noqa: S606 - this very program, without the handlers

@@ -7,37 +7,29 @@ limit above all, is killed with everything that it started, and replaced.
 import math
 import os
 import select
-import socket
 from collections.abc import Collection, Mapping, Sequence
 from secrets import token_hex
 from time import monotonic
-from types import TracebackType
+from types import MappingProxyType
 
 from wedsync_ops.clock import Clock
 from wedsync_ops.errors import WedsyncError
 from wedsync_ops.handlers.contract import Site
 from wedsync_ops.jobs.forkserver import ForkServer
 from wedsync_ops.jobs.kernel import adopt_orphans
-from wedsync_ops.jobs.model import Order, Outcome, Result
-from wedsync_ops.jobs.process_slot import GRACE_S, PipeClosed, ProcessSlot, Sentence
+from wedsync_ops.jobs.model import Order, Outcome
+from wedsync_ops.jobs.processes import ProcessSlots
 from wedsync_ops.jobs.slot import Setup
 from wedsync_ops.jobs.thread_slot import ThreadSlots
-from wedsync_ops.jobs.undertaker import Undertaker
 
 _EVENTS = 128
-_STARTS = 6
-_LAST_WORDS_S = 0.1
-_DEATH_S = 5.0
-_CLOSE_S = 2.0
-_IN = select.EPOLLIN
-_IN_OUT = select.EPOLLIN | select.EPOLLOUT
 
 
 class Pool:
     """``size`` slots for the handlers of one site.
 
     ``preload`` names handlers to import before slots are forked. A slot is replaced after ``recycle_jobs`` jobs, or
-    when it holds more than ``recycle_mb`` MB after one.
+    when it holds more than ``recycle_mb`` MB after one. Slots start when they are first needed, or by ``warm``.
     """
 
     def __init__(
@@ -53,17 +45,141 @@ class Pool:
         adopt_orphans()
         self._size = size
         self._clock = clock
-        setup = Setup(os.getpid(), site, recycle_jobs, recycle_mb)
-        self._server = ForkServer(setup, preload, f"{os.getpid()}-{token_hex(8)}")
         self._epoll = select.epoll()
-        self._slots: dict[int, ProcessSlot] = {}
-        self._idle: list[ProcessSlot] = []
-        self._busy: dict[int, ProcessSlot] = {}
-        self._unstarted: list[tuple[float, Order, int, int]] = []
-        self._undertaker = Undertaker(self._epoll, self._server)
+        setup = Setup(os.getpid(), site, recycle_jobs, recycle_mb)
+        server = ForkServer(setup, preload, f"{os.getpid()}-{token_hex(8)}")
+        self._processes = ProcessSlots(size, server, self._epoll)
         self._threads = ThreadSlots(site)
-        self._epoll.register(self._threads.fd, _IN)
+        self._threads_watch = math.inf
+        self._epoll.register(self._threads.fd, select.EPOLLIN)
         self._extra: frozenset[int] = frozenset()
         self._outcomes: list[Outcome] = []
-        self._next_watch = math.inf
         self._closed = False
+
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def size(self) -> int:
+        """How many jobs may run at once."""
+        return self._size
+
+    @property
+    def free(self) -> int:
+        """How many orders may be given now."""
+        return max(0, self._size - len(self._processes) - len(self._threads))
+
+    @property
+    def needs_recycle(self) -> bool:
+        """Whether a thread was left behind, so that this process should start itself anew soon."""
+        return self._threads.needs_recycle
+
+    @property
+    def running(self) -> Mapping[int, int]:
+        """The jobs under way, with the instants at which they started."""
+        return MappingProxyType(self._processes.running() | self._threads.running())
+
+    def pids(self) -> list[int]:
+        """The process ids of all living slots."""
+        return self._processes.pids()
+
+    def warm(self) -> None:
+        """Start all slots, without waiting for them."""
+        self._processes.warm()
+
+    def start(self, order: Order) -> None:
+        """Run an order in a free slot. Raises WedsyncError when none is free."""
+        if self.free == 0:
+            raise WedsyncError(f"job {order.job_id} cannot start: all {self._size} slots are busy")
+        if order.in_thread:
+            self._threads.start(order, self._clock.now())
+            self._threads_watch = min(self._threads_watch, monotonic() + order.timeout_s)
+        else:
+            self._processes.start(order, self._clock.now())
+
+    def wait(self, timeout_s: float, extra_fds: Collection[int] = ()) -> tuple[list[Outcome], set[int]]:
+        """Wait for outcomes, or until one of the extra descriptors can be read, at most for ``timeout_s`` seconds.
+
+        The extra descriptors must stay open from call to call, until a call leaves them out.
+        """
+        if self._extra != extra_fds:
+            self._listen_to(frozenset(extra_fds))
+        until = monotonic() + timeout_s
+        ready: set[int] = set()
+        while True:
+            self._turn(until, ready)
+            if self._outcomes or ready or monotonic() >= until:
+                break
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes, ready
+
+    def cancel(self, job_id: int, reason: str) -> bool:
+        """Stop a running job; its outcome follows. Returns whether it was running."""
+        if job_id in self._threads:
+            self._outcomes.append(self._threads.cancel(job_id, reason))
+            return True
+        return self._processes.cancel(job_id, reason)
+
+    def abort(self) -> list[int]:
+        """Kill every slot now. Returns the jobs that were running; no outcome follows for them."""
+        return [*self._threads.abort(), *self._processes.abort()]
+
+    def resize(self, size: int) -> None:
+        """Change the number of slots: surplus ones end at once when idle, otherwise when their job ends."""
+        self._size = size
+        self._processes.resize(size)
+
+    def close(self) -> None:
+        """Let the slots end, kill those that have not within 2 s, and reap everything."""
+        if self._closed:
+            return
+        self._closed = True
+        self._listen_to(frozenset())
+        self._epoll.unregister(self._threads.fd)
+        self._threads.close()
+        self._processes.close()
+        self._epoll.close()
+
+    def _turn(self, until: float, ready: set[int]) -> None:
+        now = monotonic()
+        processes, threads = self._processes, self._threads
+        watch = min(processes.next_watch, self._threads_watch)
+        if now >= watch:
+            self._look_at_watches()
+            watch = min(processes.next_watch, self._threads_watch)
+        patience_s = threads.prepare()
+        pause_s = 0.0 if self._outcomes or processes.outcomes else max(0.0, min(until, watch, now + patience_s) - now)
+        events = self._epoll.poll(None if pause_s == math.inf else pause_s, _EVENTS)
+        for fd, mask in events:
+            if fd in self._extra:
+                ready.add(fd)
+            elif fd == threads.fd:
+                threads.quiet()
+            else:
+                processes.on(fd, mask)
+        if patience_s < math.inf and not events:
+            threads.hurry()
+        if threads:
+            self._outcomes += threads.collect()
+        if processes.outcomes:
+            self._outcomes += processes.outcomes
+            processes.outcomes.clear()
+
+    def _look_at_watches(self) -> None:
+        self._processes.look_at_watches()
+        self._outcomes += self._threads.collect()
+        self._outcomes += self._threads.overdue()
+        self._threads_watch = self._threads.next_watch()
+
+    def _listen_to(self, extra: frozenset[int]) -> None:
+        for fd in self._extra - extra:
+            try:
+                self._epoll.unregister(fd)
+            except OSError:  # closed meanwhile, which unregistered it
+                continue
+        for fd in extra - self._extra:
+            self._epoll.register(fd, select.EPOLLIN)
+        self._extra = extra

@@ -43,6 +43,7 @@ class ProcessSlot:
         "_log_left",
         "_unsent",
         "fd",
+        "hung_up",
         "last",
         "order",
         "pid",
@@ -54,7 +55,7 @@ class ProcessSlot:
         "watch_at",
     )
 
-    def __init__(self, pipe: socket.socket, order: Order | None = None, started_at: int = 0, starts: int = 1) -> None:
+    def __init__(self, pipe: socket.socket, starts: int = 1) -> None:
         pipe.setblocking(False)
         self.pipe = pipe
         self.fd = pipe.fileno()
@@ -71,8 +72,7 @@ class ProcessSlot:
         self._log_left = protocol.MAX_LOG + len(protocol.CUT)
         self._unsent: memoryview | None = None
         self._began = monotonic()
-        if order is not None:
-            self.give(order, started_at)
+        self.hung_up = False
 
     @property
     def alive(self) -> bool:
@@ -80,7 +80,7 @@ class ProcessSlot:
         return self.pidfd >= 0
 
     def give(self, order: Order, started_at: int) -> bool:
-        """Tell the slot what to run. Returns whether all of it is on its way; else call ``flush`` when it can write."""
+        """Tell the slot what to run. Returns whether all is on its way, else ``flush`` goes on. Raises PipeClosed."""
         self.order = order
         self.started_at = started_at
         self._began = monotonic()
@@ -90,15 +90,15 @@ class ProcessSlot:
         return self.flush()
 
     def flush(self) -> bool:
-        """Go on sending. Returns whether everything is sent."""
+        """Go on sending. Returns whether everything is sent. Raises PipeClosed."""
         if self._unsent is None:
             return True
         try:
             sent = self.pipe.send(self._unsent)
         except BlockingIOError:
             return False
-        except OSError:  # it is dead or dying, which its end of the pipe and its process will tell
-            sent = len(self._unsent)
+        except OSError as error:
+            raise PipeClosed from error
         self._unsent = self._unsent[sent:] if sent < len(self._unsent) else None
         return self._unsent is None
 

@@ -13,8 +13,8 @@ from wedsync_ops.db import Database
 from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs import lifecycle
 from wedsync_ops.jobs.conclude import wedding_days
-from wedsync_ops.jobs.intake import Rules
 from wedsync_ops.jobs.model import Result
+from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import finish, workers
 from wedsync_ops.jobs.store.finish import Execution, Finish
 from wedsync_ops.jobs.store.workers import Orphan, Worker
@@ -24,12 +24,12 @@ from wedsync_ops.weddings.season import season_at
 _CHUNK = 500
 
 
-def rescue(database: Database, rules: Rules, now: int, *, except_worker: str | None = None) -> int:
+def rescue(database: Database, rules: Rules, now: int) -> int:
     """Declare dead workers dead and make their jobs available again; returns how many jobs were taken up."""
     with database.reading() as connection:
         living = workers.living(connection)
         gone = list(workers.holders_gone(connection))
-    dead = [w for w in living if w.id != except_worker and is_dead(w, now, rules.settings.lease_s)]
+    dead = [worker for worker in living if is_dead(worker, now, rules.settings.lease_s)]
     for worker in dead:
         with database.transaction() as connection:
             if workers.bury(connection, worker, now):

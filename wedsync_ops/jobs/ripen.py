@@ -4,8 +4,9 @@ from sqlalchemy import Connection
 
 from wedsync_ops.instants import zone_named
 from wedsync_ops.jobs import priority
-from wedsync_ops.jobs.intake import Rules, expected_of, ranked
+from wedsync_ops.jobs.intake import expected_of, ranked
 from wedsync_ops.jobs.model import Decision, State
+from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import claim, durations, insert
 from wedsync_ops.jobs.store.claim import Change, Ripe
 from wedsync_ops.weddings.model import Wedding

@@ -91,7 +91,7 @@ class Attempt:
 
     def deliver(self, artefact: Mail | Page) -> Receipt:
         """Deliver an artefact: into the outbox at most once per idempotency key, or to the configured server."""
-        from wedsync_ops.handlers.delivery import deliver  # noqa: PLC0415 - only jobs that deliver pay for it
+        from wedsync_ops.handlers.delivery import deliver
 
         receipt, sent = deliver(
             artefact,
@@ -129,7 +129,7 @@ class Attempt:
 @lru_cache(maxsize=512)
 def handler_named(name: str) -> Handler:
     """The handler of that name, looked up once per process. Raises InvalidInput when there is none."""
-    from wedsync_ops.modules.resolve import resolve  # noqa: PLC0415 - the pool's own process seldom needs it
+    from wedsync_ops.modules.resolve import resolve
 
     return resolve(name)
 

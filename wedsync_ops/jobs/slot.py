@@ -122,18 +122,17 @@ class _Watch:
         self._start_kb = _status_kb("VmData:")
         self._order: Order | None = None
         self.hit: LimitReached | None = None
+        for number in (signal.SIGALRM, signal.SIGXCPU):
+            signal.signal(number, self._on_signal)
 
-    def arm(self, order: Order) -> None:
-        """Set all limits for an order."""
+    def arm(self, order: Order, used_s: float) -> None:
+        """Set all limits for an order; ``used_s`` is the CPU time that this process has used so far."""
         self._order = order
         self.hit = None
-        if signal.getsignal(signal.SIGALRM) != self._on_signal or signal.getsignal(signal.SIGXCPU) != self._on_signal:
-            signal.signal(signal.SIGALRM, self._on_signal)
-            signal.signal(signal.SIGXCPU, self._on_signal)
         if order.memory_mb != self._data_mb:
             self._data_mb = order.memory_mb
             _soft_limit(resource.RLIMIT_DATA, self._start_kb * 1024 + order.memory_mb * _MB)
-        cpu_s = math.ceil(time.process_time() + order.cpu_s)
+        cpu_s = math.ceil(used_s + order.cpu_s)
         if cpu_s != self._cpu_s:
             self._cpu_s = cpu_s
             _soft_limit(resource.RLIMIT_CPU, cpu_s)
@@ -193,11 +192,13 @@ class Slot:
         self._log.start()
         self._peak.reset()
         attempt = Attempt(order, self._setup.site, started_at, self._log.line)
-        began, cpu = time.monotonic_ns(), time.process_time_ns()
-        verdict = self._attempt(order, attempt)
-        duration_us, cpu_us = (time.monotonic_ns() - began) // 1000, (time.process_time_ns() - cpu) // 1000
+        began, before = time.monotonic_ns(), resource.getrusage(resource.RUSAGE_SELF)
+        used_s = before.ru_utime + before.ru_stime
+        verdict = self._attempt(order, attempt, used_s)
+        duration_us, after = (time.monotonic_ns() - began) // 1000, resource.getrusage(resource.RUSAGE_SELF)
         self._log.flush_text()
-        memory_kb = self._peak.read()
+        cpu_us = round((after.ru_utime + after.ru_stime - used_s) * 1_000_000)
+        memory_kb = after.ru_maxrss if self._peak.known else None
         last = self._worn_out(verdict, memory_kb)
         outcome = Outcome(
             order.job_id,
@@ -220,11 +221,11 @@ class Slot:
         self._pipe.send(protocol.done(outcome, last=last))
         return last
 
-    def _attempt(self, order: Order, attempt: Attempt) -> Verdict:
+    def _attempt(self, order: Order, attempt: Attempt, used_s: float) -> Verdict:
         watch = self._watch
         try:
             try:
-                watch.arm(order)
+                watch.arm(order, used_s)
                 verdict = attempt.perform()
             finally:
                 watch.disarm()
@@ -267,9 +268,10 @@ class _PeakMemory:
             except OSError:  # a handler closed it
                 self._clear = None
 
-    def read(self) -> int | None:
-        """The peak in kB, or None where it cannot be known."""
-        return None if self._clear is None else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    @property
+    def known(self) -> bool:
+        """Whether this kernel can tell."""
+        return self._clear is not None
 
 
 def main(connection: socket.socket, setup: Setup) -> None:
@@ -289,6 +291,8 @@ def main(connection: socket.socket, setup: Setup) -> None:
 def _isolate(connection: socket.socket) -> socket.socket:
     """Cut all ties to the process that this one was forked from, but the pipe."""
     os.setsid()
+    with contextlib.suppress(OSError):  # waking a slot must not interrupt the worker, who has others to wake
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     adopt_orphans()  # what a handler leaves behind stays visible here, and is killed together with the slot
     pipe = connection.detach()
     null = os.open(os.devnull, os.O_RDWR)

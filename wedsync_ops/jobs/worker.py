@@ -18,16 +18,17 @@ from sqlalchemy import Connection
 
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
-from wedsync_ops.errors import DatabaseError, StorageFull, WedsyncError
+from wedsync_ops.errors import DatabaseError, NotFound, StorageFull, WedsyncError
 from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs import enlist, intake, wakeup
 from wedsync_ops.jobs.conclude import conclude
 from wedsync_ops.jobs.dispatch import AHEAD_MAX, Dispatcher
 from wedsync_ops.jobs.enlist import Enlisted
-from wedsync_ops.jobs.intake import Rules
 from wedsync_ops.jobs.model import Claimed, Options, Order, Outcome, Result
 from wedsync_ops.jobs.pool import Pool
+from wedsync_ops.jobs.prepare import Prepared
 from wedsync_ops.jobs.rescue import rescue
+from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import claim, durations, finish
 from wedsync_ops.jobs.watch import watch
 
@@ -131,6 +132,8 @@ class Worker:
             return True
         if not self._options.drain or len(self._dispatch) or self._dispatch.more or self._is_due():
             return False
+        if self._fault_until > self._clock.monotonic():
+            return False
         # Before a drain ends: dead workers' jobs, and whatever others have queued meanwhile.
         if self._rescue() or self._watch.changed():
             self._sync()
@@ -204,6 +207,10 @@ class Worker:
                 self._queue_further(connection, rules, further)
                 finish.mark_started(connection, self._long_running())
                 claimed = self._claim(connection)
+        except NotFound:
+            # A job of a module version that was registered after this worker had read the registry.
+            self._rules = self._load_rules()
+            return
         except (DatabaseError, StorageFull) as error:
             self._fault(error)
             return
@@ -220,7 +227,7 @@ class Worker:
         if self._stopping:
             self._dispatch.more = False
             return []
-        return self._dispatch.claim(
+        claimed = self._dispatch.claim(
             connection,
             self._rules,
             worker_id=self._me.id,
@@ -228,6 +235,9 @@ class Worker:
             slots=self._slots.size,
             room=self._room,
         )
+        for job in claimed:
+            self._rules.registry.version(job.module_type, job.module_version)
+        return claimed
 
     def _order(self, job: Claimed) -> Order:
         definition = self._rules.registry.version(job.module_type, job.module_version).definition
@@ -246,7 +256,7 @@ class Worker:
             in_thread=definition.isolation == "thread",
         )
 
-    def _queue_further(self, connection: Connection, rules: Rules, further: Sequence[intake.Prepared]) -> None:
+    def _queue_further(self, connection: Connection, rules: Rules, further: Sequence[Prepared]) -> None:
         if not further:
             return
         for answer in intake.place(connection, rules, further, now=self._clock.now(), bounded=False):
@@ -380,7 +390,7 @@ class Worker:
                 claim.release(connection, jobs, now=self._clock.now())
 
     def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(OSError):  # full: it will wake anyway; closed: it has ended
             os.write(self._wake_write, b"\x01")
 
     def _close(self) -> None:

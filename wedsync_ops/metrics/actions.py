@@ -25,7 +25,8 @@ def parse_range(text: str) -> int:
     length = int(found[1]) * _UNITS[found[2]] if found else 0
     if not 0 < length <= _LONGEST:
         raise UsageError(
-            f"{text[:60]!r} is not a range", hint="write a number and s, m, h or d, such as 5m, 1h or 30d; at most 3650d"
+            f"{text[:60]!r} is not a range",
+            hint="write a number and s, m, h or d, such as 5m, 1h or 30d; at most 3650d",
         )
     return length
 

@@ -3,12 +3,11 @@
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 
 from wedsync_ops.metrics.model import (
     Counts,
     HostLoad,
-    Mean,
     ModuleMetrics,
     PlatformMetrics,
     Range,
@@ -35,14 +34,15 @@ def percentile(spread: Spread, percent: int) -> int | None:
 
 
 def _rank(count: int, percent: int) -> int:
-    # In whole numbers: the ceiling of 0.95 * 20 is 20 in floating point on some inputs, and 19 in truth.
+    # In whole numbers: as floats, 0.55 * 100 is more than 55, and its ceiling one rank too far.
     return -(-percent * count // 100)
 
 
 def merged(spreads: Sequence[Spread]) -> Spread:
     """Several spreads as one."""
+    total_us = sum(spread.total_us for spread in spreads)
     if all(spread.counts is None for spread in spreads):
-        return Spread(sorted(value for spread in spreads for value in spread.values))
+        return Spread(sorted(chain.from_iterable(spread.values for spread in spreads)), None, total_us)
     occurrences: Counter[int] = Counter()
     for spread in spreads:
         if spread.counts is None:
@@ -51,12 +51,7 @@ def merged(spreads: Sequence[Spread]) -> Spread:
             for value, count in zip(spread.values, spread.counts, strict=True):
                 occurrences[value] += count
     values = sorted(occurrences)
-    return Spread(values, [occurrences[value] for value in values])
-
-
-def mean(figure: Mean) -> float | None:
-    """The average, in the figure's own unit."""
-    return figure.total / figure.count if figure.count else None
+    return Spread(values, [occurrences[value] for value in values], total_us)
 
 
 def error_rate(counts: Counts) -> float | None:
@@ -69,23 +64,23 @@ def throughput(counts: Counts, over: Range) -> float | None:
     return counts.ran / over.minutes if counts.total and over.minutes > 0 else None
 
 
-def times(wall_us: Mean, spread: Spread) -> Times:
+def times(spread: Spread) -> Times:
     """Average and percentiles in ms."""
     return Times(
-        average_ms=_scaled(mean(wall_us), _US_PER_MS),
-        p50_ms=_scaled(percentile(spread, 50), _US_PER_MS),
-        p95_ms=_scaled(percentile(spread, 95), _US_PER_MS),
-        p99_ms=_scaled(percentile(spread, 99), _US_PER_MS),
+        average_ms=spread.total_us / spread.size / _US_PER_MS if spread.size else None,
+        p50_ms=_over(percentile(spread, 50), _US_PER_MS),
+        p95_ms=_over(percentile(spread, 95), _US_PER_MS),
+        p99_ms=_over(percentile(spread, 99), _US_PER_MS),
     )
 
 
 def usage(tally: Tally) -> Usage:
     """What an execution used on average. CPU is weighted by wall time: the share of a core that was busy meanwhile."""
     return Usage(
-        cpu_percent=100 * tally.cpu.total / tally.cpu_wall_us if tally.cpu_wall_us else None,
-        memory_mb=_scaled(mean(tally.memory_kb), _KB_PER_MB),
-        network_kb=_scaled(mean(tally.bytes_sent), _BYTES_PER_KB),
-        queue_wait_ms=_scaled(mean(tally.queue_wait_us), _US_PER_MS),
+        cpu_percent=100 * tally.cpu_us / tally.cpu_wall_us if tally.cpu_wall_us else None,
+        memory_mb=_over(tally.memory_kb, _KB_PER_MB),
+        network_kb=_over(tally.bytes_sent, _BYTES_PER_KB),
+        queue_wait_ms=_over(tally.queue_wait_us, _US_PER_MS),
     )
 
 
@@ -105,7 +100,7 @@ def module_metrics(module_type: str, tally: Tally, over: Range, queue_length: in
     return ModuleMetrics(
         module_type=module_type,
         counts=tally.counts,
-        times=times(tally.wall_us, tally.spread),
+        times=times(tally.spread),
         error_rate=error_rate(tally.counts),
         throughput=throughput(tally.counts, over),
         queue_length=queue_length,
@@ -119,10 +114,9 @@ def platform_metrics(
 ) -> PlatformMetrics:
     """The figures of all module types together."""
     counts = _added([tally.counts for tally in tallies])
-    wall = Mean(sum(tally.wall_us.total for tally in tallies), sum(tally.wall_us.count for tally in tallies))
     return PlatformMetrics(
         counts=counts,
-        times=times(wall, merged([tally.spread for tally in tallies])),
+        times=times(merged([tally.spread for tally in tallies])),
         error_rate=error_rate(counts),
         throughput=throughput(counts, over),
         queue_length=queue_length,
@@ -142,5 +136,5 @@ def _added(several: Sequence[Counts]) -> Counts:
     )
 
 
-def _scaled(value: float | None, divisor: int) -> float | None:
+def _over(value: float | None, divisor: int) -> float | None:
     return None if value is None else value / divisor

@@ -55,18 +55,19 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Durations in ascending order, in µs; ``counts`` says how often each occurs, once each when ``None``."""
+    """Durations in ascending order, in µs; ``counts`` says how often each occurs, once each when ``None``.
+
+    ``total_us`` is their exact sum, also where ``values`` are rounded.
+    """
 
     values: Sequence[int] = ()
     counts: Sequence[int] | None = None
+    total_us: int = 0
 
-
-@dataclass(frozen=True, slots=True)
-class Mean:
-    """A sum over the executions that have a figure, and how many those are."""
-
-    total: int = 0
-    count: int = 0
+    @property
+    def size(self) -> int:
+        """How many durations these are."""
+        return len(self.values) if self.counts is None else sum(self.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +82,19 @@ class WeddingCounts:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What the database holds of one module type's executions in a range, before anything is divided.
+    """What the database holds of one module type's executions in a range.
 
-    ``cpu`` is CPU time in µs against ``cpu_wall_us``, the wall time of the same executions.
+    ``spread`` has the wall times of those that ran; ``cpu_us`` is CPU time against ``cpu_wall_us``, the wall time of
+    the same executions; the last three are averages over the executions that ran and have the figure.
     """
 
     counts: Counts = Counts()
-    wall_us: Mean = Mean()
     spread: Spread = Spread()
-    cpu: Mean = Mean()
+    cpu_us: int = 0
     cpu_wall_us: int = 0
-    memory_kb: Mean = Mean()
-    bytes_sent: Mean = Mean()
-    queue_wait_us: Mean = Mean()
+    memory_kb: float | None = None
+    bytes_sent: float | None = None
+    queue_wait_us: float | None = None
     weddings: WeddingCounts = WeddingCounts()
 
 

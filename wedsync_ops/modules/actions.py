@@ -186,8 +186,9 @@ def versions(registry: Registry, module_id: str) -> tuple[VersionInfo, ...]:
     """Every version of a module type, the newest first. Raises UnknownModule."""
     pointer = registry.pointer(module_id)
     return tuple(
-        VersionInfo(registry.version(module_id, number), number == pointer.version, pointer.is_held)
+        VersionInfo(registry.version(module_id, number), is_current, is_current and pointer.is_held)
         for number in reversed(registry.numbers(module_id))
+        for is_current in (number == pointer.version,)
     )
 
 

@@ -62,7 +62,7 @@ def parse(raw: bytes) -> Parsed:
         warnings += doubtful
         if definition is not None:
             found.append(Found(definition, document.line_of(("modules", index)), content_hash(definition)))
-    problems += _duplicates(document, items)
+    problems = sorted(problems + _duplicates(document, items), key=lambda problem: problem.line)
     if len(problems) > MOST_PROBLEMS:
         more = Problem(
             problems[MOST_PROBLEMS].line, "", f"{len(problems) - MOST_PROBLEMS} more problems are not listed"
@@ -108,36 +108,35 @@ def _definition(document: Document, index: int, item: Any) -> tuple[Definition |
             _problem(document, (*path, *fault["loc"]), _words(fault))
             for fault in error.errors(include_url=False, include_context=True)
         ]
+    problems += _handler_problems(document, path, item)
     config_schema = item.get("config_schema")
-    usable = isinstance(config_schema, dict)
     if isinstance(config_schema, dict):
-        for place, message in schema.faults(config_schema):
-            usable = False
-            problems.append(_problem(document, (*path, "config_schema", *place), message))
-    if definition is None:
-        return None, problems, []
-    problems += _handler_problems(document, path, definition)
-    if usable:
-        problems += _example_problems(document, path, definition)
-    return definition, problems, list(_warnings(document, path, definition))
+        wrong = [
+            _problem(document, (*path, "config_schema", *place), message)
+            for place, message in schema.faults(config_schema)
+        ]
+        problems += wrong or _example_problems(document, path, config_schema, item.get("examples"))
+    return definition, problems, list(_warnings(document, path, definition)) if definition else []
 
 
-def _handler_problems(document: Document, path: Path, definition: Definition) -> list[Problem]:
-    if not definition.is_active:
+def _handler_problems(document: Document, path: Path, item: dict[str, Any]) -> list[Problem]:
+    name = item.get("handler")
+    if item.get("is_active", True) is not True or not isinstance(name, str):
         return []
     try:
-        resolve(definition.handler)
+        resolve(name)
     except InvalidInput as error:
         return [_problem(document, (*path, "handler"), str(error))]
     return []
 
 
-def _example_problems(document: Document, path: Path, definition: Definition) -> list[Problem]:
-    validator = schema.compiled(definition.config_schema)
+def _example_problems(document: Document, path: Path, config_schema: dict[str, Any], examples: Any) -> list[Problem]:
+    validator = schema.compiled(config_schema)
     return [
         _problem(document, (*path, "examples", index, "config", *place), f"the example does not fit: {message}")
-        for index, example in enumerate(definition.examples)
-        for place, message in schema.located(validator, definition.config_schema, example.config)
+        for index, example in enumerate(examples if isinstance(examples, list) else ())
+        if isinstance(example, dict) and isinstance(example.get("config"), dict)
+        for place, message in schema.located(validator, config_schema, example["config"])
     ]
 
 
@@ -195,7 +194,7 @@ def _words(fault: Mapping[str, Any]) -> str:
     for theirs, ours in _FIELDS.items():
         message = message.replace(f"must be a valid {theirs}", f"must be {ours}")
     message = message.replace("Input should be ", "must be ").replace("String should have", "must have")
-    shown = "" if isinstance(fault["input"], dict | list) else f", not {str(fault['input'])[:60]}"
+    shown = "" if isinstance(fault["input"], dict | list) else f", not {fault['input']!r:.60}"
     return message + shown
 
 

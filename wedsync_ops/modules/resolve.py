@@ -43,7 +43,7 @@ def resolve(name: str) -> Handler:
     if not callable(found):
         raise InvalidInput(f"the handler {name!r} is not callable: it is {type(found).__name__!r}")
     _check_signature(name, found)
-    return cast(Handler, found)
+    return cast("Handler", found)
 
 
 def _entry_point(name: str) -> str:
@@ -64,7 +64,7 @@ def _imported(name: str, module_name: str) -> Any:
     except ModuleNotFoundError as error:
         missing = error.name or module_name
         raise InvalidInput(f"the handler {name!r} does not exist: there is no Python module {missing!r}") from error
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - importing runs another party's code, which raises anything
+    except (Exception, SystemExit) as error:  # importing runs another party's code, which may raise anything
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise InvalidInput(f"the handler {name!r} cannot be imported: {reason}") from error
 

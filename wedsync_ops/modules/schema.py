@@ -26,7 +26,7 @@ _PATTERN_BYTES = 1_000_000
 # Keywords whose value is data, not a schema: a "$ref" or "format" inside is nobody's reference.
 _DATA = frozenset(("const", "default", "enum", "examples"))
 _NAMED = frozenset(("$defs", "definitions", "properties", "patternProperties", "dependentSchemas"))
-_SIMPLE_KEY = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
+_SIMPLE_KEY = re.compile(r"[A-Za-z_$][\w-]*", re.ASCII)
 _KINDS = {"object": "an object", "array": "a list", "integer": "a whole number", "null": "null"}
 
 
@@ -53,6 +53,8 @@ def faults(schema: Mapping[str, Any]) -> list[Fault]:
     """Everything wrong with a schema, each with its place in it; empty when it can be used."""
     found: dict[Fault, None] = {}
     for error in _meta().iter_errors(dict(schema)):
+        if error.kind.name in ("format", "propertyNames") and error.instance_path[-1:] != ["$schema"]:
+            continue  # patterns and references: looked at below, with better words
         found.setdefault((tuple(error.instance_path), _meta_message(error)))
     draft = schema.get("$schema", DRAFT)
     if isinstance(draft, str) and draft.rstrip("#") != DRAFT:
@@ -133,7 +135,7 @@ def _refuse(uri: str) -> Any:
 
 
 def _walk(node: Any, root: Mapping[str, Any], place: Place) -> Iterator[Fault]:
-    """What the meta-schema cannot know: references that lead out or nowhere, and formats that nobody checks."""
+    """What the meta-schema cannot know: references that lead out or nowhere, formats and patterns that do not work."""
     if isinstance(node, list):
         for index, item in enumerate(node):
             yield from _walk(item, root, (*place, index))
@@ -150,8 +152,12 @@ def _keyword(key: str, value: Any, root: Mapping[str, Any], place: Place) -> Ite
     elif key == "format" and isinstance(value, str):
         if not _knows_format(value):
             yield place, f"the format {value[:60]!r} is not known, so it would check nothing"
+    elif key == "pattern" and isinstance(value, str):
+        yield from _pattern(value, place)
     elif key in _NAMED and isinstance(value, dict):
         for name, item in value.items():
+            if key == "patternProperties":
+                yield from _pattern(name, (*place, name))
             yield from _walk(item, root, (*place, name))
     elif key not in _DATA:
         yield from _walk(value, root, place)
@@ -173,6 +179,13 @@ def _reference(target: str, root: Mapping[str, Any], place: Place) -> Iterator[F
                 return
 
 
+def _pattern(pattern: str, place: Place) -> Iterator[Fault]:
+    try:
+        _compile({"pattern": pattern})
+    except ValueError:
+        yield place, f"{pattern[:100]!r} is no pattern that runs in linear time (no look-around, no back-references)"
+
+
 @cache
 def _knows_format(name: str) -> bool:
     try:
@@ -192,9 +205,6 @@ def _meta_message(error: "ValidationError") -> str:
         return f"must be {_either(error.kind.as_dict()['types'])}, not {kind_of(error.instance)}"
     if kind == "anyOf" and error.instance_path[-1:] == ["type"]:
         return "must be one of array, boolean, integer, null, number, object, string, or a list of them"
-    if kind == "format":
-        what = "pattern that runs in linear time (no look-around, no back-references)"
-        return f"is not a {what if error.kind.as_dict()['format'] == 'regex' else error.kind.as_dict()['format']}"
     return _reason(error)
 
 
@@ -235,7 +245,8 @@ def _nearest(key: str, known: Mapping[str, Any]) -> str:
 
 
 def _either(types: list[str]) -> str:
-    return " or ".join(_KINDS.get(name, f"a {name}") for name in types)
+    in_order = sorted(types, key=lambda name: (name == "null", name))
+    return " or ".join(_KINDS.get(name, f"a {name}") for name in in_order)
 
 
 def _at_least(facts: Mapping[str, Any]) -> str:

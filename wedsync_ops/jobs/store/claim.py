@@ -3,12 +3,12 @@
 Every statement takes a bounded chunk through an index of its own; none ever walks the backlog.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from wedsync_ops import db
 from wedsync_ops.instants import parse_date
@@ -132,7 +132,7 @@ def change(connection: Connection, changes: Sequence[Change], now: int) -> int:
 
 def claim(
     connection: Connection, lane: Lane, count: int, *, worker_id: str, paused_suppliers: Sequence[str] = ()
-) -> list[dict[str, Any]]:
+) -> Sequence[Row[Any]]:
     """Lease the first ``count`` jobs of a lane to a worker; ``load`` adds the payloads. Costs each an attempt."""
     held = "" if not paused_suppliers else f" AND coalesce(supplier_id, '') NOT IN {db.texts_source(connection)}"
     picked = (
@@ -156,30 +156,35 @@ def claim(
     }
     if paused_suppliers:
         values["texts"] = db.many(paused_suppliers)
-    return [dict(row) for row in connection.execute(text(statement), values).mappings()]
+    return connection.execute(text(statement), values).all()
 
 
-def load(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Claimed]:
+def load(connection: Connection, rows: Sequence[Row[Any]]) -> list[Claimed]:
     """Freeze claimed rows into values, with their payloads, and count them out of their lanes."""
     if not rows:
         return []
-    moves = Moves()
     payloads = {
-        row.job_id: row
-        for row in connection.execute(
+        job_id: (config, context)
+        for job_id, config, context in connection.execute(
             text(f"SELECT job_id, config, context FROM payloads WHERE job_id IN {db.ids_source(connection)}"),
-            {"ids": db.many([row["id"] for row in rows])},
+            {"ids": db.many([row[0] for row in rows])},
         )
     }
+    moves = Moves()
     jobs = []
     for row in rows:
-        moves.leave(row["module_type"], row["priority"], State.AVAILABLE)
-        payload = payloads[row["id"]]
+        values: tuple[Any, ...] = tuple(row)
+        moves.leave(row.module_type, row.priority, State.AVAILABLE)
+        config, context = payloads[row.id]
         jobs.append(
-            Claimed(
-                **{**row, "priority": Priority(row["priority"]), "wedding_on": _day(row["wedding_on"])},
-                config=(payload.config or "{}").encode(),
-                context=(payload.context or "{}").encode(),
+            _claimed(
+                *values[:6],
+                Priority(row.priority),
+                *values[7:13],
+                _day(row.wedding_on),
+                *values[14:],
+                (config or "{}").encode(),
+                (context or "{}").encode(),
             )
         )
     moves.save(connection)
@@ -211,6 +216,10 @@ def release(connection: Connection, jobs: Iterable[Claimed], *, now: int, expire
         count += 1
     moves.save(connection)
     return count
+
+
+_claimed: Callable[..., Claimed] = Claimed
+"""The constructor, for fields in the order of the statement's columns."""
 
 
 def _ripe(connection: Connection, statement: str, now: int, chunk: int) -> list[Ripe]:

@@ -63,7 +63,7 @@ _APPLY = (
     "UPDATE jobs SET state = r.state, leased_by = NULL, attempt = r.attempt, losses = r.losses, kills = r.kills,"
     " due_at = coalesce(r.due_at, jobs.due_at), started_at = r.started_at, finished_at = r.finished_at,"
     " error = r.error FROM {source}"
-    " WHERE jobs.id = r.id AND jobs.token = r.token AND jobs.state = 'running' RETURNING jobs.id"
+    " WHERE jobs.id = r.id AND jobs.token = r.token AND jobs.state = 'running' RETURNING jobs.id, jobs.token"
 )
 _EXECUTION = (
     "INSERT INTO executions (job_id, attempt, module_type, module_version, worker_id, priority, outcome, started_at,"
@@ -94,8 +94,8 @@ def apply(connection: Connection, batch: Sequence[Finish]) -> set[int]:
         for f in batch
     ]
     statement = _APPLY.format(source=db.rows_source(connection, _COLUMNS))
-    applied = set(connection.execute(text(statement), {"rows": db.many(rows)}).scalars())
-    kept = [f for f in batch if f.execution.job_id in applied]
+    applied = {(row[0], row[1]) for row in connection.execute(text(statement), {"rows": db.many(rows)})}
+    kept = [f for f in batch if (f.execution.job_id, f.token) in applied]
     moves = Moves()
     for f in kept:
         moves.enter(f.execution.module_type, f.execution.priority, f.transition.state)
@@ -104,7 +104,7 @@ def apply(connection: Connection, batch: Sequence[Finish]) -> set[int]:
     results = [(f.data.decode(), f.execution.job_id) for f in kept if f.data is not None]
     if results:
         connection.exec_driver_sql(placeholders(connection, _RESULT), results)
-    return applied
+    return {job_id for job_id, _ in applied}
 
 
 def _record(connection: Connection, executions: Sequence[Execution]) -> None:

@@ -14,6 +14,8 @@ from sqlalchemy import Connection, text
 from wedsync_ops.jobs.model import Lane, Priority, State
 
 _SHARDS = 8
+# A transaction may save several times, in no common order: whoever shares a shard must take turns, or they deadlock.
+_TURN = text("SELECT pg_advisory_xact_lock(7102830, :shard)")
 _ADD = text(
     "INSERT INTO lane_counts (module_type, priority, shard, available, waiting)"
     " VALUES (:module_type, :priority, :shard, :available, :waiting)"
@@ -23,6 +25,14 @@ _ADD = text(
 _READ = text(
     "SELECT module_type, priority, sum(available) AS available, sum(waiting) AS waiting"
     " FROM lane_counts GROUP BY module_type, priority"
+)
+# One statement, so that it sees counters and jobs at one moment however many others commit meanwhile.
+_OFF = text(
+    "SELECT module_type, priority, sum(available) AS available, sum(waiting) AS waiting FROM ("
+    "SELECT module_type, priority, CASE WHEN state = 'available' THEN 1 ELSE 0 END AS available, 1 AS waiting"
+    " FROM jobs WHERE state IN ('scheduled','available','retryable') UNION ALL"
+    " SELECT module_type, priority, -available, -waiting FROM lane_counts) AS entries"
+    " GROUP BY module_type, priority HAVING sum(available) <> 0 OR sum(waiting) <> 0"
 )
 _WAITING = frozenset((State.SCHEDULED, State.AVAILABLE, State.RETRYABLE))
 
@@ -69,6 +79,8 @@ class Moves:
             if self.available[lane] or self.waiting[lane]
         ]
         if rows:
+            if connection.dialect.name == "postgresql":
+                connection.execute(_TURN, {"shard": shard})
             connection.execute(_ADD, rows)
 
 
@@ -90,22 +102,11 @@ def waiting_by_module(counts: Iterable[LaneCount]) -> Mapping[str, int]:
 
 def recount(connection: Connection) -> int:
     """Set the counters to what the jobs table says; returns how many lanes were off. For maintenance: reads it all."""
-    before = {(c.lane.module_type, int(c.lane.priority)): (c.available, c.waiting) for c in read(connection)}
-    truth = {
-        (row.module_type, row.priority): (int(row.available), int(row.waiting))
-        for row in connection.execute(
-            text(
-                "SELECT module_type, priority, sum(CASE WHEN state = 'available' THEN 1 ELSE 0 END) AS available,"
-                " count(*) AS waiting FROM jobs WHERE state IN ('scheduled','available','retryable')"
-                " GROUP BY module_type, priority"
-            )
-        )
-    }
     moves = Moves()
-    for lane in set(before) | set(truth):
-        have, want = before.get(lane, (0, 0)), truth.get(lane, (0, 0))
-        moves.available[lane] += want[0] - have[0]
-        moves.waiting[lane] += want[1] - have[1]
-    wrong = {lane for lane in set(moves.available) | set(moves.waiting) if moves.available[lane] or moves.waiting[lane]}
+    count = 0
+    for row in connection.execute(_OFF):
+        moves.available[row.module_type, row.priority] = int(row.available)
+        moves.waiting[row.module_type, row.priority] = int(row.waiting)
+        count += 1
     moves.save(connection)
-    return len(wrong)
+    return count

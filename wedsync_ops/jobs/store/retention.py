@@ -20,8 +20,9 @@ def strip_completed(connection: Connection, keep: int) -> int:
         text(
             "SELECT job_id FROM (SELECT payloads.job_id, row_number() OVER"
             " (PARTITION BY jobs.module_type ORDER BY jobs.finished_at DESC, jobs.id DESC) AS place"
-            " FROM payloads JOIN jobs ON jobs.id = payloads.job_id"
-            " WHERE payloads.result IS NOT NULL AND jobs.state = 'completed') AS ranked"
+            # CROSS JOIN holds SQLite to this order, so that it reads the few results that are kept, not every job.
+            " FROM payloads CROSS JOIN jobs WHERE jobs.id = payloads.job_id"
+            " AND payloads.result IS NOT NULL AND jobs.state = 'completed') AS ranked"
             " WHERE place > :keep ORDER BY job_id LIMIT :chunk"
         ),
         {"keep": keep, "chunk": CHUNK},

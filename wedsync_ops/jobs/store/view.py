@@ -164,7 +164,7 @@ def position(connection: Connection, job_id: int) -> int | None:
     before = connection.execute(
         text(
             "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state = 'available' AND module_type = :module_type"
-            " AND priority = :priority AND (rank < :rank OR (rank = :rank AND id < :id)) LIMIT :cap) AS before"
+            " AND priority = :priority AND (rank, id) < (:rank, :id) LIMIT :cap) AS before"
         ),
         {
             "module_type": row.module_type,

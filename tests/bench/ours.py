@@ -1,0 +1,41 @@
+"""The platform's own figures, each in its own process.
+
+    python -m tests.bench.ours process|thread COUNT FOLDER
+
+queues and drains no-op jobs and prints ``enqueue_per_s drain_per_s`` as one line.
+"""
+
+import random
+import sys
+import time
+from pathlib import Path
+
+from tests.bench.platform import open_platform, requests
+from wedsync_ops.jobs.actions import enqueue_many
+from wedsync_ops.jobs.model import Options
+from wedsync_ops.jobs.worker import Worker
+
+SLOTS = 4
+CHUNK = 1000
+
+
+def main(isolation: str, count: int, folder: Path) -> tuple[float, float]:
+    """Queue in bulk (validated, prioritised, ranked), then drain with four slots; durability is full."""
+    app = open_platform(folder)
+    queue = app.queue()
+    wishes = requests(isolation, count)
+    enqueue_many(queue, wishes[:1])  # compiles the schema and the statements
+    started = time.perf_counter()
+    for start in range(1, count, CHUNK):
+        enqueue_many(queue, wishes[start : start + CHUNK])
+    enqueued = time.perf_counter() - started
+    worker = Worker(app.database, app.clock, app.rules, Options(slots=SLOTS, drain=True), random.Random(1))
+    started = time.perf_counter()
+    worker.run()
+    drained = time.perf_counter() - started
+    app.close()
+    return count / enqueued, count / drained
+
+
+if __name__ == "__main__":
+    print("{:.1f} {:.1f}".format(*main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))), flush=True)

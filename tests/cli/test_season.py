@@ -1,0 +1,50 @@
+"""``season``."""
+
+import pytest
+
+from tests.cli.conftest import Cli
+
+
+@pytest.mark.parametrize(
+    ("at", "season", "load", "surge"),
+    [
+        ("2027-06-19T12:00:00Z", "peak", 15.0, True),
+        ("2027-06-16T12:00:00Z", "peak", 5.0, False),
+        ("2027-04-14T12:00:00Z", "mid", 2.0, False),
+        ("2027-01-13T12:00:00Z", "off", 1.0, False),
+    ],
+)
+def test_season_tells_the_load_to_expect(cli: Cli, at: str, season: str, load: float, surge: bool) -> None:
+    assert cli("season", "--at", at, "--json").document == {
+        "schema": "wedsync-ops/season@1",
+        "at": at.replace("Z", ".000000Z"),
+        "current_season": season,
+        "expected_load_multiplier": load,
+        "active_weddings_count": None,
+        "weekend_surge_active": surge,
+        "regional_variations": None,
+    }
+
+
+def test_the_schema_comes_first(cli: Cli) -> None:
+    assert cli("season", "--json").out.startswith('{"schema":"wedsync-ops/season@1"')
+
+
+def test_a_time_without_offset_is_the_platforms(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEDSYNC_OPS_TIMEZONE", "America/New_York")
+    answer = cli("season", "--at", "2027-06-18T23:00:00", "--json")
+    assert answer.document["at"] == "2027-06-19T03:00:00.000000Z"
+    assert answer.document["weekend_surge_active"] is False
+
+
+def test_a_time_that_is_none(cli: Cli) -> None:
+    answer = cli("season", "--at", "soon", "--json")
+    assert answer.code == 3
+    assert answer.error["code"] == "invalid_time"
+
+
+def test_for_people(cli: Cli) -> None:
+    answer = cli("season", "--at", "2027-06-19T12:00:00Z")
+    assert answer.code == 0
+    assert "peak" in answer.out
+    assert max(map(len, answer.out.splitlines())) <= 80

@@ -1,0 +1,272 @@
+"""Handlers that behave, and many that do not, for the tests of the pool."""
+
+import ctypes
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wedsync_ops.handlers.contract import PermanentError, RetryAfter, Run
+
+Json = Mapping[str, Any]
+_KEPT: list[Any] = []
+
+
+def nothing(config: Json, context: Json, run: Run) -> Json:
+    return {}
+
+
+def echo(config: Json, context: Json, run: Run) -> Json:
+    return {
+        "config": dict(config),
+        "context": dict(context),
+        "job_id": run.job_id,
+        "attempt": run.attempt,
+        "key": run.idempotency_key,
+        "now": run.now,
+        "time_left": run.time_left(),
+        "outbox": str(run.site.outbox),
+        "pid": os.getpid(),
+        "leader": os.getsid(0) == os.getpgrp() == os.getpid(),
+        "fds": sorted(int(fd) for fd in os.listdir("/proc/self/fd")),
+        "parent": os.getppid(),
+    }
+
+
+def sizes(config: Json, context: Json, run: Run) -> Json:
+    return {"config": len(config["text"]), "context": len(context["text"])}
+
+
+def chatty(config: Json, context: Json, run: Run) -> Json:
+    print("printed")
+    run.log("logged", guests=3)
+    print("complained", file=sys.stderr)
+    sys.stdout.buffer.write(b"raw\x00bytes\xff")
+    return {}
+
+
+def closes_stdout(config: Json, context: Json, run: Run) -> Json:
+    sys.stdout.close()
+    return {}
+
+
+def detaches_stdout(config: Json, context: Json, run: Run) -> Json:
+    sys.stdout.detach()
+    run.log("detached")
+    sys.stdout = sys.stderr = None
+    return {}
+
+
+def floods(config: Json, context: Json, run: Run) -> Json:
+    for _ in range(100):
+        print("x" * 1_000_000)
+    return {}
+
+
+def raises(config: Json, context: Json, run: Run) -> Json:
+    raise ValueError("the cake is late\nand so are the flowers\x00")
+
+
+def raises_at_length(config: Json, context: Json, run: Run) -> Json:
+    raise ValueError("x" * 100_000)
+
+
+def raises_unprintable(config: Json, context: Json, run: Run) -> Json:
+    class Odd(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    raise Odd
+
+
+def recurses(config: Json, context: Json, run: Run) -> Json:
+    return recurses(config, context, run)
+
+
+def permanent(config: Json, context: Json, run: Run) -> Json:
+    raise PermanentError("no such couple")
+
+
+def retry_after(config: Json, context: Json, run: Run) -> Json:
+    raise RetryAfter(config["seconds"], "the gateway is busy")
+
+
+def leaves(config: Json, context: Json, run: Run) -> Json:
+    sys.exit(3)
+
+
+def interrupts(config: Json, context: Json, run: Run) -> Json:
+    raise KeyboardInterrupt
+
+
+def exits(config: Json, context: Json, run: Run) -> Json:
+    os._exit(7)
+
+
+def kills_itself(config: Json, context: Json, run: Run) -> Json:
+    run.log("last words")
+    os.kill(os.getpid(), getattr(signal, config["signal"]))
+    time.sleep(60)
+    return {}
+
+
+def segfaults(config: Json, context: Json, run: Run) -> Json:
+    ctypes.string_at(0)
+    return {}
+
+
+def returns_none(config: Json, context: Json, run: Run) -> Any:
+    return None
+
+
+def returns_nan(config: Json, context: Json, run: Run) -> Json:
+    return {"load": math.nan}
+
+
+def returns_set(config: Json, context: Json, run: Run) -> Json:
+    return {"guests": {1, 2}}
+
+
+def returns_list(config: Json, context: Json, run: Run) -> Any:
+    return [1]
+
+
+def returns_cycle(config: Json, context: Json, run: Run) -> Json:
+    value: dict[str, Any] = {}
+    value["self"] = value
+    return value
+
+
+def returns_much(config: Json, context: Json, run: Run) -> Json:
+    return {"text": "x" * config["size"]}
+
+
+def changes_config(config: Any, context: Json, run: Run) -> Json:
+    config["a"] = 2
+    return {}
+
+
+def loops(config: Json, context: Json, run: Run) -> Json:
+    run.log("looping")
+    while True:
+        pass
+
+
+def sleeps(config: Json, context: Json, run: Run) -> Json:
+    time.sleep(config.get("seconds", 60))
+    return {"slept": True}
+
+
+def swallows(config: Json, context: Json, run: Run) -> Json:
+    try:
+        time.sleep(60)
+    except BaseException:
+        return {"swallowed": True}
+    return {}
+
+
+def deaf(config: Json, context: Json, run: Run) -> Json:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    while True:
+        pass
+
+
+def burns(config: Json, context: Json, run: Run) -> Json:
+    until = time.process_time() + config["cpu_s"]
+    while time.process_time() < until:
+        pass
+    return {}
+
+
+def allocates(config: Json, context: Json, run: Run) -> Json:
+    block = bytearray(config["mb"] * 1024 * 1024)
+    return {"size": len(block)}
+
+
+def keeps(config: Json, context: Json, run: Run) -> Json:
+    _KEPT.append(bytearray(b"x") * (config["mb"] * 1024 * 1024))
+    return {"pid": os.getpid()}
+
+
+def daemon(config: Json, context: Json, run: Run) -> Json:
+    """Leave a process in a session of its own behind, whose parent is dead, then do as told."""
+    if os.fork() == 0:
+        if config.get("own_session", True):
+            os.setsid()
+        if os.fork() == 0:
+            Path(config["pid_file"]).write_text(str(os.getpid()))
+            os.execv(sys.executable, [sys.executable, "-S", "-c", "import time; time.sleep(600)"])
+        os._exit(0)
+    os.wait()
+    while not Path(config["pid_file"]).exists() or not Path(config["pid_file"]).read_text():
+        time.sleep(0.001)
+    if config["then"] == "hang":
+        time.sleep(60)
+    if config["then"] == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"pid": os.getpid()}
+
+
+def forks_and_returns_twice(config: Json, context: Json, run: Run) -> Json:
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+    return {"child": child == 0}
+
+
+def terminates_a_program(config: Json, context: Json, run: Run) -> Json:
+    with subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"]) as program:
+        program.terminate()
+        return {"code": program.wait(10)}
+
+
+def closes_pipe(config: Json, context: Json, run: Run) -> Json:
+    os.closerange(3, 100)
+    time.sleep(config["seconds"])
+    return {}
+
+
+def _pipe() -> int:
+    return next(int(fd) for fd in os.listdir("/proc/self/fd") if _is_socket(fd))
+
+
+def _is_socket(fd: str) -> bool:
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}").startswith("socket:")
+    except OSError:
+        return False
+
+
+def talks_rubbish(config: Json, context: Json, run: Run) -> Json:
+    os.write(_pipe(), bytes.fromhex(config["hex"]))
+    time.sleep(60)
+    return {}
+
+
+def hears_signals(config: Json, context: Json, run: Run) -> Json:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(os.getpid(), number)
+    return {"alive": True}
+
+
+def queues(config: Json, context: Json, run: Run) -> Json:
+    run.enqueue("email", {"template": "thanks"}, delay=5, key="thanks-1")
+    run.enqueue("sms", {"text": "hi"}, context={"client_id": "other"})
+    if config.get("fail"):
+        raise ValueError("after all not")
+    return {}
+
+
+def queues_wrongly(config: Json, context: Json, run: Run) -> Json:
+    run.enqueue("email", {}, colour="white")
+    return {}
+
+
+def queues_no_json(config: Json, context: Json, run: Run) -> Json:
+    run.enqueue("email", {"guests": {1}})
+    return {}

@@ -1,0 +1,59 @@
+"""Databases that a module's tests share: migrated once, emptied for each test (ids go on, as they must)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from wedsync_ops import db, migrate
+from wedsync_ops.settings import Settings
+
+TABLES = (
+    "execution_details",
+    "executions",
+    "payloads",
+    "jobs",
+    "lane_counts",
+    "supplier_tags",
+    "durations",
+    "pauses",
+    "workers",
+    "host_samples",
+    "modules",
+    "module_versions",
+)
+
+
+def opened(dialect: str, request: pytest.FixtureRequest, home: Path, name: str) -> Iterator[db.Database]:
+    """A migrated database, closed and dropped afterwards."""
+    options: dict[str, Any] = {"home": home}
+    if dialect == "sqlite":
+        yield from _migrated(Settings(**options))
+        return
+    server: str = request.getfixturevalue("postgres_server")
+    admin = create_engine(server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    base, _, query = server.partition("?")
+    options["db"] = base.rsplit("/", 1)[0] + f"/{name}" + (f"?{query}" if query else "")
+    yield from _migrated(Settings(**options))
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+def _migrated(settings: Settings) -> Iterator[db.Database]:
+    database = db.connect(settings)
+    migrate.ensure(database)
+    yield database
+    database.close()
+
+
+def emptied(database: db.Database) -> db.Database:
+    """The database without a row."""
+    with database.transaction() as connection:
+        for table in TABLES:
+            connection.execute(text(f"DELETE FROM {table}"))
+    return database

@@ -1,0 +1,119 @@
+"""On SQLite every statement of the hot path goes through its own index; none walks the jobs.
+
+The statements are those that the stores send, caught on their way and explained.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+
+from tests.stores.rows import NOW, add, ending, take
+from wedsync_ops.db import Database
+from wedsync_ops.jobs.model import Claimed, Lane, Priority, State
+from wedsync_ops.jobs.store import claim, control, durations, finish, insert, lanes, retention, view, workers
+from wedsync_ops.jobs.store.insert import Keyed
+
+LANE = Lane("email", Priority.NORMAL)
+
+
+@contextmanager
+def plans(database: Database) -> Iterator[list[str]]:
+    """The plan of every statement that reads or changes rows while the context is open."""
+    found: list[str] = []
+
+    def explain(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        if statement.startswith(("SELECT", "UPDATE", "DELETE", "INSERT", "WITH")):
+            values = parameters[0] if many else parameters
+            raw = connection.connection.driver_connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)
+            found.extend(row[3] for row in raw)
+
+    event.listen(database.writer, "before_cursor_execute", explain)
+    try:
+        yield found
+    finally:
+        event.remove(database.writer, "before_cursor_execute", explain)
+
+
+def _claimed(connection: Connection) -> list[Claimed]:
+    return take(connection)
+
+
+CASES: dict[str, tuple[Callable[[Connection], Any], str]] = {
+    "claim": (lambda c: claim.claim(c, LANE, 5, worker_id="w"), "jobs_to_claim (module_type=? AND priority=?)"),
+    "claim with a supplier paused": (
+        lambda c: claim.claim(c, LANE, 5, worker_id="w", paused_suppliers=["a"]),
+        "jobs_to_claim (module_type=? AND priority=?)",
+    ),
+    "load": (lambda c: claim.load(c, claim.claim(c, LANE, 5, worker_id="w")), "payloads USING INTEGER PRIMARY KEY"),
+    "promote": (lambda c: claim.due(c, NOW), "jobs_to_promote (due_at<?)"),
+    "reconsider": (lambda c: claim.changing(c, NOW), "jobs_to_reconsider (next_change_at"),
+    "next due": (claim.next_due_at, "jobs_to_promote"),
+    "change": (
+        lambda c: claim.change(c, [claim.Change(j, State.AVAILABLE, j.priority, NOW, None) for j in claim.due(c, NOW)], NOW),
+        "jobs USING INTEGER PRIMARY KEY (rowid=?)",
+    ),
+    "release": (lambda c: claim.release(c, _claimed(c), now=NOW), "jobs USING INTEGER PRIMARY KEY (rowid=?)"),
+    "apply": (
+        lambda c: finish.apply(c, [ending(j, State.COMPLETED) for j in _claimed(c)]),
+        "jobs USING INTEGER PRIMARY KEY (rowid=?)",
+    ),
+    "mark started": (
+        lambda c: finish.mark_started(c, [(j.id, j.token, NOW) for j in _claimed(c)]),
+        "jobs USING INTEGER PRIMARY KEY (rowid=?)",
+    ),
+    "orphans": (lambda c: workers.orphans(c, "w", 5), "jobs_leased (leased_by=?)"),
+    "holders gone": (workers.holders_gone, "jobs_leased"),
+    "keyed": (lambda c: insert.keyed(c, ["k"]), "jobs_by_key (key=?)"),
+    "tags": (lambda c: insert.tags(c, [("email", 1, "s")]), "supplier_tags"),
+    "position": (
+        lambda c: view.position(c, add(c)),
+        "jobs_to_claim (module_type=? AND priority=? AND rank<?)",
+    ),
+    "cancel": (lambda c: control.cancel(c, [1], NOW), "jobs USING INTEGER PRIMARY KEY (rowid=?)"),
+    "retryable": (lambda c: control.retryable(c, [1]), "jobs USING INTEGER PRIMARY KEY (rowid=?)"),
+    "show": (lambda c: view.show_job(c, 1), "executions_by_job (job_id=?)"),
+    "durations": (lambda c: (add(c), durations.measure(c, NOW)), "executions_by_module (module_type=?)"),
+    "drop executions": (
+        lambda c: (add(c), retention.drop_executions(c, NOW)),
+        "executions_by_module (module_type=? AND finished_at<?)",
+    ),
+    "strip completed": (lambda c: retention.strip_completed(c, 1), "payloads_with_result"),
+    "lanes": (lanes.read, "lane_counts"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_uses_its_index_and_never_scans_the_jobs(sqlite_plans: Database, name: str) -> None:
+    run, index = CASES[name]
+    with sqlite_plans.transaction() as connection:
+        add(connection)
+        add(connection, state=State.SCHEDULED, rank=None)
+    with plans(sqlite_plans) as found, sqlite_plans.transaction() as connection:
+        run(connection)
+    assert any(index in step for step in found), found
+    # A scan of a partial index for a minimum or its distinct values is bounded; one of the table or its keys is not.
+    walked = [step for step in found if step.startswith(("SCAN jobs", "SCAN executions", "SCAN payloads"))]
+    bounded = ("jobs_to_promote", "jobs_to_reconsider", "jobs_leased", "payloads_with_result")
+    assert [step for step in walked if not step.endswith(bounded)] == []
+
+
+def test_the_newest_jobs_are_listed_without_sorting(sqlite_plans: Database) -> None:
+    with plans(sqlite_plans) as found, sqlite_plans.transaction() as connection:
+        view.list_jobs(connection, view.Filter())
+        view.list_jobs(connection, view.Filter(states=[State.AVAILABLE], module="email", supplier="s"))
+    assert not [step for step in found if "TEMP B-TREE" in step]
+
+
+def test_keys_are_answered_as_they_were_queued(database: Database) -> None:
+    with database.transaction() as connection:
+        add(connection, key="k")
+        assert isinstance(insert.keyed(connection, ["k"])["k"], Keyed)
+
+
+@pytest.fixture
+def sqlite_plans(sqlite_database: Database) -> Database:
+    """A database of SQLite's."""
+    return sqlite_database

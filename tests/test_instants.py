@@ -1,0 +1,142 @@
+"""Instants: whole microseconds, read from and written as ISO 8601."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wedsync_ops.errors import InvalidInput, InvalidTime
+from wedsync_ops.instants import (
+    DAY,
+    HOUR,
+    SECOND,
+    from_datetime,
+    iso,
+    local_date,
+    local_midnight,
+    parse_date,
+    parse_instant,
+    to_datetime,
+    zone_named,
+)
+
+LATEST = from_datetime(datetime(8999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
+INSTANTS = st.integers(0, LATEST)
+ZONES = st.sampled_from(["UTC", "Asia/Kathmandu", "America/Santiago", "Pacific/Kiritimati"]).map(ZoneInfo)
+
+
+@given(INSTANTS)
+def test_writing_and_reading_gives_the_same_microsecond(instant: int) -> None:
+    written = iso(instant)
+    assert written is not None
+    assert parse_instant(written) == instant
+    assert len(written) == 27
+    assert from_datetime(to_datetime(instant)) == instant
+
+
+@given(INSTANTS, INSTANTS)
+def test_text_sorts_as_instants_do(one: int, other: int) -> None:
+    assert (str(iso(one)) < str(iso(other))) == (one < other)
+
+
+@given(st.integers(0, LATEST - DAY), ZONES)
+def test_an_instant_lies_on_its_local_day(instant: int, zone: ZoneInfo) -> None:
+    day = local_date(instant, zone)
+    assert local_midnight(day, zone) <= instant < local_midnight(day + timedelta(days=1), zone)
+    assert to_datetime(instant, zone).date() == day
+
+
+def test_nothing_stays_nothing() -> None:
+    assert iso(None) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1970-01-01T00:00:00Z", 0),
+        ("1970-01-01T00:00:00.000001Z", 1),
+        ("1970-01-01T01:00:00+01:00", 0),
+        ("1970-01-01", 0),
+        ("1970-01-01T00:00:00+14:00", 0),
+        (" 1970-01-02T00:00:00Z\n", DAY),
+        ("1970-01-01 00:00:01", SECOND),
+        ("19700102T000000Z", DAY),
+        ("2027-06-19T14:00:00+02:00", from_datetime(datetime(2027, 6, 19, 12, tzinfo=UTC))),
+        (
+            "2027-06-19T14:00:00-05:30",
+            from_datetime(datetime(2027, 6, 19, 14, tzinfo=timezone(timedelta(hours=-5, minutes=-30)))),
+        ),
+    ],
+)
+def test_reads_iso_text(text: str, expected: int) -> None:
+    assert parse_instant(text) == expected
+
+
+def test_text_without_an_offset_is_local_to_the_zone() -> None:
+    assert parse_instant("1970-01-01T09:00:00", zone=ZoneInfo("Asia/Tokyo")) == 0
+    assert parse_instant("1970-01-01T09:00:00Z", zone=ZoneInfo("Asia/Tokyo")) == 9 * HOUR
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "soon",
+        "2027-02-30T00:00:00Z",
+        "2027-06-19T25:00:00Z",
+        "1969-12-31T23:59:59Z",
+        "9000-01-01T00:00:00Z",
+        "9999-12-31T23:59:59-23:59",
+        "0001-01-01T00:00:00+23:59",
+        "2027-06-19T14:00:00+99:00",
+        "19/06/2027",
+        "1800000000",
+        "2027-06-19T14:00:00Z\x00",
+        "٢٠٢٧-٠٦-١٩",
+        "x" * 10_000,
+    ],
+)
+def test_refuses_what_is_no_time_in_one_short_line(text: str) -> None:
+    with pytest.raises(InvalidTime) as caught:
+        parse_instant(text)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_time_or_refused(text: str) -> None:
+    for read in (parse_instant, parse_date):
+        try:
+            read(text)
+        except InvalidTime as error:
+            assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("text", ["2027-06-19", "2027-06-19T23:30:00", "2027-06-19T23:30:00-11:00", "2027-06-19T00:00Z"])
+def test_a_date_is_the_one_that_is_written(text: str) -> None:
+    assert parse_date(text) == date(2027, 6, 19)
+
+
+@pytest.mark.parametrize("text", ["", "2027-02-29", "2027-13-01", "19.06.2027", "1969-12-31", "9000-01-01", "x" * 999])
+def test_refuses_what_is_no_date(text: str) -> None:
+    with pytest.raises(InvalidTime):
+        parse_date(text)
+
+
+def test_a_day_starts_and_lasts_as_its_zone_has_it() -> None:
+    london = ZoneInfo("Europe/London")
+    day = date(2027, 3, 28)  # the clocks go forward
+    assert local_midnight(day + timedelta(days=1), london) - local_midnight(day, london) == 23 * HOUR
+    santiago = ZoneInfo("America/Santiago")
+    gap = date(2026, 9, 6)  # midnight itself does not exist: the day starts at one o'clock
+    start = to_datetime(local_midnight(gap, santiago), santiago)
+    assert (start.date(), start.hour) == (gap, 1)
+
+
+@pytest.mark.parametrize("name", ["", "Mars/Base", "../../etc/passwd", "/etc/passwd", "Europe", "Europe/London\x00", "é"])
+def test_refuses_what_is_no_zone(name: str) -> None:
+    with pytest.raises(InvalidInput, match="is not a time zone"):
+        zone_named(name)
+    assert zone_named("Europe/London") == ZoneInfo("Europe/London")

@@ -1,0 +1,86 @@
+"""What commands are given: JSON from an argument, a file or standard input; times; a yes."""
+
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wedsync_ops.errors import InputFileError, UsageError
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
+JSON_METAVAR = "JSON|@FILE|-"
+
+
+def read_objects(**arguments: str) -> dict[str, dict[str, Any]]:
+    """Read JSON objects given as ``JSON``, ``@FILE`` or ``-`` (standard input, for one of them), by name.
+
+    Raises InputFileError for a file that cannot be read, InvalidJson for content that is none, UsageError.
+    """
+    from wedsync_ops import codec
+
+    if list(arguments.values()).count("-") > 1:
+        raise UsageError(f"only one of {' and '.join('--' + name for name in arguments)} can be '-'")
+    return {name: codec.load_object(_raw(argument, name), f"the {name}") for name, argument in arguments.items()}
+
+
+def open_input(file: str) -> IO[bytes]:
+    """Open a file, or standard input for ``-``, for bytes. Raises InputFileError."""
+    if file == "-":
+        return sys.stdin.buffer
+    try:
+        return Path(file).open("rb")
+    except OSError as error:
+        raise InputFileError(f"the file {file} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise InputFileError(f"the file {file!r} cannot be read: {error}") from error
+
+
+def read_input(file: str, limit: int) -> bytes:
+    """The content of a file or standard input, at most ``limit`` bytes and one more. Raises InputFileError."""
+    with open_input(file) as opened:
+        try:
+            return opened.read(limit + 1)
+        except OSError as error:
+            raise InputFileError(f"the file {file} cannot be read: {error.strerror}") from error
+
+
+def instant_of(text: str | None, option: str, zone: "ZoneInfo | None" = None) -> int | None:
+    """An option's time as an instant; without an offset it is taken in ``zone``. Raises InvalidTime."""
+    from wedsync_ops.errors import InvalidTime
+    from wedsync_ops.instants import parse_instant
+
+    if text is None:
+        return None
+    try:
+        return parse_instant(text, zone=zone)
+    except InvalidTime as error:
+        raise InvalidTime(f"{option}: {error.message}") from error
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is destroyed. Raises UsageError off a terminal, Abort when the answer is no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "this asks for a yes, and there is no terminal to ask on", hint="give --yes, or --dry-run first"
+        )
+    typer.confirm(question, abort=True, err=True)
+
+
+def _raw(argument: str, name: str) -> str | bytes:
+    from wedsync_ops.codec import MAX_BYTES
+
+    if argument == "-":
+        return read_input("-", MAX_BYTES)
+    if argument.startswith("@"):
+        if len(argument) == 1:
+            raise UsageError(f"--{name} '@' names no file", hint="write @FILE")
+        return read_input(argument[1:], MAX_BYTES)
+    return argument

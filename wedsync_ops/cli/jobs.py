@@ -1,0 +1,269 @@
+"""``jobs``: list, show, cancel and retry."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wedsync_ops.cli import exits
+from wedsync_ops.cli.inputs import DryRun, Json, instant_of
+from wedsync_ops.cli.lazy import group
+from wedsync_ops.errors import InvalidInput, PartlyDone, UnknownJob, UsageError, WedsyncError
+
+if TYPE_CHECKING:
+    from wedsync_ops.jobs.actions import Queue
+    from wedsync_ops.jobs.model import State
+    from wedsync_ops.jobs.store.view import ExecutionView, JobDetail, JobView
+
+app = group("List, show, cancel and retry jobs.")
+_LARGEST = 2**63 - 1
+Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="Jobs.")]
+
+
+@app.command("list")
+def list_jobs(
+    context: typer.Context,
+    state: Annotated[
+        list[str] | None, typer.Option(metavar="STATE", help="Only these states; repeat it, or separate by commas.")
+    ] = None,
+    module: Annotated[str | None, typer.Option(metavar="MODULE", help="Only this module type.")] = None,
+    client: Annotated[str | None, typer.Option(metavar="ID", help="Only this client.")] = None,
+    supplier: Annotated[str | None, typer.Option(metavar="ID", help="Only this supplier.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="Only what was queued since then.")] = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=0, max=_LARGEST, help="At most so many; 0 = all.")] = 100,
+    json: Json = False,
+) -> None:
+    """List jobs, newest first."""
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.render import emit, moment, table
+    from wedsync_ops.jobs.store.view import Filter
+    from wedsync_ops.jobs.store.view import list_jobs as find
+
+    states = _states(state or ())
+    with opened(context) as opened_app:
+        from_then = instant_of(since, "--since", opened_app.calendar.zone)
+        wanted = Filter(states=states, module=module, client=client, supplier=supplier, since=from_then, limit=limit)
+        if module is not None:
+            opened_app.registry().pointer(module)
+        with opened_app.database.reading() as connection:
+            found = find(connection, wanted)
+    if json:
+        emit("jobs-list", {"jobs": [_job(job) for job in found]})
+        return
+    columns = (">Job", "Module", "State", "Priority", ">Try", "Due", "Error")
+    rows = [
+        (
+            j.job_id,
+            j.module_type,
+            j.state,
+            j.priority_applied.word,
+            f"{j.attempt}/{j.max_attempts}",
+            moment(j.due_at),
+            j.error,
+        )
+        for j in found
+    ]
+    table(columns, rows)
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    job_id: Annotated[int, typer.Argument(metavar="ID", help="The job.")],
+    json: Json = False,
+) -> None:
+    """Show a job whole, with every execution."""
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.render import emit
+    from wedsync_ops.jobs.store import view
+
+    _check_ids([job_id])
+    with opened(context) as opened_app, opened_app.database.reading() as connection:
+        detail = view.show_job(connection, job_id)
+    if detail is None:
+        raise UnknownJob(f"there is no job {job_id}")
+    if json:
+        emit("jobs-show", {"job": _detail(detail)})
+    else:
+        _print_detail(detail)
+
+
+@app.command()
+def cancel(context: typer.Context, ids: Ids, json: Json = False) -> int:
+    """Cancel jobs that wait."""
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.jobs import actions
+
+    _check_ids(ids)
+    with opened(context) as opened_app:
+        return _each(opened_app.queue(), ids, actions.cancel, "cancelled", json=json)
+
+
+@app.command()
+def retry(
+    context: typer.Context,
+    ids: Annotated[list[int] | None, typer.Argument(metavar="ID...", help="Jobs, or --state discarded.")] = None,
+    state: Annotated[str | None, typer.Option(metavar="discarded", help="Every discarded job that fits.")] = None,
+    module: Annotated[str | None, typer.Option(metavar="MODULE", help="Of them, only this module type.")] = None,
+    error: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Of them, only those with this in the error.")
+    ] = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> int:
+    """Queue jobs again that were discarded, cancelled or expired, with all their attempts."""
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.render import emit, say
+    from wedsync_ops.jobs import actions
+
+    _check_retry(ids, state, any((module is not None, error is not None, dry_run)))
+    with opened(context) as opened_app:
+        queue = opened_app.queue()
+        if ids:
+            return _each(queue, ids, actions.retry, "retried", json=json)
+        count = actions.retry_discarded(queue, module=module, error_text=error, dry_run=dry_run)
+    if json:
+        emit("jobs-retry", {"count": count, "dry_run": dry_run})
+    else:
+        say(f"{count} jobs {'would be ' if dry_run else ''}queued again")
+    return exits.DONE
+
+
+def _check_retry(ids: Sequence[int] | None, state: str | None, filtered: bool) -> None:
+    if bool(ids) == (state is not None):
+        raise UsageError("either job ids or --state discarded is needed", hint="see 'wedsync-ops jobs retry --help'")
+    if state is not None and state != "discarded":
+        raise UsageError(f"--state {state!r:.60} cannot be retried as a whole", hint="only --state discarded")
+    if ids and filtered:
+        raise UsageError("--module, --error and --dry-run go with --state discarded")
+    _check_ids(ids or ())
+
+
+def _each(
+    queue: "Queue",
+    ids: Sequence[int],
+    action: "Callable[[Queue, Sequence[int]], list[WedsyncError | None]]",
+    verb: str,
+    *,
+    json: bool,
+) -> int:
+    """Do something to each job and report; one that fails alone raises its own error."""
+    from wedsync_ops.cli.render import emit, say
+
+    ids = list(dict.fromkeys(ids))
+    answers = list(zip(ids, action(queue, ids), strict=True))
+    failures = [(job_id, error) for job_id, error in answers if error is not None]
+    if len(ids) == 1 and failures:
+        raise failures[0][1]
+    done = [job_id for job_id, error in answers if error is None]
+    if json:
+        errors = [{"job_id": job_id, "code": e.code, "message": str(e)} for job_id, e in failures]
+        emit(f"jobs-{'cancel' if verb == 'cancelled' else 'retry'}", {verb: done, "errors": errors})
+    else:
+        for _, error in failures:
+            say(str(error))
+        say(f"{len(done)} of {len(ids)} jobs {verb}")
+    if failures and done:
+        raise PartlyDone(f"{len(failures)} of {len(ids)} jobs were not {verb}", hint="each is named above")
+    if failures:
+        raise InvalidInput(f"none of the {len(ids)} jobs was {verb}", hint="each is named above")
+    return exits.DONE
+
+
+def _check_ids(ids: Sequence[int]) -> None:
+    for job_id in ids:
+        if not 0 < job_id <= _LARGEST:
+            raise UnknownJob(f"there is no job {job_id}")
+
+
+def _states(given: Sequence[str]) -> "list[State]":
+    from wedsync_ops.jobs.model import State
+
+    names = [name for text in given for name in text.split(",") if name]
+    for name in names:
+        if name not in list(State):
+            raise UsageError(f"{name[:60]!r} is not a state", hint=f"the states are {', '.join(State)}")
+    return [State(name) for name in dict.fromkeys(names)]
+
+
+def _job(job: "JobView") -> dict[str, Any]:
+    from wedsync_ops.instants import iso
+
+    return {
+        "job_id": job.job_id,
+        "module_type": job.module_type,
+        "module_version": job.module_version,
+        "state": job.state.value,
+        "priority_requested": job.priority_requested.word,
+        "priority_applied": job.priority_applied.word,
+        "attempt": job.attempt,
+        "max_attempts": job.max_attempts,
+        "queued_at": iso(job.queued_at),
+        "due_at": iso(job.due_at),
+        "started_at": iso(job.started_at),
+        "finished_at": iso(job.finished_at),
+        "error": job.error,
+    }
+
+
+def _detail(detail: "JobDetail") -> dict[str, Any]:
+    from wedsync_ops.instants import iso
+
+    return {
+        **_job(detail.job),
+        "client_id": detail.client_id,
+        "supplier_id": detail.supplier_id,
+        "key": detail.key,
+        "deadline_at": iso(detail.deadline_at),
+        "expires_at": iso(detail.expires_at),
+        "priority_reasons": detail.priority_reasons,
+        "due_reasons": detail.due_reasons,
+        "losses": detail.losses,
+        "kills": detail.kills,
+        "config": detail.config,
+        "context": detail.context,
+        "result_data": detail.result_data,
+        "executions": [_execution(execution, detail.result_data) for execution in detail.executions],
+    }
+
+
+def _execution(execution: "ExecutionView", result_data: Any) -> dict[str, Any]:
+    from wedsync_ops.instants import iso
+
+    return {
+        "attempt": execution.attempt,
+        "outcome": str(execution.outcome),
+        "started_at": iso(execution.started_at),
+        "finished_at": iso(execution.finished_at),
+        "duration_ms": _divided(execution.duration_us, 1000),
+        "queue_wait_ms": _divided(execution.queue_wait_us, 1000),
+        "cpu_ms": _divided(execution.cpu_us, 1000),
+        "memory_mb": _divided(execution.memory_kb, 1024),
+        "bytes_sent": execution.bytes_sent,
+        "error": execution.error,
+        "result_data": result_data if execution.outcome == "ok" else None,
+        "worker_id": execution.worker_id,
+        "traceback": execution.traceback,
+        "log": execution.log,
+    }
+
+
+def _divided(value: int | None, by: int) -> float | None:
+    return None if value is None else value / by
+
+
+def _print_detail(detail: "JobDetail") -> None:
+    from wedsync_ops.cli.render import facts, moment, say, table
+
+    document = _detail(detail)
+    for name in ("priority_reasons", "due_reasons"):
+        document[name] = "; ".join(document[name])
+    facts((name.replace("_", " "), value) for name, value in document.items() if name != "executions")
+    if not detail.executions:
+        say("not executed yet")
+        return
+    rows = [
+        (e.attempt, e.outcome, moment(e.started_at), _divided(e.duration_us, 1000), _divided(e.cpu_us, 1000), e.error)
+        for e in detail.executions
+    ]
+    table((">Try", "Outcome", "Started", ">ms", ">CPU ms", "Error"), rows, title="Executions")

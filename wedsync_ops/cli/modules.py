@@ -1,0 +1,268 @@
+"""``modules``: look at module types and their versions, move between versions, try configs."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wedsync_ops.cli import exits
+from wedsync_ops.cli.inputs import JSON_METAVAR, DryRun, Json, Yes, confirm, read_objects
+from wedsync_ops.cli.lazy import group
+
+if TYPE_CHECKING:
+    from wedsync_ops.modules.discovery import Listed
+    from wedsync_ops.modules.model import ModuleVersion
+
+app = group("Look at module types; compare, roll back, retire, validate, preview.")
+
+ModuleId = Annotated[str, typer.Argument(metavar="ID", help="The module type.")]
+Config = Annotated[str, typer.Option(metavar=JSON_METAVAR, help="The config: JSON, a file, or standard input.")]
+Context = Annotated[
+    str, typer.Option("--context", metavar=JSON_METAVAR, help="The context: JSON, a file, or standard input.")
+]
+
+
+@app.command("list")
+def list_modules(
+    context: typer.Context,
+    category: Annotated[str | None, typer.Option(help="Only this category.")] = None,
+    capability: Annotated[str | None, typer.Option(help="Only what can do this.")] = None,
+    tier: Annotated[str | None, typer.Option(help="Only what suppliers of this subscription tier may use.")] = None,
+    vendor_type: Annotated[str | None, typer.Option(help="What this vendor type uses first comes first.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Inactive and retired ones too.")] = False,
+    json: Json = False,
+) -> None:
+    """List the module types."""
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.render import emit, table
+    from wedsync_ops.modules.discovery import discover
+
+    with opened(context) as app:
+        found = discover(
+            app.registry(),
+            category=category,
+            capability=capability,
+            tier=tier,
+            vendor_type=vendor_type,
+            include_all=every,
+        )
+    if json:
+        emit("modules-list", {"modules": [_listed(item) for item in found]})
+        return
+    rows = [
+        (
+            i.module.module_id,
+            i.module.definition.display_name,
+            i.module.definition.category,
+            i.module.version,
+            _state(i),
+        )
+        for i in found
+    ]
+    table(("Module", "Name", "Category", ">Version", "State"), rows)
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    module_id: ModuleId,
+    version: Annotated[int | None, typer.Option(help="Another version than the one in force.")] = None,
+    json: Json = False,
+) -> None:
+    """Show a module type whole."""
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.render import emit, facts
+
+    with opened(context) as app:
+        registry = app.registry()
+        pointer = registry.pointer(module_id)
+        module = registry.current(module_id) if version is None else registry.version(module_id, version)
+    document = {
+        **_version(module),
+        "is_current": module.version == pointer.version,
+        "is_held": pointer.is_held,
+        "is_retired": pointer.retired_at is not None,
+        **module.definition.model_dump(mode="json"),
+    }
+    if json:
+        emit("modules-show", {"module": document})
+    else:
+        facts(document.items())
+
+
+@app.command()
+def versions(context: typer.Context, module_id: ModuleId, json: Json = False) -> None:
+    """List a module type's versions, newest first."""
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.render import emit, moment, table
+    from wedsync_ops.modules import actions
+
+    with opened(context) as app:
+        found = actions.versions(app.registry(), module_id)
+    if json:
+        rows = [{**_version(i.module), "is_current": i.is_current, "is_held": i.is_held} for i in found]
+        emit("modules-versions", {"id": module_id, "versions": rows})
+        return
+    states = [(i, "held" if i.is_current and i.is_held else "in force" if i.is_current else "") for i in found]
+    table(
+        (">Version", "Registered", "Content", "State"),
+        [(i.module.version, moment(i.module.created_at), i.module.content_hash[:12], state) for i, state in states],
+    )
+
+
+@app.command()
+def diff(
+    context: typer.Context,
+    module_id: ModuleId,
+    old: Annotated[int | None, typer.Argument(metavar="FROM", help="Default: the one before TO.")] = None,
+    new: Annotated[int | None, typer.Argument(metavar="TO", help="Default: the newest.")] = None,
+    json: Json = False,
+) -> None:
+    """Compare two versions of a module type, field by field."""
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.render import emit, say, table
+    from wedsync_ops.modules import actions
+
+    with opened(context) as app:
+        found = actions.diff(app.registry(), module_id, old, new)
+    if json:
+        changes = [{"path": c.path, "change": c.kind, "from": c.before, "to": c.after} for c in found.changes]
+        document = {"id": module_id, "from_version": found.from_version, "to_version": found.to_version}
+        emit("modules-diff", {**document, "changes": changes})
+        return
+    say(f"{module_id}: version {found.from_version} → {found.to_version}, {len(found.changes)} differences")
+    if found.changes:
+        table(("Where", "What", "From", "To"), [(c.path, c.kind, c.before, c.after) for c in found.changes])
+
+
+@app.command()
+def rollback(
+    context: typer.Context,
+    module_id: ModuleId,
+    version: Annotated[int, typer.Argument(metavar="VERSION", help="The version to put in force.")],
+    json: Json = False,
+) -> None:
+    """Put an earlier version in force and hold it there until 'register --force'. Queued jobs keep theirs."""
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.render import emit, say
+    from wedsync_ops.modules import actions
+
+    with opened(context) as app:
+        done = actions.rollback(app.database, module_id, version, now=app.clock.now())
+    if json:
+        document = {"id": module_id, "from_version": done.from_version, "version": done.version, "is_held": True}
+        emit("modules-rollback", {**document, "changed": done.changed})
+    else:
+        say(f"{module_id}: version {done.version} is in force (was {done.from_version}) until 'register --force'")
+
+
+@app.command()
+def retire(
+    context: typer.Context, module_id: ModuleId, yes: Yes = False, dry_run: DryRun = False, json: Json = False
+) -> None:
+    """Accept no further jobs of a module type. Jobs that wait still run; registering it again brings it back."""
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.render import emit, say
+    from wedsync_ops.modules import actions
+
+    with opened(context) as app:
+        counted = actions.retire(app.database, module_id, now=app.clock.now(), dry_run=True)
+        if not dry_run:
+            confirm(f"Retire {module_id}, for which {counted.waiting_jobs} jobs wait?", yes=yes)
+            counted = actions.retire(app.database, module_id, now=app.clock.now())
+    if json:
+        document = {"id": module_id, "version": counted.version, "changed": counted.changed}
+        counts = {"waiting_jobs": counted.waiting_jobs, "available_jobs": counted.available_jobs}
+        emit("modules-retire", {**document, **counts, "dry_run": dry_run})
+        return
+    verb = "would be retired" if dry_run else "is retired" if counted.changed else "was retired before"
+    say(f"{module_id} {verb}; {counted.waiting_jobs} jobs that wait still run")
+
+
+@app.command()
+def validate(
+    context: typer.Context,
+    module_id: ModuleId,
+    config: Config,
+    version: Annotated[int | None, typer.Option(help="Another version than the one in force.")] = None,
+    json: Json = False,
+) -> int:
+    """Check a config against a module type's schema. Exit code 3 when it does not fit."""
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.render import emit, say
+    from wedsync_ops.modules import actions
+
+    given = read_objects(config=config)["config"]
+    with opened(context) as app:
+        found = actions.validate(app.registry(), module_id, given, version)
+    if json:
+        emit("modules-validate", {"is_valid": found.is_valid, "errors": found.errors, "warnings": found.warnings})
+    else:
+        _say_all("error", found.errors)
+        _say_all("warning", found.warnings)
+        say("the config fits" if found.is_valid else f"the config does not fit {module_id}")
+    return exits.DONE if found.is_valid else exits.INVALID
+
+
+@app.command()
+def preview(
+    context: typer.Context, module_id: ModuleId, config: Config, job_context: Context, json: Json = False
+) -> None:
+    """Render what a job would deliver, and send nothing."""
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.render import emit, facts, say
+    from wedsync_ops.handlers.preview import preview as render
+
+    given = read_objects(config=config, context=job_context)
+    with opened(context) as app:
+        shown = render(app.registry(), app.site, module_id, given["config"], given["context"])
+    if json:
+        emit("modules-preview", shown)
+    else:
+        facts(shown.items())
+        say("nothing was sent")
+
+
+def _say_all(word: str, lines: Sequence[str]) -> None:
+    from wedsync_ops.cli.render import say
+
+    for line in lines:
+        say(f"{word}: {line}")
+
+
+def _version(module: "ModuleVersion") -> dict[str, Any]:
+    from wedsync_ops.instants import iso
+
+    return {
+        "id": module.module_id,
+        "version": module.version,
+        "content_hash": module.content_hash,
+        "created_at": iso(module.created_at),
+    }
+
+
+def _listed(item: "Listed") -> dict[str, Any]:
+    definition = item.module.definition
+    return {
+        "id": definition.id,
+        "display_name": definition.display_name,
+        "category": definition.category,
+        "version": item.module.version,
+        "capabilities": definition.capabilities,
+        "is_active": item.is_usable,
+        "description": definition.description,
+        "icon": definition.icon,
+        "isolation": definition.isolation,
+        "tier": item.tier,
+        "priority_boost": item.priority_boost,
+        "is_held": item.pointer.is_held,
+        "is_retired": item.pointer.retired_at is not None,
+    }
+
+
+def _state(item: "Listed") -> str:
+    if item.pointer.retired_at is not None:
+        return "retired"
+    if not item.is_usable:
+        return "not active"
+    return "held" if item.pointer.is_held else "active"

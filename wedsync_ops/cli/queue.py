@@ -1,0 +1,123 @@
+"""``queue``: the lanes, and pauses."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wedsync_ops.cli.inputs import Json, instant_of
+from wedsync_ops.cli.lazy import group
+from wedsync_ops.errors import UsageError
+
+if TYPE_CHECKING:
+    from wedsync_ops.jobs.store.control import Pause
+
+app = group("See the lanes; pause and resume them.")
+
+Module = Annotated[str | None, typer.Argument(metavar="MODULE", help="A module type.")]
+Supplier = Annotated[str | None, typer.Option(metavar="S", help="A supplier instead.")]
+Everything = Annotated[bool, typer.Option("--all", help="Everything instead.")]
+
+
+@app.command()
+def status(context: typer.Context, json: Json = False) -> None:
+    """Show how many jobs wait in each lane, and what is paused."""
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.render import emit, moment, say, table
+    from wedsync_ops.jobs import actions
+
+    with opened(context) as opened_app:
+        found = actions.status(opened_app.queue())
+    lanes = sorted(found.lanes, key=lambda item: (-item.lane.priority, item.lane.module_type))
+    if json:
+        rows = [
+            {
+                "module_type": item.lane.module_type,
+                "priority": item.lane.priority.word,
+                "available": item.available,
+                "waiting": item.waiting,
+            }
+            for item in lanes
+        ]
+        emit("queue-status", {"lanes": rows, "pauses": [_pause(pause) for pause in found.pauses]})
+        return
+    table(
+        ("Module", "Priority", ">Ready", ">Waiting in all"),
+        [(item.lane.module_type, item.lane.priority.word, item.available, item.waiting) for item in lanes],
+    )
+    for pause in found.pauses:
+        until = f" until {moment(pause.until)}" if pause.until is not None else ""
+        reason = pause.reason or "no reason given"
+        say(f"paused: {_named(pause.scope, pause.name)}{until}, by {pause.paused_by}: {reason}")
+
+
+@app.command()
+def pause(
+    context: typer.Context,
+    module: Module = None,
+    supplier: Supplier = None,
+    everything: Everything = False,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why, for others to read.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Until when (ISO 8601).")] = None,
+    json: Json = False,
+) -> None:
+    """Stop jobs from starting; they can still be queued, and those that run go on."""
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.render import emit, say
+    from wedsync_ops.jobs import actions
+
+    scope, name = _scope(module, supplier, everything)
+    with opened(context) as opened_app:
+        end = instant_of(until, "--until", opened_app.calendar.zone)
+        made = actions.pause(opened_app.queue(), scope, name, reason=reason, until=end)
+    if json:
+        emit("queue-pause", {"pause": _pause(made)})
+    else:
+        say(f"paused: {_named(scope, name)}")
+
+
+@app.command()
+def resume(
+    context: typer.Context,
+    module: Module = None,
+    supplier: Supplier = None,
+    everything: Everything = False,
+    json: Json = False,
+) -> None:
+    """End a pause."""
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.render import emit, say
+    from wedsync_ops.jobs import actions
+
+    scope, name = _scope(module, supplier, everything)
+    with opened(context) as opened_app:
+        changed = actions.resume(opened_app.queue(), scope, name)
+    if json:
+        emit("queue-resume", {"scope": scope, "name": name or None, "changed": changed})
+    else:
+        say(f"{'resumed' if changed else 'was not paused'}: {_named(scope, name)}")
+
+
+def _scope(module: str | None, supplier: str | None, everything: bool) -> tuple[str, str]:
+    given = [("module", module)] if module is not None else []
+    given += [("supplier", supplier)] if supplier is not None else []
+    given += [("all", "")] if everything else []
+    if len(given) != 1 or given[0][1] is None:
+        raise UsageError("one of MODULE, --supplier and --all is needed")
+    return given[0][0], given[0][1]
+
+
+def _named(scope: str, name: str) -> str:
+    return "everything" if scope == "all" else f"{scope} {name}"
+
+
+def _pause(pause: "Pause") -> dict[str, Any]:
+    from wedsync_ops.instants import iso
+
+    return {
+        "scope": pause.scope,
+        "name": pause.name or None,
+        "reason": pause.reason,
+        "paused_by": pause.paused_by,
+        "paused_at": iso(pause.paused_at),
+        "until": iso(pause.until),
+    }

@@ -1,0 +1,116 @@
+"""``register``: from a definition file to registered module types."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wedsync_ops.cli import exits
+from wedsync_ops.cli.inputs import DryRun, Json
+from wedsync_ops.cli.lazy import single
+
+if TYPE_CHECKING:
+    from wedsync_ops.modules.actions import Registration
+    from wedsync_ops.modules.model import Problem, Registered
+
+app = single()
+
+
+@app.command()
+def register(
+    context: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="Default: ./modules.yaml, else the one that is shipped.")
+    ] = None,
+    dry_run: DryRun = False,
+    force: Annotated[bool, typer.Option("--force", help="Also move versions that a rollback holds.")] = False,
+    json: Json = False,
+) -> int:
+    """Register the module types of a definition file: all of them, or none when anything is wrong.
+
+    What did not change keeps its version. Exit code 3 when there are problems; each names its line.
+    """
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.modules import actions
+
+    path = actions.find_file(file, Path.cwd())
+    raw = actions.read_file(path)
+    with opened(context) as app:
+        done = actions.register(app.database, raw, str(path), now=app.clock.now(), force=force, dry_run=dry_run)
+    if json:
+        _print_json(done, dry_run=dry_run)
+    else:
+        _print_table(done, dry_run=dry_run)
+    if done.problems:
+        from wedsync_ops.errors import InvalidDefinitions
+
+        count = len(done.problems)
+        raise InvalidDefinitions(
+            f"{path} has {count} problem{'s' if count > 1 else ''}, the first in line {done.problems[0].line}: "
+            f"{_place(done.problems[0])}{done.problems[0].message}",
+            hint="nothing was registered",
+            details=[_problem(problem) for problem in done.problems],
+        )
+    return exits.DONE
+
+
+def _print_json(done: "Registration", *, dry_run: bool) -> None:
+    from wedsync_ops.cli.render import emit
+
+    document: dict[str, Any] = {"registered": [_registered(item) for item in done.registered]}
+    if done.problems:
+        document["problems"] = [_problem(problem) for problem in done.problems]
+    warnings = [_problem(warning) for warning in done.warnings]
+    emit("register", {**document, "warnings": warnings, "source": done.source, "dry_run": dry_run})
+
+
+def _registered(item: "Registered") -> dict[str, Any]:
+    from wedsync_ops.modules import actions
+
+    module_id = item.module.module_id
+    return {
+        "success": True,
+        "platform_module_id": module_id,
+        "version": item.module.version,
+        "changed": item.changed,
+        "resource_allocation": actions.resource_allocation(item.module.definition),
+        "monitoring_endpoints": dict(actions.monitoring_endpoints(module_id)),
+        "version_in_force": item.version_in_force,
+        "held": item.held,
+        "is_active": item.module.definition.is_active,
+    }
+
+
+def _problem(problem: "Problem") -> dict[str, Any]:
+    return {"line": problem.line, "path": problem.path, "message": problem.message}
+
+
+def _place(problem: "Problem") -> str:
+    return f"{problem.path}: " if problem.path else ""
+
+
+def _print_table(done: "Registration", *, dry_run: bool) -> None:
+    from wedsync_ops.cli.render import say, table
+
+    if done.problems:
+        rows = [(problem.line, problem.path, problem.message) for problem in done.problems]
+        table((">Line", "Where", "Problem"), rows)
+        return
+    for warning in done.warnings:
+        say(f"warning: line {warning.line}: {_place(warning)}{warning.message}")
+    rows_ = [
+        (i.module.module_id, i.module.definition.display_name, i.module.version, _what(i)) for i in done.registered
+    ]
+    table(("Module", "Name", ">Version", "Came to"), rows_)
+    changed = sum(item.changed for item in done.registered)
+    verb = "would change" if dry_run else "changed"
+    say(f"{changed} of {len(done.registered)} {verb} ({done.source})")
+
+
+def _what(item: "Registered") -> str:
+    words = ["changed" if item.changed else "unchanged"]
+    if item.held:
+        words.append(f"version {item.version_in_force} held by a rollback")
+    if not item.module.definition.is_active:
+        words.append("not active")
+    return ", ".join(words)

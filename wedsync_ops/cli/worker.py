@@ -1,0 +1,52 @@
+"""``run-worker``: execute jobs."""
+
+from typing import Annotated
+
+import typer
+
+from wedsync_ops.cli.lazy import single
+from wedsync_ops.errors import UsageError
+
+app = single()
+_MOST = 10_000
+
+
+@app.command("run-worker")
+def run_worker(
+    context: typer.Context,
+    *,
+    drain: Annotated[bool, typer.Option("--drain", help="Work until nothing is due, then end.")] = False,
+    max_jobs: Annotated[int | None, typer.Option(metavar="N", min=1, help="End after so many executions.")] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(metavar="SLOTS", min=1, max=_MOST, help="Exactly so many slots.")
+    ] = None,
+    min_slots: Annotated[int | None, typer.Option(metavar="N", min=1, max=_MOST, help="Fewest slots.")] = None,
+    max_slots: Annotated[int | None, typer.Option(metavar="N", min=1, max=_MOST, help="Most slots.")] = None,
+    modules: Annotated[str | None, typer.Option(metavar="a,b", help="Only these module types.")] = None,
+    region: Annotated[str | None, typer.Option(metavar="REGION", help="A label.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Its name; host and process id by default.")] = None,
+) -> int:
+    """Execute jobs until stopped.
+
+    The first SIGTERM or Ctrl-C lets running jobs end; a second one breaks off, with exit code 1.
+    """
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.jobs.model import Options
+    from wedsync_ops.supervisor import run_worker as work
+
+    wanted = None if modules is None else [part.strip() for part in modules.split(",") if part.strip()]
+    if wanted is not None and not wanted:
+        raise UsageError("--modules names no module type")
+    with opened(context, min_slots=min_slots, max_slots=max_slots, region=region) as opened_app:
+        registry = opened_app.registry()
+        for module in wanted or ():
+            registry.pointer(module)
+        options = Options(
+            slots=concurrency or 0,
+            name=name,
+            region=opened_app.settings.region,
+            modules=wanted,
+            drain=drain,
+            max_jobs=max_jobs,
+        )
+        return work(opened_app, options)

@@ -1,0 +1,73 @@
+"""Files that may be attached: those inside the configured ``attachments_dir``, and no others."""
+
+import mimetypes
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wedsync_ops.handlers.addresses import one_line
+from wedsync_ops.handlers.contract import PermanentError
+
+MAX_BYTES = 10 * 1024 * 1024
+"""The most that all attachments of one job may measure together, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file's name as the recipient sees it, its media type and content."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+def faults(names: Any, folder: Path | None) -> Iterator[str]:
+    """What is wrong with the attachments of a config, each in one line."""
+    if not isinstance(names, list | tuple):
+        yield "attachments must be a list of file names"
+        return
+    size = 0
+    for place, name in enumerate(names):
+        found = _find(name, folder)
+        if isinstance(found, str):
+            yield f"attachments[{place}]: {found}"
+        else:
+            size += found.stat().st_size
+    if size > MAX_BYTES:
+        yield f"attachments: together {size:,} bytes; at most {MAX_BYTES:,} can be sent"
+
+
+def read(names: Sequence[Any] | None, folder: Path | None) -> list[Attachment]:
+    """The attachments of a config. Raises PermanentError for one that may not be attached, or when they are too big."""
+    found: list[Attachment] = []
+    left = MAX_BYTES
+    for name in names or ():
+        path = _find(name, folder)
+        if isinstance(path, str):
+            raise PermanentError(f"attachments: {path}")
+        with path.open("rb") as file:
+            content = file.read(left + 1)
+        left -= len(content)
+        if left < 0:
+            raise PermanentError(f"attachments: together more than {MAX_BYTES:,} bytes")
+        kind, encoding = mimetypes.guess_type(path.name)
+        media_type = kind if kind and not encoding else "application/octet-stream"
+        found.append(Attachment(one_line(path.name, 200), media_type, content))
+    return found
+
+
+def _find(name: object, folder: Path | None) -> Path | str:
+    """The file of that name, or why it cannot be attached."""
+    if not isinstance(name, str) or not name.strip() or "\x00" in name:
+        return "the name of a file is needed"
+    if folder is None:
+        return f"{name[:80]!r} cannot be attached: the setting attachments_dir is not set"
+    try:
+        root = folder.resolve()
+        path = (root / name).resolve()
+        if not path.is_relative_to(root):
+            return f"{name[:80]!r} lies outside attachments_dir"
+        return path if path.is_file() else f"there is no file {name[:80]!r} in attachments_dir"
+    except (OSError, RuntimeError):
+        return f"{name[:80]!r} cannot be read"

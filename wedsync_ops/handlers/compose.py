@@ -1,0 +1,89 @@
+"""E-mail messages put together by hand: few header objects, quoted-printable by C, no randomness.
+
+A message depends on its input only, so that a repeated attempt makes the same bytes.
+"""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from wedsync_ops.handlers.addresses import named_address
+from wedsync_ops.handlers.attachments import Attachment
+from wedsync_ops.handlers.contract import Site
+from wedsync_ops.handlers.headers import PreparedMessage, mailbox, unstructured
+from wedsync_ops.instants import to_datetime
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """What an e-mail says, to whom, and for whom. Addresses are free of faults."""
+
+    to: str
+    to_name: str | None
+    from_name: str | None
+    reply_to: str | None
+    subject: str
+    html: str
+    text: str
+    attachments: Sequence[Attachment] = field(default=())
+    important: bool = False
+
+
+def message_from(letter: Letter, *, site: Site, key: str, now: int) -> PreparedMessage:
+    """The letter as multipart/alternative (with attachments: inside multipart/mixed), dated ``now``.
+
+    It is sent from the platform's own address under the supplier's name, so that SPF and DMARC hold; answers go to
+    the supplier. Raises ValueError when the setting mail_from is no address.
+    """
+    name, sender = named_address(site.mail_from)
+    message = PreparedMessage()
+    message["From"] = mailbox(letter.from_name or name, sender, "From")
+    message["To"] = mailbox(letter.to_name or "", letter.to, "To")
+    if letter.reply_to:
+        message["Reply-To"] = letter.reply_to
+    message["Subject"] = unstructured(letter.subject, "Subject")
+    message["Date"] = rfc5322_date(now)
+    if letter.important:
+        message["Importance"] = "high"
+    boundary = "=_" + hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
+    message["MIME-Version"] = "1.0"
+    bodies = [_text_part("plain", letter.text), _text_part("html", letter.html)]
+    if not letter.attachments:
+        message.hold("alternative", boundary + "a", bodies)
+        return message
+    inner = PreparedMessage()
+    inner.hold("alternative", boundary + "a", bodies)
+    message.hold("mixed", boundary + "m", [inner, *(_file_part(item) for item in letter.attachments)])
+    return message
+
+
+def rfc5322_date(instant: int) -> str:
+    """An instant as a message's date, in UTC."""
+    at = to_datetime(instant)
+    return f"{_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year} {at:%H:%M:%S} +0000"
+
+
+def _text_part(subtype: str, text: str) -> PreparedMessage:
+    part = PreparedMessage()
+    part["Content-Type"] = f'text/{subtype}; charset="utf-8"'
+    part["Content-Transfer-Encoding"] = "quoted-printable"
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+    part.set_payload(binascii.b2a_qp(lines.encode("utf-8", "replace"), istext=True).decode("ascii"))
+    return part
+
+
+def _file_part(attachment: Attachment) -> PreparedMessage:
+    part = PreparedMessage()
+    name = quote(attachment.name, safe="")
+    part["Content-Type"] = attachment.media_type
+    part["Content-Transfer-Encoding"] = "base64"
+    part["Content-Disposition"] = f"attachment;\r\n filename*=utf-8''{name}"
+    part.set_payload(base64.encodebytes(attachment.content).decode("ascii"))
+    return part
+

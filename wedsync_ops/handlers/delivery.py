@@ -1,0 +1,182 @@
+"""Delivery: into the outbox folder, or over SMTP when a server is configured.
+
+An outbox takes a delivery at most once per idempotency key and kind: the file's name comes from the key, and it
+appears whole or not at all. Over SMTP it is at least once; Message-ID and Idempotency-Key come from the key.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from email.message import EmailMessage
+from functools import lru_cache
+from pathlib import Path
+
+from wedsync_ops.handlers.addresses import named_address
+from wedsync_ops.handlers.contract import Mail, Page, PermanentError, Receipt, Site
+
+_SLUG = re.compile(r"[^a-z0-9]+")
+_PLAIN_KEY = re.compile(r"[!-~]{1,200}")
+_NO_NAMELESS_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.EPERM})
+
+
+def deliver(
+    artefact: Mail | Page, *, site: Site, idempotency_key: str, now: int, timeout_s: float
+) -> tuple[Receipt, int]:
+    """Deliver an artefact; answers its receipt and the bytes written or sent (0 when it had been delivered before).
+
+    ``now`` (an instant) dates a mail that has no Date. ``timeout_s`` bounds the talk with a mail server. Raises
+    OSError when the outbox cannot be written (nothing is left half written), PermanentError when the mail server
+    refuses the recipient or the content for good, and smtp.DeliveryFailed for what may go better later.
+    """
+    if isinstance(artefact, Page):
+        name = file_name(idempotency_key, "page", "html")
+        return _put(site.outbox, name, artefact.html.encode("utf-8", "replace"), artefact.page_id)
+    message_id = message_id_for(idempotency_key, site)
+    message = artefact.message
+    _set(message, "Message-ID", message_id)
+    _set(message, "Idempotency-Key", key_header(idempotency_key))
+    if "Date" not in message:
+        from wedsync_ops.handlers.compose import rfc5322_date  # noqa: PLC0415 - messages of ours have a date
+
+        _set(message, "Date", rfc5322_date(now))
+    raw = message_bytes(message)
+    if site.smtp_url is None:
+        return _put(site.outbox, file_name(idempotency_key, "mail", "eml"), raw, message_id)
+    from wedsync_ops.handlers import smtp  # noqa: PLC0415 - only where a server is configured
+
+    smtp.send(raw, _sender(message), _recipients(message), url=site.smtp_url, site=site, timeout_s=timeout_s)
+    return Receipt(message_id, f"smtp {smtp.host_of(site.smtp_url)}", repeated=False), len(raw)
+
+
+def file_name(key: str, kind: str, suffix: str) -> str:
+    """The name of a delivery's file: readable from the key, unique by a hash of key and kind."""
+    slug = _SLUG.sub("-", key[:60].lower()).strip("-")[:40].strip("-") or "job"
+    return f"{kind}-{slug}-{_hash(key, kind)}.{suffix}"
+
+
+def message_id_for(key: str, site: Site) -> str:
+    """The Message-ID of the mail of this key."""
+    return f"<{_hash(key, 'message-id')}@{mail_domain(site.mail_from)}>"
+
+
+def key_header(key: str) -> str:
+    """The Idempotency-Key header: the key itself where a header can hold it, else a hash of it."""
+    return key if _PLAIN_KEY.fullmatch(key) and not key.startswith("=?") else _hash(key, "header")
+
+
+@lru_cache(maxsize=16)
+def mail_domain(mail_from: str) -> str:
+    """The domain that the platform sends from."""
+    try:
+        return named_address(mail_from)[1].rpartition("@")[2]
+    except ValueError:
+        return "localhost"
+
+
+def message_bytes(message: EmailMessage) -> bytes:
+    """The message with CRLF line ends, as it is stored and sent. Raises PermanentError when it is no good message."""
+    try:
+        if message.policy.linesep == "\r\n":
+            return message.as_bytes()
+        return message.as_bytes(policy=message.policy.clone(linesep="\r\n", max_line_length=78))
+    except (ValueError, LookupError, TypeError) as error:
+        raise PermanentError(f"the message cannot be written: {type(error).__name__}") from error
+
+
+def _set(message: EmailMessage, name: str, value: str) -> None:
+    del message[name]
+    message[name] = value
+
+
+def _hash(key: str, kind: str) -> str:
+    return hashlib.blake2b(f"{kind}\x00{key}".encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+
+def _sender(message: EmailMessage) -> str:
+    return next(_addresses(message, "Sender", "From"), "")
+
+
+def _recipients(message: EmailMessage) -> list[str]:
+    found = list(dict.fromkeys(_addresses(message, "To", "Cc")))
+    if not found:
+        raise PermanentError("the message has no recipient")
+    return found
+
+
+def _addresses(message: EmailMessage, *names: str) -> Iterator[str]:
+    for name in names:
+        for header in message.get_all(name, []):
+            yield from (address.addr_spec for address in header.addresses)
+
+
+def _put(outbox: Path, name: str, content: bytes, delivery_id: str) -> tuple[Receipt, int]:
+    """Write a file once, whole and durable. Raises OSError; then there is no such file."""
+    place = str(outbox / name)
+    try:
+        folder = os.open(outbox, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        outbox.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = os.open(outbox, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if _exists(folder, name):
+            os.fsync(folder)
+            return Receipt(delivery_id, place, repeated=True), 0
+        made = _write_new(outbox, folder, name, content)
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return Receipt(delivery_id, place, repeated=not made), len(content) if made else 0
+
+
+def _exists(folder: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _write_new(outbox: Path, folder: int, name: str, content: bytes) -> bool:
+    """Write to a nameless file and give it its name at the end; false when the name was taken meanwhile."""
+    try:
+        file = os.open(outbox, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno not in _NO_NAMELESS_FILES:
+            raise
+        return _write_hidden(folder, name, content)
+    try:
+        _write_all(file, content)
+        os.link(f"/proc/self/fd/{file}", name, dst_dir_fd=folder, follow_symlinks=True)
+    except FileExistsError:
+        return False
+    finally:
+        os.close(file)
+    return True
+
+
+def _write_hidden(folder: int, name: str, content: bytes) -> bool:
+    """The same where the file system knows no nameless files: a dotfile first, which is never an artefact."""
+    hidden = f".{name}.{os.getpid()}.{os.urandom(4).hex()}"
+    file = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    try:
+        try:
+            _write_all(file, content)
+        finally:
+            os.close(file)
+        os.link(hidden, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except FileExistsError:
+        return False
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(hidden, dir_fd=folder)
+    return True
+
+
+def _write_all(file: int, content: bytes) -> None:
+    left = memoryview(content)
+    while left:
+        left = left[os.write(file, left) :]
+    os.fsync(file)

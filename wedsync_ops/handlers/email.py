@@ -1,0 +1,154 @@
+"""The e-mail module: a template filled for one couple, sent in their supplier's name."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from wedsync_ops.errors import WedsyncError
+from wedsync_ops.handlers import catalogue
+from wedsync_ops.handlers.addresses import address_fault, ascii_address
+from wedsync_ops.handlers.contract import Mail, PermanentError, Run, Site, checked_by
+from wedsync_ops.handlers.fields import RESERVED, part
+from wedsync_ops.instants import zone_named
+from wedsync_ops.weddings.context import wedding_from
+from wedsync_ops.weddings.proximity import days_until
+
+_WEDDING_WEEK_DELAY_MIN = 30.0
+
+
+def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
+    """What keeps this e-mail from ever being sent, each in one line that begins with where it is."""
+    fault = recipient_fault(context)
+    if fault:
+        yield fault
+    unknown = catalogue.problem(config.get("template_id"), site.templates_dir)
+    if unknown:
+        yield f"config.template_id: {unknown}"
+    if len(config) > 1:
+        yield from _option_faults(config, site)
+
+
+@checked_by(check)
+def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Render the template and deliver it. ``actual_delay`` is in minutes: ``send_delay`` as the wedding week cut it."""
+    # What renders takes a tenth of a second to import, which queueing should not wait for.
+    from wedsync_ops.handlers import attachments, compose, render  # noqa: PLC0415
+
+    personalization = config.get("personalization") or {}
+    values = render.values_for(context, personalization)
+    template_id = config["template_id"]
+    rendered = render.mail(template_id, values, run.site, config.get("subject_override"))
+    letter = compose.Letter(
+        to=recipient(context),
+        to_name=values.get("couple_name"),
+        from_name=values.get("supplier_name"),
+        reply_to=reply_address(config, context),
+        subject=rendered.subject,
+        html=rendered.html,
+        text=rendered.text,
+        attachments=attachments.read(config.get("attachments"), run.site.attachments_dir),
+    )
+    message = compose.message_from(letter, site=run.site, key=run.idempotency_key, now=run.now)
+    receipt = run.deliver(Mail(message))
+    return {
+        "email_sent": True,
+        "message_id": receipt.delivery_id,
+        "template_used": template_id,
+        "personalization_applied": bool(personalization),
+        "actual_delay": _delay_minutes(config, context, run),
+    }
+
+
+def recipient_fault(context: Mapping[str, Any]) -> str | None:
+    """What is wrong with the address that a context gives for the couple, ``None`` when it is good."""
+    client = context.get("client_data")
+    address = client.get("email") if isinstance(client, Mapping) else None
+    if address is None or address == "":
+        return "context.client_data.email: the recipient's address is missing"
+    fault = address_fault(address)
+    return f"context.client_data.email: {fault}" if fault else None
+
+
+def recipient(context: Mapping[str, Any]) -> str:
+    """The couple's address. Raises PermanentError when there is none that can be written to."""
+    fault = recipient_fault(context)
+    if fault:
+        raise PermanentError(fault)
+    return ascii_address(part(context, "client_data")["email"])
+
+
+def reply_address(config: Mapping[str, Any], context: Mapping[str, Any]) -> str | None:
+    """Where answers go: ``reply_to`` of the config, else the supplier's address, when it is one."""
+    for address in (config.get("reply_to"), part(context, "supplier_data").get("email")):
+        if address and address_fault(address) is None:
+            return ascii_address(address)
+    return None
+
+
+def text_fault(source: object) -> str | None:
+    """Why a text of a config is no good template, ``None`` when it is one (or none at all)."""
+    if not isinstance(source, str) or "{" not in source:
+        return None
+    if "{{" in source or "{%" in source or "{#" in source:
+        from wedsync_ops.handlers.render import fault_in  # noqa: PLC0415 - see handle
+
+        return fault_in(source)
+    return None
+
+
+def attachment_faults(config: Mapping[str, Any], site: Site) -> Iterator[str]:
+    """What is wrong with the files that a config attaches."""
+    names = config.get("attachments")
+    if names:
+        from wedsync_ops.handlers.attachments import faults  # noqa: PLC0415 - see handle
+
+        yield from (f"config.{fault}" for fault in faults(names, site.attachments_dir))
+
+
+def _option_faults(config: Mapping[str, Any], site: Site) -> Iterator[str]:
+    subject = config.get("subject_override")
+    if subject is not None:
+        if not isinstance(subject, str) or "\n" in subject or "\r" in subject:
+            yield "config.subject_override: must be text of one line"
+        else:
+            fault = text_fault(subject)
+            if fault:
+                yield f"config.subject_override: {fault}"
+    reply_to = config.get("reply_to")
+    if reply_to:
+        fault = address_fault(reply_to)
+        if fault:
+            yield f"config.reply_to: {fault}"
+    yield from _personalization_faults(config.get("personalization"))
+    yield from attachment_faults(config, site)
+
+
+def _personalization_faults(fields: object) -> Iterator[str]:
+    if not fields:
+        return
+    if not isinstance(fields, Mapping):
+        yield "config.personalization: must be an object"
+        return
+    for name, value in fields.items():
+        place = f"config.personalization.{name[:40]}"
+        if name in RESERVED:
+            yield f"{place}: the name is taken; choose another"
+        if isinstance(value, Mapping | list):
+            yield f"{place}: must be text, a number, true or false"
+        fault = text_fault(value)
+        if fault:
+            yield f"{place}: {fault}"
+
+
+def _delay_minutes(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> float:
+    """``send_delay`` as it was applied: in the wedding week cut to 30 minutes, on the last two days to none."""
+    minutes: float = config.get("send_delay") or 0
+    if not minutes:
+        return 0
+    try:
+        wedding = wedding_from(context, zone_named(run.site.timezone))
+    except WedsyncError:
+        return minutes
+    days = None if wedding is None else days_until(wedding, run.now)
+    if days is None or not 0 <= days <= 7:
+        return minutes
+    return 0 if days <= 1 else min(minutes, _WEDDING_WEEK_DELAY_MIN)

@@ -1,0 +1,163 @@
+"""Rendering: texts from configs, and the e-mail templates, over a job's fields.
+
+Whatever is wrong with a template is a PermanentError here; ``fault_in`` finds most of it when a job is queued.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from jinja2 import ChoiceLoader, FileSystemLoader, Template, TemplateError, TemplateNotFound, TemplateSyntaxError
+
+from wedsync_ops.handlers import catalogue
+from wedsync_ops.handlers.contract import PermanentError, Site
+from wedsync_ops.handlers.fields import fields_from
+from wedsync_ops.handlers.plaintext import from_html
+from wedsync_ops.handlers.sandbox import BUDGET, MAX_OUTPUT, MAX_ROUNDS, Sandbox
+
+Kind = Literal["text", "html", "markdown"]
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_FAILURES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """An e-mail's three parts."""
+
+    subject: str
+    html: str
+    text: str
+
+
+def values_for(context: Mapping[str, Any], personalization: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The fields of a context, and what ``personalization`` adds: its texts are templates over those fields.
+
+    Raises PermanentError when one of them fails.
+    """
+    values = fields_from(context)
+    if personalization:
+        values |= {name: _personal(name, value, values) for name, value in personalization.items()}
+    return values
+
+
+def fill(source: str, values: Mapping[str, Any], kind: Kind = "text", what: str = "the text") -> str:
+    """Render a text of a config. ``kind`` says how values are escaped: not at all, for HTML, or for Markdown.
+
+    ``what`` names the text in the error. Raises PermanentError.
+    """
+    if not looks_like_template(source):
+        return source
+    template = _compiled(source, kind)
+    if isinstance(template, str):
+        raise PermanentError(f"{what} is no good template: {template}")
+    return _run(template, values, what)
+
+
+def fault_in(source: str) -> str | None:
+    """Why a text of a config cannot be compiled as a template, ``None`` when it can."""
+    template = _compiled(source, "text")
+    return template if isinstance(template, str) else None
+
+
+def looks_like_template(source: str) -> bool:
+    """Whether a text holds anything of the template language."""
+    return "{" in source and ("{{" in source or "{%" in source or "{#" in source)
+
+
+def mail(template_id: str, values: Mapping[str, Any], site: Site, subject: str | None = None) -> Rendered:
+    """Render an e-mail template; ``subject`` (a template itself) stands in for the template's own.
+
+    Raises PermanentError when there is no such template or it fails.
+    """
+    problem = catalogue.problem(template_id, site.templates_dir)
+    if problem:
+        raise PermanentError(problem)
+    files = _files(site.templates_dir)
+    if subject is None:
+        subject = _file(files, f"{template_id}/{catalogue.SUBJECT}", values)
+    else:
+        subject = fill(subject, values, what="subject_override")
+    html = _file(files, f"{template_id}/{catalogue.HTML}", {**values, "subject": subject})
+    if catalogue.has_text(template_id, site.templates_dir):
+        text = _file(files, f"{template_id}/{catalogue.TEXT}", values)
+    else:
+        text = from_html(html)
+    return Rendered(subject, html, text)
+
+
+def notice(heading: str, body_html: str, values: Mapping[str, Any], site: Site) -> str:
+    """An e-mail's HTML in the shared layout around a body that is already safe HTML. Raises PermanentError."""
+    template_values = {**values, "subject": heading, "body": _SafeHtml(body_html)}
+    return _file(_files(site.templates_dir), "notice.html", template_values)
+
+
+class _SafeHtml(str):
+    """HTML that was sanitised already, and is put out as it is."""
+
+    __slots__ = ()
+
+    def __html__(self) -> str:
+        return str(self)
+
+
+def _personal(name: str, value: Any, values: Mapping[str, Any]) -> Any:
+    return fill(value, values, what=f"personalization.{name[:40]}") if isinstance(value, str) else value
+
+
+def _escape_markdown(text: str) -> str:
+    return _PUNCTUATION.sub(r"\\\1", " ".join(text.split()))
+
+
+@lru_cache(maxsize=3)
+def _texts(kind: Kind) -> Sandbox:
+    show = _escape_markdown if kind == "markdown" else None
+    return Sandbox(escape_html=kind == "html", show=show)
+
+
+@lru_cache(maxsize=8)
+def _files(templates_dir: Path | None) -> Sandbox:
+    folders = [folder for folder in (templates_dir, catalogue.SHIPPED) if folder is not None]
+    return Sandbox(escape_html=False, loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]))
+
+
+@lru_cache(maxsize=512)
+def _compiled(source: str, kind: Kind) -> Template | str:
+    """The compiled template, or what is wrong with it."""
+    try:
+        return _texts(kind).from_string(source)
+    except (*_FAILURES, SyntaxError) as error:
+        return _reason(error)
+
+
+def _file(files: Sandbox, name: str, values: Mapping[str, Any]) -> str:
+    try:
+        template = files.get_template(name)
+    except TemplateNotFound as error:
+        raise PermanentError(f"the template {name} needs {error.name}, which is not there") from error
+    except (*_FAILURES, SyntaxError) as error:
+        raise PermanentError(f"the template {name} cannot be used: {_reason(error)}") from error
+    return _run(template, values, f"the template {name}")
+
+
+def _run(template: Template, values: Mapping[str, Any], what: str) -> str:
+    parts: list[str] = []
+    size = 0
+    try:
+        for piece in template.generate({**values, BUDGET: [MAX_ROUNDS]}):
+            size += len(piece)
+            if size > MAX_OUTPUT:
+                raise PermanentError(f"{what} makes more than {MAX_OUTPUT:,} characters")
+            parts.append(piece)
+    except _FAILURES as error:
+        raise PermanentError(f"{what} cannot be rendered: {_reason(error)}") from error
+    return "".join(parts)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    text = " ".join(str(error).split())[:300] or type(error).__name__
+    return f"line {error.lineno}: {text}" if isinstance(error, TemplateSyntaxError) else text

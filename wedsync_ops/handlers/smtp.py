@@ -1,0 +1,192 @@
+"""Sending over SMTP. One connection per thread is kept between jobs, and asked whether it lives before it is used.
+
+``smtp://`` takes TLS where the server offers it; with a user in the URL TLS is required, unless the server is on this
+machine. ``smtps://`` is TLS from the start. Errors name the server and its answer's code: no password, no address.
+"""
+
+import contextlib
+import smtplib
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import ip_address
+from urllib.parse import unquote, urlsplit
+
+from wedsync_ops.handlers.contract import PermanentError, Site
+from wedsync_ops.handlers.delivery import mail_domain
+
+LONGEST_WAIT_S = 30.0
+"""The most seconds that one answer of the server is waited for."""
+_SHORTEST_WAIT_S = 0.05
+_kept = threading.local()
+
+
+class DeliveryFailed(Exception):
+    """The mail server could not be reached, or refused for now; the job is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A mail server as a URL names it. ``port`` defaults to 587 with a user, 465 for smtps, else 25."""
+
+    host: str
+    port: int
+    tls: bool
+    user: str | None
+    password: str | None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it runs on this machine, so that nobody in between can listen."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+@lru_cache(maxsize=8)
+def server_at(url: str) -> Server:
+    """The server of an ``smtp://`` or ``smtps://`` URL. Raises DeliveryFailed, without the URL, when it is none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise DeliveryFailed("the setting smtp_url is not a URL") from error
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+        raise DeliveryFailed("the setting smtp_url must be smtp://host or smtps://host")
+    tls = parts.scheme == "smtps"
+    user = unquote(parts.username) if parts.username else None
+    password = unquote(parts.password) if parts.password is not None else None
+    return Server(parts.hostname, port or (465 if tls else 587 if user else 25), tls, user, password)
+
+
+def host_of(url: str) -> str:
+    """``host:port`` of a server, for receipts and errors."""
+    server = server_at(url)
+    return f"{server.host}:{server.port}"
+
+
+def send(raw: bytes, sender: str, recipients: Sequence[str], *, url: str, site: Site, timeout_s: float) -> None:
+    """Hand a message to the server for all recipients.
+
+    Raises PermanentError when a recipient or the message is refused for good (5xx), DeliveryFailed for the rest: no
+    connection, a refusal for now (4xx), a login that fails (the setting may be mended).
+    """
+    server = server_at(url)
+    wait_s = max(_SHORTEST_WAIT_S, min(LONGEST_WAIT_S, timeout_s))
+    with _told(server):
+        connection = _connection(url, server, site, wait_s)
+        try:
+            _transmit(connection, raw, sender, recipients)
+        except BaseException:
+            _drop(connection)
+            raise
+
+
+def close() -> None:
+    """Say good-bye to the server that this thread kept, if any."""
+    connection: smtplib.SMTP | None = getattr(_kept, "connection", None)
+    _kept.connection = None
+    if connection is not None:
+        with contextlib.suppress(smtplib.SMTPException, OSError):
+            connection.quit()
+
+
+def _transmit(connection: smtplib.SMTP, raw: bytes, sender: str, recipients: Sequence[str]) -> None:
+    code, _ = connection.mail(sender, [f"size={len(raw)}"] if connection.has_extn("size") else [])
+    if code != 250:
+        raise DeliveryFailed(f"the sender was refused ({code}); see the setting mail_from")
+    for recipient in recipients:
+        code, _ = connection.rcpt(recipient)
+        if code not in {250, 251}:
+            _refused(code, "the recipient")
+    code, _ = connection.data(raw)
+    if code != 250:
+        _refused(code, "the message")
+
+
+def _refused(code: int, what: str) -> None:
+    if 500 <= code < 600:
+        raise PermanentError(f"the mail server refused {what} for good ({code})")
+    raise DeliveryFailed(f"{what} was refused for now ({code})")
+
+
+def _connection(url: str, server: Server, site: Site, wait_s: float) -> smtplib.SMTP:
+    connection: smtplib.SMTP | None = getattr(_kept, "connection", None)
+    if connection is not None:
+        if _kept.url == url and _lives(connection, wait_s):
+            return connection
+        _drop(connection)
+    connection = _open(server, mail_domain(site.mail_from), wait_s)
+    _kept.connection, _kept.url = connection, url
+    return connection
+
+
+def _lives(connection: smtplib.SMTP, wait_s: float) -> bool:
+    try:
+        if connection.sock is None:
+            return False
+        connection.sock.settimeout(wait_s)
+        return connection.noop()[0] == 250 and connection.rset()[0] == 250
+    except (smtplib.SMTPException, OSError):
+        return False
+
+
+def _open(server: Server, local_name: str, wait_s: float) -> smtplib.SMTP:
+    connection: smtplib.SMTP
+    if server.tls:
+        context = ssl.create_default_context()
+        connection = smtplib.SMTP_SSL(local_hostname=local_name, timeout=wait_s, context=context)
+    else:
+        connection = smtplib.SMTP(local_hostname=local_name, timeout=wait_s)
+    try:
+        _greet(connection, server)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _greet(connection: smtplib.SMTP, server: Server) -> None:
+    connection._host = server.host  # type: ignore[attr-defined]  # noqa: SLF001 - the name TLS checks; connect() leaves it
+    code, _ = connection.connect(server.host, server.port)
+    if code != 220:
+        raise DeliveryFailed(f"it does not take mail now ({code})")
+    connection.ehlo_or_helo_if_needed()
+    if not server.tls and not server.is_local:
+        if connection.has_extn("starttls"):
+            connection.starttls(context=ssl.create_default_context())
+            connection.ehlo_or_helo_if_needed()
+        elif server.user is not None:
+            raise DeliveryFailed("it offers no TLS, without which the password is not sent; use smtps://")
+    if server.user is not None:
+        connection.login(server.user, server.password or "")
+
+
+def _drop(connection: smtplib.SMTP) -> None:
+    _kept.connection = None
+    connection.close()
+
+
+@contextlib.contextmanager
+def _told(server: Server) -> Iterator[None]:
+    """Turn what the talk may raise into one line that names the server and no secret."""
+    place = f"{server.host}:{server.port}"
+    try:
+        yield
+    except DeliveryFailed as error:
+        raise DeliveryFailed(f"the mail server {place}: {error}") from None
+    except smtplib.SMTPAuthenticationError as error:
+        raise DeliveryFailed(f"the mail server {place} refused the login ({error.smtp_code})") from None
+    except smtplib.SMTPResponseException as error:
+        raise DeliveryFailed(f"the mail server {place} answered {error.smtp_code}") from None
+    except ssl.SSLError as error:
+        raise DeliveryFailed(f"the mail server {place}: TLS failed ({error.reason or 'certificate'})") from None
+    except (TimeoutError, socket.gaierror, smtplib.SMTPException, OSError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise DeliveryFailed(f"the mail server {place} cannot be used: {reason}") from None

@@ -1,0 +1,155 @@
+"""The first step of queueing: one request is checked whole, without the database and without a lock."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from wedsync_ops import codec
+from wedsync_ops.errors import InvalidConfig, InvalidContext, InvalidInput, InvalidTime
+from wedsync_ops.handlers.contract import problems
+from wedsync_ops.instants import parse_instant
+from wedsync_ops.jobs import due
+from wedsync_ops.jobs.due import Wish
+from wedsync_ops.jobs.model import Priority, Request
+from wedsync_ops.jobs.rules import Rules
+from wedsync_ops.modules.model import ModuleVersion
+from wedsync_ops.modules.resolve import resolve
+from wedsync_ops.weddings.context import vendor_type_from, wedding_from, zone_from
+from wedsync_ops.weddings.model import Wedding
+
+_PRIORITIES = {step.word: step for step in Priority}
+_REQUIRED = ("client_id", "supplier_id", "journey_instance_id")
+_MAX_KEY = 255
+_SEND_TIMES: Mapping[Any, due.SendTime] = {"business_hours": "business_hours", "custom": "custom"}
+_REVIEW_DAYS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request that is valid; what is left to decide depends on the queue. Without a ``wish`` it is due at once."""
+
+    module: ModuleVersion
+    requested: Priority
+    wish: Wish | None
+    wedding: Wedding | None
+    vendor_type: str | None
+    zone: ZoneInfo
+    key: str | None
+    deadline_at: int | None
+    expires_at: int | None
+    client_id: str
+    supplier_id: str
+    config: str
+    context: str
+    payload_hash: str
+
+
+def prepare(rules: Rules, request: Request) -> Prepared:
+    """Check a request whole: module, config, context, recipient, times. Raises a WedsyncError that names the place.
+
+    ``config`` and ``context`` must come from ``codec`` (which holds the limits) or be built from what did.
+    """
+    if not isinstance(request.module_type, str):
+        raise InvalidInput("module_type must be text")
+    module = rules.registry.usable(request.module_type)
+    config, context = _object(request.config, "config"), _object(request.context, "context")
+    problem = rules.registry.first_config_error(module, config)
+    if problem is not None:
+        raise InvalidConfig(f"the config does not fit {module.module_id}: {problem}")
+    client_id, supplier_id = _identity(context, "client_id"), _identity(context, "supplier_id")
+    _identity(context, "journey_instance_id")
+    zone = zone_from(context, rules.calendar.zone)
+    wedding = wedding_from(context, rules.calendar.zone)
+    refusals = problems(resolve(module.definition.handler), config, context, rules.site)
+    if refusals:
+        kind = InvalidConfig if refusals[0].startswith("config") else InvalidContext
+        raise kind(f"{module.module_id}: {'; '.join(refusals)}", details=refusals)
+    config_raw, context_raw = codec.canonical(config), codec.canonical(context)
+    fingerprint = hashlib.blake2b(b"\x00".join((module.module_id.encode(), config_raw, context_raw)), digest_size=16)
+    return Prepared(
+        module=module,
+        requested=_priority(request.priority),
+        wish=_wish(rules, request, config, zone, wedding),
+        wedding=wedding,
+        vendor_type=vendor_type_from(context),
+        zone=zone,
+        key=_key(request.key),
+        deadline_at=_instant(request.deadline, "deadline", zone),
+        expires_at=_instant(request.expires, "expires", zone),
+        client_id=client_id,
+        supplier_id=supplier_id,
+        config=config_raw.decode(),
+        context=context_raw.decode(),
+        payload_hash=fingerprint.hexdigest(),
+    )
+
+
+def _object(value: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidInput(f"the {what} must be a JSON object, not {codec.kind_of(value)}")
+    return value
+
+
+def _identity(context: Mapping[str, Any], name: str) -> str:
+    value = context.get(name)
+    if type(value) is int:
+        value = str(value)
+    if not isinstance(value, str) or not value or value.isspace():
+        raise InvalidContext(f"context.{name} is missing", hint=f"{', '.join(_REQUIRED)} are required")
+    if len(value) > _MAX_KEY:
+        raise InvalidContext(f"context.{name} is longer than {_MAX_KEY} characters")
+    return value
+
+
+def _priority(word: Any) -> Priority:
+    if word is None:
+        return Priority.NORMAL
+    chosen = _PRIORITIES.get(word) if isinstance(word, str) else None
+    if chosen is None:
+        raise InvalidInput(f"{word!r:.60} is not a priority", hint=f"use one of {', '.join(_PRIORITIES)}")
+    return chosen
+
+
+def _key(key: Any) -> str | None:
+    if key is None:
+        return None
+    if not isinstance(key, str) or not key.strip() or len(key) > _MAX_KEY or not key.isprintable():
+        raise InvalidInput(f"the key must be 1 to {_MAX_KEY} printable characters, not {key!r:.60}")
+    return key
+
+
+def _instant(value: Any, name: str, zone: ZoneInfo) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise InvalidTime(f"{name} must be text")
+    try:
+        return parse_instant(value, zone=zone)
+    except InvalidTime as error:
+        raise InvalidTime(f"{name}: {error.message}") from error
+
+
+def _wish(
+    rules: Rules, request: Request, config: Mapping[str, Any], zone: ZoneInfo, wedding: Wedding | None
+) -> Wish | None:
+    after = config.get("days_after_wedding", _REVIEW_DAYS) if request.module_type == "review" else None
+    send_time: due.SendTime = _SEND_TIMES.get(config.get("send_time"), "immediate")
+    send_delay = config.get("send_delay") or 0.0
+    delay = request.delay
+    if request.at is None and delay is None and after is None and send_time == "immediate" and not send_delay:
+        return None
+    if delay is not None and (isinstance(delay, bool) or not isinstance(delay, int | float)):
+        raise InvalidInput("delay must be a number of minutes")
+    return Wish(
+        at=_instant(request.at, "at", zone),
+        delay_min=delay,
+        send_time=send_time,
+        send_at=_instant(config.get("send_at"), "config.send_at", zone) if send_time == "custom" else None,
+        send_delay_min=send_delay,
+        zone=zone,
+        wedding=wedding,
+        wedding_week_delay_min=rules.settings.wedding_week_delay_min,
+        after_wedding_days=after,
+    )
