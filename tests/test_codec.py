@@ -73,9 +73,10 @@ class TestRoundTrip:
         try:
             value = codec.loads(text, "it")
         except InvalidJson as error:
-            assert "\n" not in str(error)
-        else:
-            codec.check(value, "it")
+            value = str(error)
+            assert value.startswith("it ")
+            assert "\n" not in value
+        codec.check(value, "it")
 
 
 class TestLoads:
@@ -120,10 +121,14 @@ class TestLoads:
     def test_integers_of_64_bits_are_exact(self, number: int) -> None:
         assert codec.loads(f'{{"n":[{number}]}}') == {"n": [number]}
 
-    @pytest.mark.parametrize("number", [LARGEST + 1, -LARGEST - 2, 2**64 - 1, 2**64, 10**30, -(10**400), 10**5000])
-    def test_integers_beyond_64_bits_are_refused(self, number: int) -> None:
-        digits = f"{number:d}" if number < 10**4000 else "1" + "0" * 5000
-        assert "beyond 64 bits" in refused(f'{{"n":[{digits}]}}')
+    @pytest.mark.parametrize(
+        "digits",
+        [*map(str, (LARGEST + 1, -LARGEST - 2, 2**64 - 1, 2**64, 10**30)), "-1" + "0" * 400, "1" + "0" * 5000],
+        ids=len,
+    )
+    def test_integers_beyond_64_bits_are_refused(self, digits: str) -> None:
+        message = refused(f'{{"n":[{digits}]}}')
+        assert "beyond 64 bits" in message or "infinity" in message
 
     def test_long_digits_elsewhere_are_fine(self) -> None:
         value = codec.loads('{"iban":"12345678901234567890123456","x":1.2345678901234567890123,"y":1e0}')
@@ -152,7 +157,14 @@ class TestLoads:
 
     def test_objects_can_be_asked_for(self) -> None:
         assert codec.load_object('{"a":1}', "it") == {"a": 1}
-        kinds = {"[]": "a list", "1": "a number", "1.5": "a number", '"x"': "a string", "true": "a boolean", "null": "null"}
+        kinds = {
+            "[]": "a list",
+            "1": "a number",
+            "1.5": "a number",
+            '"x"': "a string",
+            "true": "a boolean",
+            "null": "null",
+        }
         for text, kind in kinds.items():
             with pytest.raises(InvalidJson, match=f"it must be a JSON object, not {kind}"):
                 codec.load_object(text, "it")

@@ -27,12 +27,16 @@ class TestTransaction:
     def test_is_all_or_nothing(self, database: Database) -> None:
         with database.transaction() as connection:
             connection.execute(ADD, {"name": "kept"})
-        with pytest.raises(RuntimeError), database.transaction() as connection:
-            connection.execute(ADD, {"name": "lost"})
-            raise RuntimeError
+
+        def fail() -> None:
+            with database.transaction() as connection:
+                connection.execute(ADD, {"name": "lost"})
+                raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            fail()
         with pytest.raises(DatabaseError), database.transaction() as connection:
-            connection.execute(ADD, {"name": "lost too"})
-            connection.execute(ADD, {"name": "kept"})
+            connection.execute(ADD, [{"name": "lost too"}, {"name": "kept"}])
         assert names(database) == ["kept"]
 
     def test_readers_see_what_is_committed_and_do_not_wait(self, database: Database) -> None:
@@ -175,7 +179,9 @@ class TestSources:
     def test_lists_are_looked_up_in(self, database: Database) -> None:
         with database.reading() as connection:
             ids, texts = db.ids_source(connection), db.texts_source(connection)
-            statement = text(f"SELECT CASE WHEN 5 IN {ids} THEN 1 ELSE 0 END, CASE WHEN 'a''ü' IN {texts} THEN 1 ELSE 0 END")
+            statement = text(
+                f"SELECT CASE WHEN 5 IN {ids} THEN 1 ELSE 0 END, CASE WHEN 'a''ü' IN {texts} THEN 1 ELSE 0 END"
+            )
             for numbers, words, expected in (([5, 6], ["a'ü"], (1, 1)), ([], [], (0, 0)), ([50], ["b"], (0, 0))):
                 values = {"ids": db.many(numbers), "texts": db.many(words)}
                 assert tuple(connection.execute(statement, values).one()) == expected

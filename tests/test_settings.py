@@ -73,8 +73,12 @@ class TestSources:
         assert load(file=written(tmp_path, text)).settings == Settings(home=Path("/somewhere"))
 
     def test_each_kind_of_value_is_read_from_each_source(self, tmp_path: Path) -> None:
-        text = "peak_months: [6, 7]\nmid_months: 4 5\nheartbeat_s: 5\nregion: eu\noutbox_dir: ~/out\nretention_days: 3\n"
-        found = load({"WEDSYNC_OPS_PEAK_MONTHS": "6,7 8", "WEDSYNC_OPS_LEASE_S": "2.5e1"}, written(tmp_path, text)).settings
+        text = (
+            "peak_months: [6, 7]\nmid_months: 4 5\nheartbeat_s: 5\nregion: eu\noutbox_dir: ~/out\nretention_days: 3\n"
+        )
+        found = load(
+            {"WEDSYNC_OPS_PEAK_MONTHS": "6,7 8", "WEDSYNC_OPS_LEASE_S": "2.5e1"}, written(tmp_path, text)
+        ).settings
         assert (found.peak_months, found.mid_months, found.heartbeat_s, found.region) == ((6, 7, 8), (4, 5), 5.0, "eu")
         assert (found.lease_s, found.retention_days, found.outbox_dir) == (25.0, 3, Path.home() / "out")
 
@@ -86,7 +90,9 @@ class TestRefused:
         message = refused(file=written(tmp_path, f"{'x' * 1000}: 3"))
         assert "did you mean" not in message
 
-    @pytest.mark.parametrize("text", ["- a\n", "5\n", "a: [\n", "a: 1\na: 2\n", "!!python/none x", "\x00", b"\xff\xfe\x00"])
+    @pytest.mark.parametrize(
+        "text", ["- a\n", "5\n", "a: [\n", "a: 1\na: 2\n", "!!python/none x", "\x00", b"\xff\xfe\x00"]
+    )
     def test_a_file_that_is_no_mapping(self, tmp_path: Path, text: str | bytes) -> None:
         assert "config.yaml" in refused(file=written(tmp_path, text))
 
@@ -187,7 +193,9 @@ class TestRefused:
     )
     def test_a_value_of_another_kind_in_a_file(self, tmp_path: Path, name: str, value: Any) -> None:
         words = {None: "null", True: "true", False: "false"}
-        text = words[value] if isinstance(value, bool | None) else str(value).replace("True", "true").replace("None", "~")
+        text = (
+            words[value] if isinstance(value, bool | None) else str(value).replace("True", "true").replace("None", "~")
+        )
         assert f"the setting {name}" in refused(file=written(tmp_path, f"{name}: {text}"))
 
     def test_values_that_do_not_go_together(self) -> None:
@@ -224,6 +232,14 @@ class TestShown:
             ("sms_token", "s3cret", "***"),
             ("sms_url", None, "-"),
             ("db", "postgresql+psycopg://ann:s3cret@db.example.org/x", "postgresql+psycopg://***@db.example.org/x"),
+            (
+                "db",
+                "postgresql+psycopg://db.example.org/x?password=s3cret",
+                "postgresql+psycopg://db.example.org/x?***",
+            ),
+            ("db", "sqlite:////x.db?mode=ro", "sqlite:////x.db?mode=ro"),
+            ("db", "", "sqlite:///wedsync-ops.db"),
+            ("sms_url", "https://gate.example.org/send?token=s3cret", "https://gate.example.org/send?***"),
             ("lease_s", 30.0, "30.0"),
             ("region", "eu", "eu"),
         ],

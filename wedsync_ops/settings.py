@@ -126,20 +126,27 @@ def names() -> tuple[str, ...]:
 
 
 def shown(settings: Settings, name: str) -> str:
-    """A setting as ``doctor`` prints it: secrets masked, of a URL only the user and the password."""
-    value = getattr(settings, name)
+    """A setting as ``doctor`` prints it: secrets masked, of a URL only the user, the password and such a query."""
+    value = settings.database_url if name == "db" else getattr(settings, name)
     meta = next(item.metadata for item in fields(Settings) if item.name == name)
     if value is None:
         return "-"
-    text = str(value)
-    if meta["secret"] or name == "db":
-        parts = urlsplit(text)
-        if parts.password is not None:
-            port = f":{parts.port}" if parts.port else ""
-            return urlunsplit(parts._replace(netloc=f"***@{parts.hostname}{port}"))
-        if meta["secret"] and not parts.scheme:
-            return "***"
-    return text
+    if name == "db" or (meta["secret"] and name.endswith("_url")):
+        return _masked(str(value), whole_query=meta["secret"])
+    return "***" if meta["secret"] else str(value)
+
+
+def _masked(url: str, *, whole_query: bool) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "***"
+    if "@" in parts.netloc:
+        parts = parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2])
+    if parts.query and (whole_query or "password" in parts.query.lower()):
+        parts = parts._replace(query="***")
+    # A SQLite URL has an empty host, which urlunsplit would leave out with its slashes.
+    return urlunsplit(parts) if parts.netloc else url
 
 
 def _default_home() -> Path:
@@ -163,7 +170,7 @@ def _from_file(path: Path) -> dict[str, Any]:
         raise SettingError(f"{path}: the file must be a mapping of settings")
     for name in value:
         if name not in names():
-            raise SettingError(f"{path}: there is no setting {name!r}{_nearest(name)}")
+            raise SettingError(f"{path}: there is no setting {name[:60]!r}{_nearest(name[:60])}")
     return value
 
 
@@ -179,7 +186,7 @@ def _nearest(name: str) -> str:
 
 def _months(value: Any) -> tuple[int, ...]:
     items = value.replace(",", " ").split() if isinstance(value, str) else list(value)
-    months = tuple(int(item) for item in items)
+    months = tuple(map(_whole, items))
     if any(not 1 <= month <= 12 for month in months):
         raise ValueError("months run from 1 to 12")
     return months
@@ -240,11 +247,22 @@ def _check(settings: Settings) -> None:
     for name in _POSITIVE:
         if getattr(settings, name) <= 0:
             raise SettingError(f"the setting {name} must be more than 0")
+    for name, most in _NOT_NEGATIVE.items():
+        if not 0 <= getattr(settings, name) <= most:
+            raise SettingError(f"the setting {name} must be 0 to {most:,}")
     for name, schemes in _SCHEMES.items():
         value = getattr(settings, name)
-        if value is not None and (urlsplit(value).scheme not in schemes or not urlsplit(value).hostname):
+        if value is not None and not _is_url(value, schemes):
             raise SettingError(f"the setting {name} must be a URL such as {schemes[0]}://host")
     _check_together(settings)
+
+
+def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bracket left open, a port that is no number or too large
+        return False
 
 
 def _check_together(settings: Settings) -> None:
@@ -280,4 +298,11 @@ _POSITIVE = (
     "kill_limit",
     "network_capacity_mbps",
 )
+_NOT_NEGATIVE = {
+    "keep_completed": 10_000_000,
+    "keep_failed": 10_000_000,
+    "retention_days": 36_500,
+    "dead_letter_days": 36_500,
+    "wedding_week_delay_min": 525_600,
+}
 _SCHEMES = {"smtp_url": ("smtp", "smtps"), "sms_url": ("https", "http"), "public_url": ("https", "http")}

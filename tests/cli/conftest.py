@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -78,12 +79,12 @@ def cli(home: Path, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pyte
     """Run a command line in this process."""
 
     def call(*arguments: str, stdin: bytes | None = None) -> Answer:
-        if stdin is not None:
-            source = home.parent / "stdin"
-            source.write_bytes(stdin)
-            monkeypatch.setattr("sys.stdin", source.open(encoding="utf-8", errors="surrogateescape"))
+        source = home.parent / "stdin"
+        source.write_bytes(stdin or b"")
         capfdbinary.readouterr()
-        code = run(arguments)
+        with monkeypatch.context() as patch, source.open(encoding="utf-8") as opened:
+            patch.setattr("sys.stdin", opened)
+            code = run(arguments)
         captured = capfdbinary.readouterr()
         return Answer(code, captured.out.decode(), captured.err.decode())
 
@@ -112,13 +113,14 @@ def child(home: Path, *arguments: str | bytes, stdin: bytes = b"", **environment
         input=stdin,
         capture_output=True,
         cwd=ROOT,
-        env=_environment(home, environment),
+        env=environment_for(home, environment),
         timeout=60,
         check=False,
     )
     return Answer(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def _environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
+def environment_for(home: Path, more: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """The environment of a child with a home, and with none of this process's settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WEDSYNC_OPS_", "_WEDSYNC"))}
     return {**kept, "WEDSYNC_OPS_HOME": str(home), **more}

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -112,18 +113,13 @@ def test_every_error_has_an_exit_code() -> None:
     assert codes["DatabaseNewer"] == codes["StorageFull"] == codes["WaitTimedOut"] == exits.FAILED
 
 
-class _Broken:
-    """A command that fails in a way nobody thought of."""
-
-    def __init__(self, error: BaseException) -> None:
-        self._error = error
-
-    def main(self, *arguments: object, **options: object) -> None:
-        raise self._error
-
-
 def _breaking(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    monkeypatch.setattr(main, "get_command", lambda app: _Broken(error))
+    """Let every command fail in a way nobody thought of."""
+
+    def break_down(_app: object) -> None:
+        raise error
+
+    monkeypatch.setattr(main, "get_command", break_down)
 
 
 def test_an_unexpected_error_is_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +165,9 @@ def test_a_reader_that_goes_away_is_no_error(home: Path) -> None:
     os.close(read)
     command = [sys.executable, "-m", "wedsync_ops", "season", "--json"]
     environment = {**os.environ, "WEDSYNC_OPS_HOME": str(home)}
-    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, cwd=ROOT, env=environment, timeout=60, check=False)
+    done = subprocess.run(
+        command, stdout=write, stderr=subprocess.PIPE, cwd=ROOT, env=environment, timeout=60, check=False
+    )
     os.close(write)
     assert done.stderr == b""
 
@@ -223,3 +221,18 @@ def test_a_missing_config_file_is_usage(cli: Cli, tmp_path: Path) -> None:
 def test_logging_format_is_a_choice(cli: Cli) -> None:
     assert cli("--log-format", "xml", "season").code == 2
     assert cli("--log-level", "loud", "season").code == 2
+
+
+def _fastest(*command: str) -> float:
+    """The shortest of some runs of a command, in seconds."""
+    taken = []
+    for _ in range(7):
+        started = time.perf_counter()
+        subprocess.run(command, stdout=subprocess.DEVNULL, cwd=ROOT, timeout=60, check=True)
+        taken.append(time.perf_counter() - started)
+    return min(taken)
+
+
+def test_help_costs_little_more_than_starting_python() -> None:
+    help_s = _fastest(sys.executable, "-m", "wedsync_ops", "--help")
+    assert help_s <= 15 * _fastest(sys.executable, "-c", "pass")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Cli, child, definitions, enqueue
+from tests.cli.conftest import ROOT, Cli, child, definitions, enqueue
 
 
 def _register(cli: Cli, tmp_path: Path, text: str | bytes, *more: str) -> Any:
@@ -160,3 +160,70 @@ def test_for_people(registered: Cli, tmp_path: Path) -> None:
 def test_the_shipped_file_is_found_from_anywhere(home: Path) -> None:
     answer = child(home, "register", "--dry-run", "--json")
     assert answer.document["source"].endswith("modules.yaml")
+
+
+def test_preview_renders_and_sends_nothing(registered: Cli, home: Path) -> None:
+    context = '{"client_id": "c", "supplier_id": "s", "journey_instance_id": "j"}'
+    shown = registered("modules", "preview", "note", "--config", '{"text": "x"}', "--context", context, "--json")
+    assert shown.code == 0
+    assert shown.document["result_data"] == {"noted": "x", "attempt": 1}
+    assert shown.document["artefacts"] == []
+    assert registered("modules", "preview", "note", "--config", "{}", "--context", context).code == 3
+    assert registered("modules", "preview", "note", "--config", '{"text": "x"}', "--context", "{}").code == 3
+    assert registered("modules", "preview", "refuse", "--config", '{"text": "x"}', "--context", context).code == 3
+    assert registered("modules", "preview", "idle", "--config", '{"text": "x"}', "--context", context).code == 5
+    assert not (home / "outbox").exists()
+
+
+@pytest.fixture
+def shipped(cli: Cli) -> Cli:
+    """The module types that are shipped."""
+    assert cli("register", str(ROOT / "modules.yaml")).code == 0
+    return cli
+
+
+CLIENT = '{"client_id": "c", "supplier_id": "s", "journey_instance_id": "j", "client_data": {"email": "a@example.org"}}'
+
+
+def test_preview_of_an_email(shipped: Cli) -> None:
+    command = ["modules", "preview", "email", "--config", '{"template_id": "welcome-email"}', "--context", CLIENT]
+    document = shipped(*command, "--json").document
+    assert [artefact["name"] for artefact in document["artefacts"]] == ["headers", "text", "html"]
+    text = shipped(*command).out
+    assert "To: a@example.org" in text
+    assert text.endswith("nothing was sent\n")
+
+
+def test_an_unknown_template_is_refused_naming_the_known_ones(shipped: Cli) -> None:
+    answer = enqueue(shipped, module="email", config='{"template_id": "welcome"}', context=CLIENT)
+    assert answer.code == 3
+    assert "welcome-email" in answer.err
+
+
+@pytest.mark.parametrize(
+    "template_id", ["../../etc/passwd", "/etc/passwd", "welcome-email/../welcome-email", "a\\u0000b", "x" * 101]
+)
+def test_template_ids_that_leave_the_folder(shipped: Cli, template_id: str) -> None:
+    answer = enqueue(shipped, module="email", config=f'{{"template_id": "{template_id}"}}', context=CLIENT)
+    assert answer.code == 3
+    assert "root:" not in answer.err
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{% for a in range(99999999) %}{% for b in range(99999999) %}x{% endfor %}{% endfor %}",
+        "{{ 'x' * 999999999 }}",
+        "Hello\\r\\nBcc: everyone@example.org",
+    ],
+)
+def test_subjects_that_attack(shipped: Cli, subject: str) -> None:
+    config = f'{{"template_id": "welcome-email", "subject_override": "{subject}"}}'
+    queued = enqueue(shipped, module="email", config=config, context=CLIENT)
+    shown = shipped("modules", "preview", "email", "--config", config, "--context", CLIENT, "--json")
+    assert (queued.code, shown.code) in ((0, 0), (0, 3), (3, 3))  # some are only seen when rendered
+    if shown.code == 0:
+        headers = shown.document["artefacts"][0]["text"].splitlines()
+        assert not any(header.startswith("Bcc:") for header in headers)
+        assert "class" not in headers[-1]

@@ -33,7 +33,7 @@ def echo(config: Json, context: Json, run: Run) -> Json:
         "outbox": str(run.site.outbox),
         "pid": os.getpid(),
         "leader": os.getsid(0) == os.getpgrp() == os.getpid(),
-        "fds": sorted(int(fd) for fd in os.listdir("/proc/self/fd")),
+        "fds": sorted(int(fd.name) for fd in Path("/proc/self/fd").iterdir()),
         "parent": os.getppid(),
     }
 
@@ -43,9 +43,9 @@ def sizes(config: Json, context: Json, run: Run) -> Json:
 
 
 def chatty(config: Json, context: Json, run: Run) -> Json:
-    print("printed")
+    print("printed")  # noqa: T201
     run.log("logged", guests=3)
-    print("complained", file=sys.stderr)
+    print("complained", file=sys.stderr)  # noqa: T201
     sys.stdout.buffer.write(b"raw\x00bytes\xff")
     return {}
 
@@ -56,7 +56,7 @@ def closes_stdout(config: Json, context: Json, run: Run) -> Json:
 
 
 def detaches_stdout(config: Json, context: Json, run: Run) -> Json:
-    sys.stdout.detach()
+    sys.stdout.detach()  # type: ignore[union-attr]
     run.log("detached")
     sys.stdout = sys.stderr = None
     return {}
@@ -64,7 +64,7 @@ def detaches_stdout(config: Json, context: Json, run: Run) -> Json:
 
 def floods(config: Json, context: Json, run: Run) -> Json:
     for _ in range(100):
-        print("x" * 1_000_000)
+        print("x" * 1_000_000)  # noqa: T201
     return {}
 
 
@@ -143,7 +143,7 @@ def returns_cycle(config: Json, context: Json, run: Run) -> Json:
 
 
 def returns_much(config: Json, context: Json, run: Run) -> Json:
-    return {"text": "x" * config["size"]}
+    return {"text": config.get("of", "x") * config["size"]}
 
 
 def changes_config(config: Any, context: Json, run: Run) -> Json:
@@ -165,7 +165,7 @@ def sleeps(config: Json, context: Json, run: Run) -> Json:
 def swallows(config: Json, context: Json, run: Run) -> Json:
     try:
         time.sleep(60)
-    except BaseException:
+    except BaseException:  # noqa: BLE001
         return {"swallowed": True}
     return {}
 
@@ -200,7 +200,7 @@ def daemon(config: Json, context: Json, run: Run) -> Json:
             os.setsid()
         if os.fork() == 0:
             Path(config["pid_file"]).write_text(str(os.getpid()))
-            os.execv(sys.executable, [sys.executable, "-S", "-c", "import time; time.sleep(600)"])
+            os.execv(sys.executable, [sys.executable, "-S", "-c", "import time; time.sleep(600)"])  # noqa: S606
         os._exit(0)
     os.wait()
     while not Path(config["pid_file"]).exists() or not Path(config["pid_file"]).read_text():
@@ -232,14 +232,7 @@ def closes_pipe(config: Json, context: Json, run: Run) -> Json:
 
 
 def _pipe() -> int:
-    return next(int(fd) for fd in os.listdir("/proc/self/fd") if _is_socket(fd))
-
-
-def _is_socket(fd: str) -> bool:
-    try:
-        return os.readlink(f"/proc/self/fd/{fd}").startswith("socket:")
-    except OSError:
-        return False
+    return next(int(fd.name) for fd in Path("/proc/self/fd").iterdir() if "socket:" in str(fd.readlink()))
 
 
 def talks_rubbish(config: Json, context: Json, run: Run) -> Json:
@@ -269,4 +262,10 @@ def queues_wrongly(config: Json, context: Json, run: Run) -> Json:
 
 def queues_no_json(config: Json, context: Json, run: Run) -> Json:
     run.enqueue("email", {"guests": {1}})
+    return {}
+
+
+def logs_much(config: Json, context: Json, run: Run) -> Json:
+    for _ in range(10_000):
+        run.log("a line of some length")
     return {}

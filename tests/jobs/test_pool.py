@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_a_handler_gets_what_was_ordered(slots: Pool) -> None:
     assert said["now"] == outcome.started_at >= before
     assert 29 < said["time_left"] <= 30
     assert said["outbox"].endswith("/outbox")
-    assert outcome.error is outcome.traceback is outcome.log is outcome.enqueue is outcome.retry_after_s is None
+    assert not any((outcome.error, outcome.traceback, outcome.log, outcome.enqueue, outcome.retry_after_s))
 
 
 def test_an_execution_is_measured(slots: Pool) -> None:
@@ -122,14 +123,15 @@ def test_leaving_is_an_error_too(slots: Pool, handler: str, error: str) -> None:
         ("returns_nan", {}, "the handler's result holds nan"),
         ("returns_set", {}, "the handler's result holds a set"),
         ("returns_cycle", {}, "more than 64 levels"),
-        ("returns_much", {"size": 50_000_000}, "measures 50,000,011 bytes"),
+        ("returns_much", {"size": 50_000_000}, "the handler's result is too large (at most 1,048,576 bytes"),
+        ("returns_much", {"size": 600_000, "of": "ü"}, "measures 1,200,011 bytes"),
         ("queues_no_json", {}, "the list of jobs that the handler queued holds a set"),
         ("queues_wrongly", {}, "enqueue has no option 'colour'"),
         ("changes_config", {"a": 1}, "does not support item assignment"),
         ("no.such.module:handle", {}, "no.such.module"),
     ],
 )
-def test_what_is_no_result_is_an_error(slots: Pool, handler: str, config: dict[str, int], error: str) -> None:
+def test_what_is_no_result_is_an_error(slots: Pool, handler: str, config: dict[str, Any], error: str) -> None:
     outcome = run(slots, order(handler, config))
     assert outcome.result is Result.ERROR
     assert outcome.error is not None

@@ -1,7 +1,6 @@
 """Rows for store tests, and what the tables say of them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -10,7 +9,7 @@ from sqlalchemy import Connection, text
 from wedsync_ops.jobs.model import Claimed, Lane, Priority, Result, State, Transition
 from wedsync_ops.jobs.store import claim, insert
 from wedsync_ops.jobs.store.finish import Execution, Finish
-from wedsync_ops.jobs.store.insert import NewJob
+from wedsync_ops.jobs.store.insert import NewJob, NewPayload
 from wedsync_ops.jobs.store.lanes import Moves
 from wedsync_ops.jobs.store.workers import Worker
 
@@ -38,22 +37,24 @@ BLANK = NewJob(
     vendor_type=None,
     key=None,
     payload_hash="00",
-    client_id="c1",
-    config="{}",
-    context="{}",
-    reasons='{"priority":["asked for: normal"],"due":["at once"],"weekend":false}',
 )
+BARE = NewPayload(0, "c1", "{}", "{}", '{"priority":["asked for: normal"],"due":["at once"],"weekend":false}')
 
 
 def add(connection: Connection, **values: Any) -> int:
-    """Insert one job like ``BLANK`` but for ``values``, count it in its lane; returns its id."""
+    """Insert one job like ``BLANK`` and ``BARE`` but for ``values``, count it in its lane; returns its id."""
     return add_many(connection, [values])[0]
 
 
 def add_many(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[int]:
     ids = list(insert.allocate_ids(connection, len(rows)))
-    jobs = [replace(BLANK, id=job_id, **row) for job_id, row in zip(ids, rows, strict=True)]
-    insert.insert(connection, jobs)
+    jobs, payloads = [], []
+    for job_id, given in zip(ids, rows, strict=True):
+        carried = {name: value for name, value in given.items() if name in NewPayload._fields}
+        own = {name: value for name, value in given.items() if name not in carried}
+        jobs.append(BLANK._replace(id=job_id, **own))
+        payloads.append(BARE._replace(job_id=job_id, **carried))
+    insert.insert(connection, jobs, payloads)
     moves = Moves()
     for job in jobs:
         moves.enter(job.module_type, job.priority, job.state)

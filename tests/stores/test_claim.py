@@ -99,8 +99,8 @@ class TestClaim:
             ids = add_many(connection, [{}] * 4)
         with database.transaction() as one, database.transaction() as two:
             lane = Lane("email", Priority.NORMAL)
-            first = {r["id"] for r in claim.claim(one, lane, 2, worker_id="w1")}
-            second = {r["id"] for r in claim.claim(two, lane, 9, worker_id="w2")}
+            first = {r.id for r in claim.claim(one, lane, 2, worker_id="w1")}
+            second = {r.id for r in claim.claim(two, lane, 9, worker_id="w2")}
             assert first == set(ids[:2])
             assert second == set(ids[2:])
 
@@ -238,7 +238,9 @@ class TestChanging:
         with database.transaction() as connection:
             add(connection, next_change_at=NOW)
             claim.change(
-                connection, [change_of(j, State.AVAILABLE, Priority.CRITICAL) for j in claim.changing(connection, NOW)], NOW
+                connection,
+                [change_of(j, State.AVAILABLE, Priority.CRITICAL) for j in claim.changing(connection, NOW)],
+                NOW,
             )
             assert counted(connection) == {("email", 3): (1, 1)}
             assert {c.lane.priority: (c.available, c.waiting) for c in lanes.read(connection)} == {1: (0, 0), 3: (1, 1)}
@@ -273,5 +275,19 @@ class TestNextDue:
 
 def _ripe(job_id: int) -> claim.Ripe:
     return claim.Ripe(
-        job_id, "email", 1, State.AVAILABLE, Priority.NORMAL, Priority.NORMAL, NOW, NOW, *([None] * 2), 3, *([None] * 4)
+        id=job_id,
+        module_type="email",
+        module_version=1,
+        state=State.AVAILABLE,
+        priority=Priority.NORMAL,
+        priority_requested=Priority.NORMAL,
+        rank=NOW,
+        due_at=NOW,
+        expires_at=None,
+        deadline_at=None,
+        attempts_left=3,
+        supplier_id=None,
+        wedding_on=None,
+        timezone=None,
+        vendor_type=None,
     )

@@ -54,11 +54,10 @@ def test_a_job_can_be(database: Database, sense: str) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "INSERT INTO executions (job_id, attempt, module_type, module_version, worker_id, priority, outcome, started_at,"
-        " finished_at, in_peak) VALUES (1, 1, 'email', 1, 'w', 1, 'fine', 1, 1, 0)",
+        """INSERT INTO executions (job_id, attempt, module_type, module_version, worker_id, priority, outcome,
+        started_at, finished_at, in_peak) VALUES (1, 1, 'email', 1, 'w', 1, 'fine', 1, 1, 0)""",
         f"INSERT INTO pauses (scope, name, paused_by, paused_at) VALUES ('lane', 'x', 'me', {NOW})",
-        "INSERT INTO module_versions (module_id, version, content_hash, definition, created_at)"
-        " VALUES ('a', 0, 'h', '{}', 1)",
+        "INSERT INTO module_versions VALUES ('a', 0, 'h', '{}', 1)",
         "INSERT INTO modules (module_id, version, is_held, updated_at) VALUES ('nothing', 1, FALSE, 1)",
         "INSERT INTO payloads (job_id, client_id, reasons) VALUES (99999999, 'c', '{}')",
     ],

@@ -41,7 +41,7 @@ class TestRetry:
             finish.apply(connection, [ending(job, end, outcome=Result.ERROR, error="no")])
             connection.execute(text("UPDATE jobs SET losses = 2, kills = 2"))
             (found,) = control.retryable(connection, [job_id])
-            assert found == Retryable(job_id, "email", 1, "s1", True)  # noqa: FBT003
+            assert found == Retryable(job_id, "email", 1, "s1", True)
             control.retry(connection, [found], NOW + 9)
             after = row(connection, job_id)
             assert counted(connection) == {("email", 1): (0, 1)}

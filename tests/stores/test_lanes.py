@@ -112,7 +112,9 @@ class Life(RuleBasedStateMachine):
         jobs = self.held[-count:] if last else self.held[:count]
         attempts = {"attempt": 0} if outcome is Result.LOST else {}
         with self.database.transaction() as connection:
-            batch = [ending(job, state, outcome=outcome, at=self.time, due_at=self.time + 1, **attempts) for job in jobs]
+            batch = [
+                ending(job, state, outcome=outcome, at=self.time, due_at=self.time + 1, **attempts) for job in jobs
+            ]
             before = number_of(connection, "executions")
             applied = finish.apply(connection, batch)
             assert number_of(connection, "executions") == before + len(applied)
@@ -159,8 +161,8 @@ class Life(RuleBasedStateMachine):
 
 
 def test_counters_equal_a_count_after_anything(shared_database: Database) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        lambda: Life(shared_database),
+    run_state_machine_as_test(
+        lambda: Life(shared_database),  # type: ignore[arg-type]
         settings=settings(
             max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),

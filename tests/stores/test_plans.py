@@ -37,6 +37,11 @@ def plans(database: Database) -> Iterator[list[str]]:
         event.remove(database.writer, "before_cursor_execute", explain)
 
 
+def _measured(connection: Connection) -> None:
+    add(connection)
+    durations.measure(connection, NOW)
+
+
 def _claimed(connection: Connection) -> list[Claimed]:
     return take(connection)
 
@@ -52,7 +57,9 @@ CASES: dict[str, tuple[Callable[[Connection], Any], str]] = {
     "reconsider": (lambda c: claim.changing(c, NOW), "jobs_to_reconsider (next_change_at"),
     "next due": (claim.next_due_at, "jobs_to_promote"),
     "change": (
-        lambda c: claim.change(c, [claim.Change(j, State.AVAILABLE, j.priority, NOW, None) for j in claim.due(c, NOW)], NOW),
+        lambda c: claim.change(
+            c, [claim.Change(j, State.AVAILABLE, j.priority, NOW, None) for j in claim.due(c, NOW)], NOW
+        ),
         "jobs USING INTEGER PRIMARY KEY (rowid=?)",
     ),
     "release": (lambda c: claim.release(c, _claimed(c), now=NOW), "jobs USING INTEGER PRIMARY KEY (rowid=?)"),
@@ -75,7 +82,7 @@ CASES: dict[str, tuple[Callable[[Connection], Any], str]] = {
     "cancel": (lambda c: control.cancel(c, [1], NOW), "jobs USING INTEGER PRIMARY KEY (rowid=?)"),
     "retryable": (lambda c: control.retryable(c, [1]), "jobs USING INTEGER PRIMARY KEY (rowid=?)"),
     "show": (lambda c: view.show_job(c, 1), "executions_by_job (job_id=?)"),
-    "durations": (lambda c: (add(c), durations.measure(c, NOW)), "executions_by_module (module_type=?)"),
+    "durations": (_measured, "executions_by_module (module_type=?)"),
     "drop executions": (
         lambda c: (add(c), retention.drop_executions(c, NOW)),
         "executions_by_module (module_type=? AND finished_at<?)",

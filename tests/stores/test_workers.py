@@ -118,9 +118,7 @@ class TestDurations:
             assert durations.read(connection) == {}
             durations.measure(connection, NOW)
             add_many(connection, [{}] * 20)
-            batch = [
-                ending(job, State.COMPLETED, duration_us=(n + 1) * 10) for n, job in enumerate(take(connection))
-            ]
+            batch = [ending(job, State.COMPLETED, duration_us=(n + 1) * 10) for n, job in enumerate(take(connection))]
             finish.apply(connection, batch[::-1])
             add(connection, module_type="info")
             (single,) = take(connection, module_type="info")

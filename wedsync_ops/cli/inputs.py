@@ -1,6 +1,8 @@
 """What commands are given: JSON from an argument, a file or standard input; times; a yes."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -29,10 +31,17 @@ def read_objects(**arguments: str) -> dict[str, dict[str, Any]]:
     return {name: codec.load_object(_raw(argument, name), f"the {name}") for name, argument in arguments.items()}
 
 
-def open_input(file: str) -> IO[bytes]:
-    """Open a file, or standard input for ``-``, for bytes. Raises InputFileError."""
+@contextmanager
+def open_input(file: str) -> Iterator[IO[bytes]]:
+    """Open a file, or standard input for ``-`` (which stays open), for bytes. Raises InputFileError."""
     if file == "-":
-        return sys.stdin.buffer
+        yield sys.stdin.buffer
+        return
+    with _opened(file) as opened:
+        yield opened
+
+
+def _opened(file: str) -> IO[bytes]:
     try:
         return Path(file).open("rb")
     except OSError as error:

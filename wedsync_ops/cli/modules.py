@@ -8,8 +8,11 @@ import typer
 from wedsync_ops.cli import exits
 from wedsync_ops.cli.inputs import JSON_METAVAR, DryRun, Json, Yes, confirm, read_objects
 from wedsync_ops.cli.lazy import group
+from wedsync_ops.errors import WedsyncError
 
 if TYPE_CHECKING:
+    from wedsync_ops.app import App
+    from wedsync_ops.handlers.preview import Preview
     from wedsync_ops.modules.discovery import Listed
     from wedsync_ops.modules.model import ModuleVersion
 
@@ -34,7 +37,7 @@ def list_modules(
 ) -> None:
     """List the module types."""
     from wedsync_ops.cli.opening import opened
-    from wedsync_ops.cli.render import emit, table
+    from wedsync_ops.cli.render import emit, say, table
     from wedsync_ops.modules.discovery import discover
 
     with opened(context) as app:
@@ -60,6 +63,8 @@ def list_modules(
         for i in found
     ]
     table(("Module", "Name", "Category", ">Version", "State"), rows)
+    if not rows:
+        say("no module type fits; 'register' registers them, '--all' shows inactive ones, too")
 
 
 @app.command()
@@ -208,19 +213,47 @@ def validate(
 def preview(
     context: typer.Context, module_id: ModuleId, config: Config, job_context: Context, json: Json = False
 ) -> None:
-    """Render what a job would deliver, and send nothing."""
+    """Render what a job would deliver, and send nothing. What queueing would refuse is refused here, too."""
     from wedsync_ops.cli.opening import opened
-    from wedsync_ops.cli.render import emit, facts, say
-    from wedsync_ops.handlers.preview import preview as render
+    from wedsync_ops.cli.render import emit
 
     given = read_objects(config=config, context=job_context)
-    with opened(context) as app:
-        shown = render(app.registry(), app.site, module_id, given["config"], given["context"])
+    with opened(context) as opened_app:
+        shown = _rendered(opened_app, module_id, given["config"], given["context"])
     if json:
-        emit("modules-preview", shown)
+        emit("modules-preview", {"id": module_id, **shown.as_json()})
     else:
-        facts(shown.items())
-        say("nothing was sent")
+        _print_preview(shown)
+
+
+def _rendered(app: "App", module_id: str, config: dict[str, Any], context: dict[str, Any]) -> "Preview":
+    from wedsync_ops.handlers.preview import preview as render
+    from wedsync_ops.jobs.model import Request
+    from wedsync_ops.jobs.prepare import prepare
+    from wedsync_ops.modules.resolve import resolve
+
+    rules = app.rules()
+    handler = resolve(prepare(rules, Request(module_id, config, context)).module.definition.handler)
+    try:
+        return render(handler, config, context, app.site, app.clock.now())
+    except WedsyncError:
+        raise
+    except Exception as error:
+        raise WedsyncError(f"the handler of {module_id} failed: {type(error).__name__}: {error}") from error
+
+
+def _print_preview(shown: "Preview") -> None:
+    from wedsync_ops.cli.render import paragraph, say, to_json
+
+    for artefact in shown.artefacts:
+        say(f"── {artefact.name} ({artefact.media_type})")
+        paragraph(artefact.text)
+    for row in shown.enqueued:
+        say(f"would queue: {to_json(row).decode()}")
+    for line in shown.log:
+        say(f"log: {line}")
+    say(f"result: {to_json(dict(shown.result_data)).decode()}")
+    say("nothing was sent")
 
 
 def _say_all(word: str, lines: Sequence[str]) -> None:

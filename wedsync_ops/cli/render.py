@@ -61,6 +61,12 @@ def say(text: str) -> None:
     emit_raw([one_line(text).encode("utf-8", "replace"), b"\n"])
 
 
+def paragraph(text: str) -> None:
+    """Print a text of several lines for people, with nothing in it that a terminal would obey."""
+    lines = (line if line.isprintable() else _printable(line.expandtabs()) for line in text.splitlines())
+    emit_raw([line.encode("utf-8", "replace") + b"\n" for line in lines])
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
     """Print a table that fits the terminal; numbers to the right, long texts folded, unknown values as a dash.
 
@@ -100,7 +106,7 @@ def cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:,.1f}"
+        return f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3g}"
     if isinstance(value, dict | list | tuple):
         return to_json(value).decode()
     return one_line(str(value))
@@ -116,7 +122,7 @@ def moment(instant: int | None) -> str | None:
 def one_line(text: str) -> str:
     """A text on one line, with nothing in it that a terminal would obey."""
     joined = " ".join(text.split())
-    return joined if joined.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in joined)
+    return joined if joined.isprintable() else _printable(joined)
 
 
 def console() -> "Console":
@@ -145,8 +151,8 @@ def _print(what: Any) -> None:
         raise WedsyncError(f"standard output cannot be written: {error.strerror}") from error
 
 
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _encodable(value: Any) -> Any:

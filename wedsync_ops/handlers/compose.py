@@ -86,4 +86,3 @@ def _file_part(attachment: Attachment) -> PreparedMessage:
     part["Content-Disposition"] = f"attachment;\r\n filename*=utf-8''{name}"
     part.set_payload(base64.encodebytes(attachment.content).decode("ascii"))
     return part
-

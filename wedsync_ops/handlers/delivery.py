@@ -36,6 +36,8 @@ def deliver(
         return _put(site.outbox, name, artefact.html.encode("utf-8", "replace"), artefact.page_id)
     message_id = message_id_for(idempotency_key, site)
     message = artefact.message
+    recipients = _recipients(message)
+    del message["Bcc"]
     _set(message, "Message-ID", message_id)
     _set(message, "Idempotency-Key", key_header(idempotency_key))
     if "Date" not in message:
@@ -47,7 +49,7 @@ def deliver(
         return _put(site.outbox, file_name(idempotency_key, "mail", "eml"), raw, message_id)
     from wedsync_ops.handlers import smtp  # noqa: PLC0415 - only where a server is configured
 
-    smtp.send(raw, _sender(message), _recipients(message), url=site.smtp_url, site=site, timeout_s=timeout_s)
+    smtp.send(raw, _sender(message), recipients, url=site.smtp_url, site=site, timeout_s=timeout_s)
     return Receipt(message_id, f"smtp {smtp.host_of(site.smtp_url)}", repeated=False), len(raw)
 
 
@@ -100,7 +102,7 @@ def _sender(message: EmailMessage) -> str:
 
 
 def _recipients(message: EmailMessage) -> list[str]:
-    found = list(dict.fromkeys(_addresses(message, "To", "Cc")))
+    found = list(dict.fromkeys(_addresses(message, "To", "Cc", "Bcc")))
     if not found:
         raise PermanentError("the message has no recipient")
     return found

@@ -7,7 +7,7 @@ from wedsync_ops.errors import WedsyncError
 from wedsync_ops.handlers import catalogue
 from wedsync_ops.handlers.addresses import address_fault, ascii_address
 from wedsync_ops.handlers.contract import Mail, PermanentError, Run, Site, checked_by
-from wedsync_ops.handlers.fields import RESERVED, part
+from wedsync_ops.handlers.fields import RESERVED, part, text_of
 from wedsync_ops.instants import zone_named
 from wedsync_ops.weddings.context import wedding_from
 from wedsync_ops.weddings.proximity import days_until
@@ -39,8 +39,8 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
     rendered = render.mail(template_id, values, run.site, config.get("subject_override"))
     letter = compose.Letter(
         to=recipient(context),
-        to_name=values.get("couple_name"),
-        from_name=values.get("supplier_name"),
+        to_name=text_of(values, "couple_name"),
+        from_name=text_of(values, "supplier_name"),
         reply_to=reply_address(config, context),
         subject=rendered.subject,
         html=rendered.html,

@@ -33,7 +33,6 @@ class Prepared(EmailPolicy):
         """The header as it is written, in bytes."""
         return f"{name}: {value}\r\n".encode("ascii")
 
-
     def header_max_count(self, name: str) -> int | None:  # noqa: ARG002 - the policy's own signature
         """No count is kept: the messages are made here, and the standard count parses the name."""
         return None

@@ -36,6 +36,8 @@ _DATA = (
     nodes.Assign, nodes.With,
 )  # fmt: skip
 _IN_FILES = (*_DATA, nodes.Extends, nodes.Block)
+# A line of a file that holds tags only leaves no line: its end goes into the last tag, so line numbers stay right.
+_LINE_OF_TAGS = re.compile(r"^[ \t]*(\{%(?:(?!%\}).)*(?:%\}\{%(?:(?!%\}).)*)*)%\}[ \t]*\n", re.MULTILINE)
 _LOOP_ATTRIBUTES = frozenset({"index", "index0", "revindex", "revindex0", "first", "last", "length", "depth"})
 _WORDS = {nodes.Call: "a call", nodes.Pow: "the operator **", nodes.FilterBlock: "a filter block"}
 
@@ -86,8 +88,6 @@ class Sandbox(ImmutableSandboxedEnvironment):
             autoescape=(lambda name: name is not None and name.endswith(".html")) if loader else escape_html,
             finalize=_finalizer(show),
             keep_trailing_newline=loader is None,
-            trim_blocks=loader is not None,
-            lstrip_blocks=loader is not None,
             cache_size=200,
         )
         self._nodes = _IN_FILES if loader else _DATA
@@ -97,6 +97,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         if len(source) > MAX_SOURCE:
             raise TemplateSyntaxError(f"it is longer than {MAX_SOURCE:,} characters", 1, name, filename)
+        if self.loader is not None:
+            source = _LINE_OF_TAGS.sub(r"\1\n%}", source)
         tree = super()._parse(source, name, filename)
         _check(tree, self._nodes, name, filename)
         bounded: nodes.Template = _Bounding().visit(tree)
@@ -303,5 +305,3 @@ _PUBLIC_FILTERS: dict[str, Callable[..., Any]] = {
 }
 _OWN_FILTERS: dict[str, Callable[..., Any]] = {**_PUBLIC_FILTERS, "_counted": _counted, "_concat": _concat}
 _ALLOWED_FILTERS = frozenset((*_KEPT_FILTERS, *_PUBLIC_FILTERS))
-
-

@@ -183,6 +183,8 @@ def _told(server: Server) -> Iterator[None]:
         raise DeliveryFailed(f"the mail server {place}: {error}") from None
     except smtplib.SMTPAuthenticationError as error:
         raise DeliveryFailed(f"the mail server {place} refused the login ({error.smtp_code})") from None
+    except smtplib.SMTPDataError as error:
+        _refused(error.smtp_code, f"the message to {place}")
     except smtplib.SMTPResponseException as error:
         raise DeliveryFailed(f"the mail server {place} answered {error.smtp_code}") from None
     except ssl.SSLError as error:

@@ -43,13 +43,7 @@ class Status:
 
 def enqueue(queue: Queue, request: Request, *, dry_run: bool = False) -> Queued:
     """Queue one job; on a dry run only say what would happen. Raises the WedsyncError that refuses it."""
-    prepared = prepare(queue.rules, request)
-    if dry_run:
-        # The lane's tags and keys are read like for a real one; nothing is written.
-        with queue.database.reading() as connection:
-            answer = intake.place(connection, queue.rules, [prepared], now=queue.clock.now(), write=False)[0]
-    else:
-        answer = _placed(queue, [prepared])[0]
+    answer = _placed(queue, [prepare(queue.rules, request)], dry_run=dry_run)[0]
     if isinstance(answer, WedsyncError):
         raise answer
     return answer
@@ -93,15 +87,19 @@ class _RolledBack(Exception):
 def _placed(
     queue: Queue, prepared: Sequence[Prepared], *, atomic: bool = False, dry_run: bool = False
 ) -> list[Queued | WedsyncError]:
+    if dry_run:
+        # The lanes' tags and the keys are read as for real ones; nothing is written.
+        with queue.database.reading() as connection:
+            return intake.place(connection, queue.rules, prepared, now=queue.clock.now(), write=False)
     answers: list[Queued | WedsyncError] = []
     try:
         with queue.database.transaction() as connection:
             answers = intake.place(connection, queue.rules, prepared, now=queue.clock.now())
-            if dry_run or (atomic and any(isinstance(answer, WedsyncError) for answer in answers)):
+            if atomic and any(isinstance(answer, WedsyncError) for answer in answers):
                 raise _RolledBack
             wakeup.notify(connection)
     except _RolledBack:
-        return [answer if dry_run or isinstance(answer, WedsyncError) else _NOT_QUEUED for answer in answers]
+        return [answer if isinstance(answer, WedsyncError) else _NOT_QUEUED for answer in answers]
     queue.ring()
     return answers
 

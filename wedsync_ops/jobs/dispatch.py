@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row
 
 from wedsync_ops.jobs import ripen
 from wedsync_ops.jobs.heap import Heap
-from wedsync_ops.jobs.model import Claimed, Lane
+from wedsync_ops.jobs.model import Claimed, Lane, Priority
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import claim, control, lanes
 from wedsync_ops.jobs.turns import Turns
@@ -29,11 +29,20 @@ class Dispatcher:
         self._work_us = 0.0
         self.more = True
         """Whether the last claim left jobs that could start now."""
+        self._unseen = False
+        self._best_left: Priority | None = None
         self.next_due: int | None = 0
         """When time will move a job next, as of the last claim; ``None`` for never."""
 
     def __len__(self) -> int:
         return len(self._heap)
+
+    @property
+    def is_outranked(self) -> bool:
+        """Whether a job that is not claimed may come before the most urgent claimed one, so that it is time to claim."""
+        if not len(self._heap):
+            return False
+        return self._unseen or (self._best_left is not None and self._best_left > self._heap.top.priority)
 
     def pop(self) -> Claimed:
         """The most urgent claimed job."""
@@ -72,9 +81,13 @@ class Dispatcher:
         suppliers = [pause.name for pause in pauses if pause.scope == "supplier"]
         rows: list[Row[Any]] = []
         for lane, count in self._turns.shares(available, max(room, self._ahead(slots) - len(self._heap))):
-            rows += claim.claim(connection, lane, count, worker_id=worker_id, paused_suppliers=suppliers)
-        # With a supplier paused the counters may promise jobs that nobody may take; an empty claim settles it.
-        self.more = bool(rows) and sum(available.values()) > len(rows)
+            taken = claim.claim(connection, lane, count, worker_id=worker_id, paused_suppliers=suppliers)
+            # Fewer than the counter promised: the rest belongs to paused suppliers, or to other workers by now.
+            available[lane] = available[lane] - count if len(taken) == count else 0
+            rows += taken
+        self._unseen = room == 0
+        self._best_left = max((lane.priority for lane, count in available.items() if count > 0), default=None)
+        self.more = bool(rows) and self._best_left is not None
         jobs = claim.load(connection, rows)
         expired = [job for job in jobs if job.expires_at is not None and job.expires_at <= now]
         if not expired:

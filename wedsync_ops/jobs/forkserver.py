@@ -120,7 +120,8 @@ def _read_introduction(raw: bytes) -> tuple[slot.Setup, list[str]]:
     said: dict[str, Any] = json.loads(raw)
     sys.path[:] = said["path"]
     given = said["setup"]
-    site = {name: Path(value) if name in _PATHS and value else value for name, value in given.pop("site").items()}
+    site: dict[str, Any] = given.pop("site")
+    site |= {name: Path(site[name]) for name in _PATHS if site[name] is not None}
     return slot.Setup(site=Site(**site), **given), said["preload"]
 
 

@@ -18,6 +18,11 @@ class Heap:
         """Add a job that was claimed in its lane's given turn."""
         heapq.heappush(self._items, (-job.priority, turn, job.rank, job.id, job))
 
+    @property
+    def top(self) -> Claimed:
+        """The most urgent job, which stays."""
+        return self._items[0][-1]
+
     def pop(self) -> Claimed:
         """Take the most urgent job."""
         return heapq.heappop(self._items)[-1]

@@ -90,14 +90,12 @@ def place(
         if not isinstance(j, WedsyncError) and j.when.at <= now
     }
     batch.tags = insert.tags(connection, wanted)
-    answers = [
-        j if isinstance(j, WedsyncError) else _place_one(rules, batch, p, j)
-        for p, j in zip(prepared, judged, strict=True)
-    ]
+    answers = [_place_one(rules, batch, p, j) for p, j in zip(prepared, judged, strict=True)]
     if write:
         insert.insert(connection, batch.jobs, batch.payloads)
-        insert.save_tags(connection, {key: batch.tags[key] for key in wanted if key in batch.tags})
+        # Lanes before tags, as in promotion: whoever locks both does so in one order, or they deadlock.
         batch.moves.save(connection)
+        insert.save_tags(connection, {key: batch.tags[key] for key in wanted if key in batch.tags})
     return answers
 
 
@@ -129,10 +127,13 @@ def _judge(rules: Rules, batch: _Batch, p: Prepared) -> _Judgement | WedsyncErro
     return batch.judged.setdefault(key, judgement)
 
 
-def _place_one(rules: Rules, batch: _Batch, p: Prepared, j: _Judgement) -> Queued | WedsyncError:
+def _place_one(rules: Rules, batch: _Batch, p: Prepared, j: _Judgement | WedsyncError) -> Queued | WedsyncError:
+    # The key comes first: a request sent again is a duplicate, even when its times have passed since.
     holder = None if p.key is None else batch.held.get(p.key)
     if holder is not None:
         return _duplicate(p, holder)
+    if isinstance(j, WedsyncError):
+        return j
     refusal = _no_room(rules, batch, p, j.decision.priority)
     if refusal is not None:
         return refusal
@@ -230,8 +231,9 @@ def ranked(
 def _duplicate(p: Prepared, holder: Keyed) -> Queued | WedsyncError:
     job = holder.job
     if holder.payload_hash != p.payload_hash:
+        taker = "an earlier job of this batch" if job.job_id is None else f"job {job.job_id}"
         return KeyConflict(
-            f"the key {p.key!r} is taken by job {job.job_id}, which has another payload",
+            f"the key {p.key!r} is taken by {taker}, which has another payload",
             hint="use another key, or send the same module, config and context",
             details=[{"job_id": job.job_id}],
         )

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from secrets import token_hex
 from time import monotonic
 from types import MappingProxyType
+from typing import Self
 
 from wedsync_ops.clock import Clock
 from wedsync_ops.errors import WedsyncError
@@ -56,7 +57,7 @@ class Pool:
         self._outcomes: list[Outcome] = []
         self._closed = False
 
-    def __enter__(self) -> "Pool":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

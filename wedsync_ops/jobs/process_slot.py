@@ -45,6 +45,7 @@ class ProcessSlot:
         "fd",
         "hung_up",
         "last",
+        "muted",
         "order",
         "pid",
         "pidfd",
@@ -56,7 +57,7 @@ class ProcessSlot:
     )
 
     def __init__(self, pipe: socket.socket, starts: int = 1) -> None:
-        pipe.setblocking(False)
+        pipe.settimeout(0)
         self.pipe = pipe
         self.fd = pipe.fileno()
         self.pid = 0
@@ -73,6 +74,7 @@ class ProcessSlot:
         self._unsent: memoryview | None = None
         self._began = monotonic()
         self.hung_up = False
+        self.muted = False
 
     @property
     def alive(self) -> bool:

@@ -131,6 +131,8 @@ class ProcessSlots:
         self.next_watch = min((slot.watch_at for slot in everyone), default=math.inf)
 
     def _hear(self, slot: ProcessSlot, mask: int) -> None:
+        if slot.muted:  # the event is older than that
+            return
         outcome = None
         try:
             if mask & _OUT and slot.flush():
@@ -266,11 +268,11 @@ class ProcessSlots:
         outcome = slot.receive_all() if slot.order is not None else None
         had_job = slot.order is not None or outcome is not None
         self._forget_pipe(slot)
-        del self._living[slot.pidfd]
         self._epoll.unregister(slot.pidfd)
         kill_group(slot.pid, slot.pidfd)
-        self._undertaker.sweep(slot.pid)
+        self._undertaker.sweep(slot.pid)  # while the slot itself is still among the known
         status = reap(slot.pid)
+        del self._living[slot.pidfd]
         os.close(slot.pidfd)
         self._end_job(slot, outcome or slot.obituary(status))
         if had_job:
@@ -287,8 +289,9 @@ class ProcessSlots:
 
     def _mute(self, slot: ProcessSlot) -> None:
         """Stop listening to a pipe."""
-        if slot.pipe.fileno() >= 0:
-            with contextlib.suppress(FileNotFoundError):
+        if not slot.muted:
+            slot.muted = True
+            with contextlib.suppress(FileNotFoundError):  # it was never listened to
                 self._epoll.unregister(slot.fd)
 
     def _known(self) -> list[int]:

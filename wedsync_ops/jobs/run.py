@@ -120,7 +120,7 @@ class Attempt:
             config = MappingProxyType(codec.load_object(order.config, "the job's config"))
             self._context = context = MappingProxyType(codec.load_object(order.context, "the job's context"))
             data = _result(handler(config, context, self))
-            rows = codec.dumps_checked(self._rows, "the list of jobs that the handler queued") if self._rows else None
+            rows = _written(self._rows, "the list of jobs that the handler queued") if self._rows else None
         except BaseException as error:  # noqa: BLE001 - an executor: whatever a handler raises is its outcome
             return failure(error, order)
         return Verdict(Result.OK, data, enqueue=rows)
@@ -192,4 +192,36 @@ def clean(text: str) -> str:
 def _result(value: object) -> bytes:
     if not isinstance(value, Mapping):
         raise InvalidJson(f"a handler must return a JSON object, not {type(value).__name__}")
-    return codec.dumps_checked(value if isinstance(value, dict) else dict(value), "the handler's result")
+    return _written(value if isinstance(value, dict) else dict(value), "the handler's result")
+
+
+def _written(value: Any, what: str) -> bytes:
+    """JSON of a value within the codec's limits.
+
+    What is far too large is refused before it is written: orjson crashes when it runs into a limit of memory.
+    """
+    codec.check(value, what)
+    if _weight(value, codec.MAX_BYTES) > codec.MAX_BYTES:
+        raise InvalidJson(f"{what} is too large", hint=f"at most {codec.MAX_BYTES:,} bytes are accepted")
+    raw = codec.dumps(value)
+    if len(raw) > codec.MAX_BYTES:
+        raise InvalidJson(f"{what} measures {len(raw):,} bytes", hint=f"at most {codec.MAX_BYTES:,} are accepted")
+    return raw
+
+
+def _weight(value: Any, enough: int) -> int:
+    """How many bytes a checked value takes as JSON at the very least; counts no further than ``enough``."""
+    if isinstance(value, str):
+        return len(value) + 2
+    total = 2
+    if isinstance(value, dict):
+        for key, item in value.items():
+            total += len(key) + 4 + _weight(item, enough - total)
+            if total > enough:
+                break
+    elif isinstance(value, list | tuple):
+        for item in value:
+            total += 1 + _weight(item, enough - total)
+            if total > enough:
+                break
+    return total - 1

@@ -5,6 +5,7 @@ terminal or an init system sends to everybody: whoever wants it to stop closes t
 """
 
 import contextlib
+import fcntl
 import io
 import math
 import os
@@ -229,7 +230,8 @@ class Slot:
                 verdict = attempt.perform()
             finally:
                 watch.disarm()
-        except LimitReached as late:
+        except LimitReached as late:  # it came between the handler's end and the disarming
+            watch.disarm()
             verdict = failure(late, order)
         except MemoryError as error:  # there was not even room to judge the first one
             watch.lift_memory()
@@ -243,14 +245,14 @@ class Slot:
     def _worn_out(self, verdict: Verdict, memory_kb: int | None) -> bool:
         if verdict.result in (Result.TIMEOUT, Result.OOM) or self._jobs >= self._setup.recycle_jobs:
             return True
-        if memory_kb is not None and memory_kb > self._setup.recycle_mb * 1024:
-            if _status_kb("VmRSS:") > self._setup.recycle_mb * 1024:
-                return True
+        most_kb = self._setup.recycle_mb * 1024
+        if memory_kb is not None and memory_kb > most_kb and _status_kb("VmRSS:") > most_kb:
+            return True
         return _has_children()
 
 
 class _PeakMemory:
-    """The peak resident size since the last reset. ``getrusage`` follows the reset in a process that never called exec."""
+    """Resets the peak resident size, which ``getrusage`` follows in a process that never called exec."""
 
     def __init__(self) -> None:
         self._clear: int | None
@@ -302,7 +304,7 @@ def _isolate(connection: socket.socket) -> socket.socket:
         if int(fd) > 2 and int(fd) != pipe:
             with contextlib.suppress(OSError):  # the listing itself had one open
                 os.close(int(fd))
-    os.set_inheritable(pipe, False)
+    fcntl.fcntl(pipe, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
     sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8")
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _deaf)

@@ -178,11 +178,11 @@ class Worker:
 
     def _hand_out(self) -> None:
         while self._room > 0 and len(self._dispatch):
-            if self._watch.changed():
+            if self._watch.changed() or self._dispatch.is_outranked:
                 self._sync()
-                if not len(self._dispatch):
+                if self._fault_until > self._clock.monotonic() or not len(self._dispatch):
                     return
-            for _ in range(min(self._room, len(self._dispatch))):
+            while self._room > 0 and len(self._dispatch) and not self._dispatch.is_outranked:
                 job = self._dispatch.pop()
                 self._running[job.id] = job
                 self._handed += 1

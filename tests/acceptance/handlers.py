@@ -1,0 +1,55 @@
+"""Handlers of module types that only these tests register."""
+
+import os
+import time
+from collections.abc import Mapping
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+from wedsync_ops.handlers.contract import Mail, Run
+
+
+def letter(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Deliver a mail slowly enough to be caught in the middle of it."""
+    message = EmailMessage()
+    message["Subject"] = config["subject"]
+    message["From"] = "sender@example.org"
+    message["To"] = "couple@example.org"
+    message.set_content("hello")
+    time.sleep(0.004)
+    receipt = run.deliver(Mail(message))
+    time.sleep(0.002)
+    return {"delivery_id": receipt.delivery_id, "pid": os.getpid()}
+
+
+def until_told(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Say that it runs, then wait until a file appears."""
+    folder = Path(config["folder"])
+    (folder / f"running-{config['name']}").write_text(str(os.getpid()))
+    while not (folder / f"go-{config['name']}").exists():
+        time.sleep(0.005)
+    return {"name": config["name"]}
+
+
+def version_one(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Tell which version of the definition ran."""
+    return {"ran": 1}
+
+
+def version_two(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Tell which version of the definition ran."""
+    return {"ran": 2}
+
+
+def chained(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Queue one further job."""
+    if config["left"] > 0:
+        run.enqueue("chained", {"left": config["left"] - 1})
+    return {"left": config["left"]}
+
+
+def stuck(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Never return by itself."""
+    while True:
+        time.sleep(1)

@@ -1,0 +1,154 @@
+"""Taking up the jobs of dead workers."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from tests.stores import databases
+from tests.stores.queues import NOW, queue_on, request
+from tests.stores.rows import counted, ending, row, take, worker
+from wedsync_ops.db import Database
+from wedsync_ops.instants import SECOND
+from wedsync_ops.jobs import actions
+from wedsync_ops.jobs.actions import Queue
+from wedsync_ops.jobs.heart import Lock
+from wedsync_ops.jobs.model import Claimed, State
+from wedsync_ops.jobs.rescue import is_dead, is_locked, rescue
+from wedsync_ops.jobs.store import finish, workers
+from wedsync_ops.jobs.store.workers import Worker
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    home = tmp_path_factory.mktemp("queue")
+    yield from databases.opened(request.param, request, home, f"queue_{uuid.uuid4().hex[:12]}")
+
+
+@pytest.fixture
+def database(shared: Database) -> Database:
+    """Both dialects in turn, without a row."""
+    return databases.emptied(shared)
+
+
+@pytest.fixture
+def queue(database: Database, tmp_path: Path) -> Queue:
+    return queue_on(database, tmp_path)
+
+
+HOST = socket.gethostname()
+HOLDER = """
+import sys
+from pathlib import Path
+from wedsync_ops.jobs.heart import Lock
+lock = Lock(Path(sys.argv[1]))
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+def enlisted(queue: Queue, jobs: int, **values: object) -> tuple[Worker, list[Claimed]]:
+    """A worker that has claimed some jobs."""
+    one = worker(**values)
+    actions.enqueue_many(queue, [request(wedding_date="2027-03-01")] * jobs)
+    with queue.database.transaction() as connection:
+        workers.register(connection, one)
+        return one, take(connection, jobs, worker=one.id)
+
+
+class TestRescue:
+    def test_makes_the_jobs_available_again_and_costs_no_attempt(self, queue: Queue) -> None:
+        one, jobs = enlisted(queue, 2, host="elsewhere", heartbeat_at=NOW - 31 * SECOND)
+        assert rescue(queue.database, queue.rules, NOW) == 2
+        with queue.database.reading() as connection:
+            found = row(connection, jobs[0].id)
+            executions = connection.execute(text("SELECT * FROM executions")).mappings().all()
+            assert workers.living(connection) == []
+            assert counted(connection) == {("email", 1): (2, 2)}
+        assert (found["state"], found["attempt"], found["losses"], found["token"]) == ("available", 0, 1, 1)
+        assert (found["due_at"], found["rank"], found["error"]) == (jobs[0].due_at, jobs[0].rank, None)
+        assert [(e["outcome"], e["worker_id"], e["error"]) for e in executions] == [
+            ("lost", one.id, "its worker died")
+        ] * 2
+        assert {(e["wedding_days"], e["duration_us"]) for e in executions} == {(47, None)}
+        assert rescue(queue.database, queue.rules, NOW) == 0
+
+    def test_what_the_dead_finish_later_changes_nothing(self, queue: Queue) -> None:
+        _, (job,) = enlisted(queue, 1, host="elsewhere", heartbeat_at=0)
+        rescue(queue.database, queue.rules, NOW)
+        with queue.database.transaction() as connection:
+            assert finish.apply(connection, [ending(job, State.COMPLETED)]) == set()
+            (again,) = take(connection, worker="w2")
+            assert finish.apply(connection, [ending(job, State.COMPLETED)]) == set()
+            assert finish.apply(connection, [ending(again, State.COMPLETED)]) == {job.id}
+
+    def test_leaves_the_living_alone(self, queue: Queue) -> None:
+        enlisted(queue, 1, host="elsewhere", heartbeat_at=NOW - 29 * SECOND)
+        enlisted(queue, 1, host="elsewhere", heartbeat_at=0)
+        assert rescue(queue.database, queue.rules, NOW) == 1
+
+    def test_takes_up_what_stopped_and_unknown_workers_hold(self, queue: Queue) -> None:
+        enlisted(queue, 1, stopped_at=NOW)
+        actions.enqueue(queue, request())
+        with queue.database.transaction() as connection:
+            take(connection, worker="nobody")
+        assert rescue(queue.database, queue.rules, NOW) == 2
+
+    def test_quarantines_a_job_that_was_lost_too_often(self, queue: Queue) -> None:
+        _, (job,) = enlisted(queue, 1, stopped_at=NOW)
+        with queue.database.transaction() as connection:
+            connection.execute(text("UPDATE jobs SET losses = 19"))
+        assert rescue(queue.database, queue.rules, NOW) == 1
+        with queue.database.reading() as connection:
+            found = row(connection, job.id)
+        assert (found["state"], found["losses"]) == ("discarded", 20)
+        assert "its worker died 20 times" in found["error"]
+
+    def test_takes_up_many_in_chunks(self, queue: Queue) -> None:
+        enlisted(queue, 1003, stopped_at=NOW)
+        assert rescue(queue.database, queue.rules, NOW) == 1003
+        with queue.database.reading() as connection:
+            assert counted(connection) == {("email", 1): (1003, 1003)}
+
+
+class TestIsDead:
+    def test_a_process_that_ends_frees_its_lock(self, tmp_path: Path) -> None:
+        path = tmp_path / "workers" / "w.lock"
+        child = subprocess.Popen(
+            [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert child.stdout is not None
+        child.stdout.readline()
+        one = worker(heartbeat_at=NOW, host=HOST, lock_file=str(path))
+        assert is_locked(path)
+        assert not is_dead(one, NOW, 30)
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        child.communicate()
+        assert not is_locked(path)
+        assert is_dead(one, NOW, 30)
+
+    def test_a_stopped_process_is_dead_when_its_lease_is_over(self, tmp_path: Path) -> None:
+        lock = Lock(tmp_path / "w.lock")
+        one = worker(heartbeat_at=NOW, host=HOST, lock_file=str(tmp_path / "w.lock"))
+        assert not is_dead(one, NOW + 30 * SECOND, 30)
+        assert is_dead(one, NOW + 30 * SECOND + 1, 30)
+        lock.release()
+        assert is_dead(one, NOW, 30)
+
+    def test_on_another_host_only_the_heartbeat_tells(self, tmp_path: Path) -> None:
+        one = worker(heartbeat_at=NOW, host="elsewhere", lock_file=str(tmp_path / "none"))
+        assert not is_dead(one, NOW, 30)
+
+    def test_in_a_home_that_cannot_be_seen_only_the_heartbeat_tells(self, tmp_path: Path) -> None:
+        assert not is_dead(worker(heartbeat_at=NOW, host=HOST, lock_file=str(tmp_path / "none" / "w.lock")), NOW, 30)
+        assert is_dead(worker(heartbeat_at=NOW, host=HOST, lock_file=str(tmp_path / "w.lock")), NOW, 30)
+        (tmp_path / "file").touch()
+        assert not is_dead(worker(heartbeat_at=NOW, host=HOST, lock_file=str(tmp_path / "file" / "w.lock")), NOW, 30)

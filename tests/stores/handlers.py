@@ -1,0 +1,24 @@
+"""Handlers for tests of the queue: one does nothing, one has a check of its own."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from wedsync_ops.handlers.contract import Run, Site, checked_by
+
+Json = Mapping[str, Any]
+
+
+def nothing(config: Json, context: Json, run: Run) -> Json:
+    return {}
+
+
+def _needs(config: Json, context: Json, site: Site) -> Iterator[str]:
+    if "email" not in context.get("client_data", {}):
+        yield "context.client_data.email is missing"
+    if config.get("n") == 13:
+        yield "config.n brings bad luck"
+
+
+@checked_by(_needs)
+def particular(config: Json, context: Json, run: Run) -> Json:
+    return {}

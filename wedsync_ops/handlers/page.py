@@ -1,0 +1,122 @@
+"""The HTML of an info page: sanitised, readable, and complete in itself (no script, no address that is loaded)."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import nh3
+from markdown_it import MarkdownIt
+
+from wedsync_ops.errors import InvalidTime
+from wedsync_ops.handlers.attachments import Attachment
+from wedsync_ops.handlers.fields import date_in_words
+from wedsync_ops.handlers.render import fill
+
+_TAGS = {
+    "a", "abbr", "b", "blockquote", "br", "caption", "code", "dd", "del", "div", "dl", "dt", "em", "h1", "h2", "h3",
+    "h4", "h5", "h6", "hr", "i", "ins", "li", "ol", "p", "pre", "s", "small", "span", "strong", "sub", "sup", "table",
+    "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul",
+}  # fmt: skip
+_ATTRIBUTES = {
+    "a": {"href", "title"},
+    "abbr": {"title"},
+    "ol": {"start"},
+    "td": {"colspan", "rowspan"},
+    "th": {"colspan", "rowspan", "scope"},
+}
+_SCHEMES = {"http", "https", "mailto", "tel"}
+_STYLE = (
+    ":root{color-scheme:light dark}"
+    "body{margin:0;background:#f7f4f1;color:#2b2522;font:1.0625rem/1.65 Georgia,'Times New Roman',serif}"
+    "main{max-width:40rem;margin:2.5rem auto;padding:2.5rem;background:#fff;border-radius:.5rem;"
+    "overflow-wrap:break-word}"
+    "h1,h2,h3{line-height:1.25;font-weight:600}h1{margin-top:0}"
+    "a{color:#7a3b4e}table{border-collapse:collapse}td,th{border:1px solid #d8cfc8;padding:.4rem .7rem;text-align:left}"
+    "blockquote{margin-left:0;padding-left:1rem;border-left:.25rem solid #d8b4bf}"
+    "pre{overflow:auto}.note{padding:.6rem 1rem;background:#fbeef1;border-radius:.35rem;font-weight:600}"
+    "footer{max-width:40rem;margin:0 auto 2.5rem;padding:0 2.5rem;color:#6b615b;font-size:.9rem}"
+    "@media (max-width:44rem){main{margin:0;border-radius:0;padding:1.5rem}footer{margin-top:1.5rem;padding:0 1.5rem}}"
+    "@media (prefers-color-scheme:dark){body{background:#1d1a19;color:#ece6e1}main{background:#282423}"
+    "a{color:#e9aebf}.note{background:#4a2c35}footer{color:#b5aaa3}td,th{border-color:#57504c}}"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What a page shows. ``body`` is sanitised HTML; ``expires_at`` ISO 8601 as configured; ``links`` are addresses."""
+
+    title: str
+    body: str
+    supplier: str | None
+    files: Sequence[Attachment]
+    links: Sequence[str]
+    important: bool
+    expires_at: str | None
+
+
+def body(source: str, content_type: str, values: Mapping[str, Any]) -> str:
+    """The content, filled and made into safe HTML; ``content_type`` is text, markdown or html. Raises PermanentError."""
+    if content_type == "markdown":
+        return _clean(_MARKDOWN.render(fill(source, values, "markdown", "content")))
+    if content_type == "html":
+        return _clean(fill(source, values, "html", "content"))
+    return _paragraphs(fill(source, values, "text", "content"))
+
+
+def html(content: Content, page_id: str) -> str:
+    """The whole page."""
+    title = escape(content.title)
+    parts = [
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
+        '<meta name="robots" content="noindex">\n<meta name="referrer" content="no-referrer">\n',
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n",
+        f'<meta name="page-id" content="{escape(page_id)}">\n',
+        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n",
+        '<p class="note">Important</p>\n' if content.important else "",
+        f"<h1>{title}</h1>\n{content.body}\n{_attached(content)}</main>\n{_footer(content)}</body>\n</html>\n",
+    ]
+    return "".join(parts)
+
+
+def _clean(text: str) -> str:
+    return nh3.clean(text, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes=_SCHEMES, link_rel="noopener noreferrer")
+
+
+def _paragraphs(text: str) -> str:
+    blocks = [block.strip("\n") for block in text.replace("\r\n", "\n").split("\n\n")]
+    return "\n".join("<p>" + escape(block).replace("\n", "<br>\n") + "</p>" for block in blocks if block.strip())
+
+
+def _attached(content: Content) -> str:
+    items = [
+        f'<li><a download="{escape(file.name)}" href="data:{escape(file.media_type)};base64,'
+        f'{base64.b64encode(file.content).decode("ascii")}">{escape(file.name)}</a></li>'
+        for file in content.files
+    ]
+    items += [
+        _clean(f'<li><a href="{escape(address)}">{escape(address)}</a></li>').strip() for address in content.links
+    ]
+    return "<h2>Attached</h2>\n<ul>\n" + "\n".join(items) + "\n</ul>\n" if items else ""
+
+
+def _footer(content: Content) -> str:
+    lines = []
+    if content.supplier:
+        lines.append(f"From {escape(content.supplier)}")
+    if content.expires_at:
+        lines.append(f"Valid until {escape(_day(content.expires_at))}")
+    return "<footer>" + " · ".join(lines) + "</footer>\n" if lines else ""
+
+
+def _day(text: str) -> str:
+    try:
+        return date_in_words(text)
+    except InvalidTime:
+        return text
+
+
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+_MARKDOWN.disable("image")
