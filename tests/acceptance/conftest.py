@@ -79,7 +79,7 @@ class Home:
             code = run(arguments)
             for stream in streams[1:]:
                 stream.flush()
-        out, err = (stream.buffer.getvalue().decode() for stream in streams[1:])  # type: ignore[attr-defined]
+        out, err = (stream.buffer.getvalue().decode() for stream in streams[1:])
         return Answer(code, out, err)
 
     def json(self, *arguments: str, stdin: str | None = None, code: int | None = 0) -> Any:

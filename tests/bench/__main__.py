@@ -1,7 +1,7 @@
 """Benchmarks: figures and ratios of one run, ours beside huey and raw SQLite.
 
-    python -m tests.bench            10,000 no-op jobs, as docs/explanation/performance.md reports them
-    python -m tests.bench --smoke    1,000 jobs; ends with 1 when a ratio is far below what it should be
+python -m tests.bench            10,000 no-op jobs, as docs/explanation/performance.md reports them
+python -m tests.bench --smoke    1,000 jobs; ends with 1 when a ratio is far below what it should be
 """
 
 import os

@@ -16,12 +16,12 @@ SLOTS = 4
 
 def huey(count: int, folder: Path) -> tuple[float, float]:
     """Queue and run no-op tasks on huey: SQLite, every commit synced, four threads."""
-    from huey import SqliteHuey
+    from huey import SqliteHuey  # type: ignore[import-untyped]
 
     tasks = SqliteHuey(filename=str(folder / "huey.db"), fsync=True, results=False)
     left = threading.Semaphore(0)
 
-    @tasks.task()
+    @tasks.task()  # type: ignore[untyped-decorator]
     def noop(number: int) -> None:
         left.release()
 

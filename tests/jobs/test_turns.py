@@ -76,7 +76,7 @@ def test_a_new_lane_starts_level_when_the_others_have_gone() -> None:
 
 def test_the_urgent_come_first_whatever_was_served() -> None:
     turns = Turns()
-    rand = random.Random(1)  # noqa: S311 - a reproducible walk
+    rand = random.Random(1)
     for _ in range(20):
         served(turns, turns.shares({URGENT: rand.randint(1, 5), A: 9, B: 9}, 7))
     assert turns.shares({A: 9, URGENT: 3}, 4) == [(URGENT, 3), (A, 1)]

@@ -174,7 +174,7 @@ def test_counters_hold_while_many_write_at_once(database: Database) -> None:
     failures: list[BaseException] = []
 
     def live(seed: int) -> None:
-        rand = random.Random(seed)  # noqa: S311 - a reproducible walk
+        rand = random.Random(seed)
         try:
             for _ in range(12):
                 with database.transaction() as connection:

@@ -209,11 +209,17 @@ def _finish(platform: "App", home: Path, *, json: bool) -> None:
     say("")
     say(f"6. {artefacts} artefacts lie in {platform.settings.outbox}: mails as .eml, pages as .html.")
     say("")
+    _suggest(home, dead[0].job_id if dead else 1)
+
+
+def _suggest(home: Path, job_id: int) -> None:
+    from wedsync_ops.cli.render import say
+
     say("What to try next, in this shell:")
     for command in (
         f"export WEDSYNC_OPS_HOME={home}",
         "wedsync-ops jobs list --state discarded",
-        f"wedsync-ops jobs show {dead[0].job_id if dead else 1}",
+        f"wedsync-ops jobs show {job_id}",
         "wedsync-ops metrics --range 1h",
         "wedsync-ops modules show email",
         "wedsync-ops season",

@@ -58,10 +58,7 @@ def enqueue(
         _refuse_any("goes with one job, not with --file", {**one, **texts, "--wait": wait or None})
     else:
         _refuse_any("goes with --file", {"--atomic": atomic or None, "--quiet": quiet or None})
-    if timeout is not None and not wait:
-        raise UsageError("--timeout goes with --wait")
-    if wait and dry_run:
-        raise UsageError("--wait and --dry-run exclude each other")
+    _check_wait(wait=wait, timeout=timeout, dry_run=dry_run)
     if file is not None:
         from wedsync_ops.cli.bulk import enqueue_file
 
@@ -70,6 +67,13 @@ def enqueue(
     request = _request(module, config, job_context, texts, delay)
     with opened(context) as opened_app:
         return _enqueue_one(opened_app, request, dry_run=dry_run, wait=wait, timeout=timeout, json=json)
+
+
+def _check_wait(*, wait: bool, timeout: float | None, dry_run: bool) -> None:
+    if timeout is not None and not wait:
+        raise UsageError("--timeout goes with --wait")
+    if wait and dry_run:
+        raise UsageError("--wait and --dry-run exclude each other")
 
 
 def _refuse_any(why: str, given: dict[str, Any]) -> None:

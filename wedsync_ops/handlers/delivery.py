@@ -41,13 +41,13 @@ def deliver(
     _set(message, "Message-ID", message_id)
     _set(message, "Idempotency-Key", key_header(idempotency_key))
     if "Date" not in message:
-        from wedsync_ops.handlers.compose import rfc5322_date  # noqa: PLC0415 - messages of ours have a date
+        from wedsync_ops.handlers.compose import rfc5322_date
 
         _set(message, "Date", rfc5322_date(now))
     raw = message_bytes(message)
     if site.smtp_url is None:
         return _put(site.outbox, file_name(idempotency_key, "mail", "eml"), raw, message_id)
-    from wedsync_ops.handlers import smtp  # noqa: PLC0415 - only where a server is configured
+    from wedsync_ops.handlers import smtp
 
     smtp.send(raw, _sender(message), recipients, url=site.smtp_url, site=site, timeout_s=timeout_s)
     return Receipt(message_id, f"smtp {smtp.host_of(site.smtp_url)}", repeated=False), len(raw)

@@ -31,7 +31,7 @@ def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> 
 def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Render the template and deliver it. ``actual_delay`` is in minutes: ``send_delay`` as the wedding week cut it."""
     # What renders takes a tenth of a second to import, which queueing should not wait for.
-    from wedsync_ops.handlers import attachments, compose, render  # noqa: PLC0415
+    from wedsync_ops.handlers import attachments, compose, render
 
     personalization = config.get("personalization") or {}
     values = render.values_for(context, personalization)
@@ -89,7 +89,7 @@ def text_fault(source: object) -> str | None:
     if not isinstance(source, str) or "{" not in source:
         return None
     if "{{" in source or "{%" in source or "{#" in source:
-        from wedsync_ops.handlers.render import fault_in  # noqa: PLC0415 - see handle
+        from wedsync_ops.handlers.render import fault_in
 
         return fault_in(source)
     return None
@@ -99,7 +99,7 @@ def attachment_faults(config: Mapping[str, Any], site: Site) -> Iterator[str]:
     """What is wrong with the files that a config attaches."""
     names = config.get("attachments")
     if names:
-        from wedsync_ops.handlers.attachments import faults  # noqa: PLC0415 - see handle
+        from wedsync_ops.handlers.attachments import faults
 
         yield from (f"config.{fault}" for fault in faults(names, site.attachments_dir))
 

@@ -105,10 +105,8 @@ def _wedding(context: Mapping[str, Any], client: Mapping[str, Any], step: Mappin
         wedding["date"] = _in_words(on)
     venue = _venue(client) or _venue(step) or _venue(context) or _venue(wedding)
     location = text_of(context, "location") or text_of(client, "location")
-    for name, value in (("venue", venue), ("location", location)):
-        if value is not None:
-            wedding[name] = value
-    return wedding
+    places = {"venue": venue, "location": location}
+    return wedding | {name: value for name, value in places.items() if value is not None}
 
 
 def _venue(values: Mapping[str, Any]) -> str | None:

@@ -70,7 +70,7 @@ class PreparedMessage(EmailMessage):
             return
         for part in self._parts:
             yield f"--{self._boundary}\n"
-            yield from part._pieces()
+            yield from part._pieces()  # noqa: SLF001 - another of this class
             yield "\n"
         yield f"--{self._boundary}--\n"
 

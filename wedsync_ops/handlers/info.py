@@ -35,7 +35,7 @@ def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> 
 def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Render the page and publish it; with ``display_in`` email or both it is mailed to the couple as well."""
     # What renders takes a tenth of a second to import, which queueing should not wait for.
-    from wedsync_ops.handlers import attachments, page, render  # noqa: PLC0415
+    from wedsync_ops.handlers import attachments, page, render
 
     _refuse_expired(config, run)
     values = render.values_for(context)
@@ -63,7 +63,7 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
 def _mail(
     content: Any, url: str, config: Mapping[str, Any], context: Mapping[str, Any], run: Run, values: Mapping[str, Any]
 ) -> None:
-    from wedsync_ops.handlers import compose, plaintext, render  # noqa: PLC0415 - see handle
+    from wedsync_ops.handlers import compose, plaintext, render
 
     body = f'{content.body}\n<p><a href="{escape(url)}">Read this on its own page</a></p>'
     html = render.notice(content.title, body, values, run.site)

@@ -49,7 +49,8 @@ class PoliteUndefined(ChainableUndefined):
 
     def __str__(self) -> str:
         owner = self._undefined_obj
-        name = owner._undefined_name if isinstance(owner, Undefined) else getattr(owner, "field_owner", None)
+        known = isinstance(owner, Undefined)
+        name = owner._undefined_name if known else getattr(owner, "field_owner", None)  # noqa: SLF001 - jinja2's own way
         return words_for(self._undefined_name or "", name)
 
     def _same(self, *_: Any) -> "PoliteUndefined":
@@ -58,10 +59,10 @@ class PoliteUndefined(ChainableUndefined):
     def _never(self, _: Any) -> bool:
         return False
 
-    def __int__(self) -> int:
+    def __int__(self) -> int:  # type: ignore[override]
         return 0
 
-    def __float__(self) -> float:
+    def __float__(self) -> float:  # type: ignore[override]
         return 0.0
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _same  # type: ignore[assignment]
@@ -139,7 +140,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return super().call_binop(context, operator, left, right)
         raise SecurityError(f"the operator {operator} needs numbers")
 
-    def is_safe_callable(self, obj: Any) -> bool:
+    def is_safe_callable(self, obj: Any) -> bool:  # noqa: ARG002 - the base class's signature
         """Nothing may be called from a template."""
         return False
 

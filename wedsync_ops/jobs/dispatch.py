@@ -39,7 +39,7 @@ class Dispatcher:
 
     @property
     def is_outranked(self) -> bool:
-        """Whether a job that is not claimed may come before the most urgent claimed one, so that it is time to claim."""
+        """Whether an unclaimed job may come before the most urgent claimed one: time to claim again."""
         if not len(self._heap):
             return False
         return self._unseen or (self._best_left is not None and self._best_left > self._heap.top.priority)

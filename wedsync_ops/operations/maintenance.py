@@ -9,8 +9,8 @@ from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import UsageError
 from wedsync_ops.instants import DAY
-from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.rescue import rescue
+from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import durations, lanes, retention
 
 

@@ -36,7 +36,22 @@ modules:
         ready_at_attempt: {type: integer, minimum: 1, description: The attempt from which on it is ready.}
 """
 
-_PEOPLE = ("Ada", "Ben", "Chloe", "Dev", "Elif", "Femi", "Grace", "Hugo", "Ines", "Jonas", "Kiri", "Liam", "Mei", "Noor")
+_PEOPLE = (
+    "Ada",
+    "Ben",
+    "Chloe",
+    "Dev",
+    "Elif",
+    "Femi",
+    "Grace",
+    "Hugo",
+    "Ines",
+    "Jonas",
+    "Kiri",
+    "Liam",
+    "Mei",
+    "Noor",
+)
 _PLACES = (
     ("Chicago, IL", "America/Chicago"),
     ("San Francisco, CA", "America/Los_Angeles"),
@@ -74,7 +89,7 @@ _MAILS = (
 )
 
 
-def hand_over_gallery(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+def hand_over_gallery(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:  # noqa: ARG001
     """Publish a gallery's page: later when it is not ready, never when it was deleted."""
     if config.get("photos") == 0:
         raise PermanentError(f"gallery {config['gallery']} was deleted by its photographer")
@@ -84,7 +99,7 @@ def hand_over_gallery(config: Mapping[str, Any], context: Mapping[str, Any], run
     page_id = f"gallery-{config['gallery']}"
     html = (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Your gallery</title></head>"
-        f"<body><h1>Your gallery is ready</h1><p>{int(config.get('photos', 1))} photos are waiting for you.</p></body></html>"
+        f"<body><h1>Your gallery is ready</h1><p>{int(config.get('photos', 1))} photos wait for you.</p></body></html>"
     )
     receipt = run.deliver(Page(page_id, html))
     return {"gallery_shared": True, "page_id": page_id, "reference": receipt.reference}
@@ -140,7 +155,10 @@ def _gallery(number: int, dice: random.Random) -> dict[str, Any]:
 def _page(dice: random.Random) -> dict[str, Any]:
     title, content = dice.choice(
         (
-            ("Parking and arrival", "Park behind **{{ venue_name }}**. Doors open at *14:00*.\n\n- Coaches: north gate"),
+            (
+                "Parking and arrival",
+                "Park behind **{{ venue_name }}**. Doors open at *14:00*.\n\n- Coaches: north gate",
+            ),
             ("Rain plan", "If it rains on {{ wedding_date }}, we move to the orangery. Nothing for you to do."),
             ("Your timeline", "Dear {{ couple_name }},\n\n1. Ceremony\n2. Portraits\n3. Dinner"),
         )

@@ -91,12 +91,20 @@ def _jobs() -> None:
         sa.CheckConstraint("state <> 'available' OR rank IS NOT NULL", name="ck_jobs_rank"),
         sqlite_autoincrement=True,
     )
+    _jobs_indexes()
+    _payloads()
+
+
+def _jobs_indexes() -> None:
     _partial("jobs_to_claim", ["module_type", "priority", "rank", "id"], "state = 'available'")
     _partial("jobs_to_promote", ["due_at"], "state IN ('scheduled','retryable')")
     _partial("jobs_to_reconsider", ["next_change_at"], "state = 'available' AND next_change_at IS NOT NULL")
     _partial("jobs_leased", ["leased_by"], "state = 'running'")
     _partial("jobs_dead", ["finished_at"], "state IN ('discarded','expired')")
     _partial("jobs_by_key", ["key"], "key IS NOT NULL", unique=True)
+
+
+def _payloads() -> None:
     op.create_table(
         "payloads",
         sa.Column("job_id", BIG, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
