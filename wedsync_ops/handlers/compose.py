@@ -74,7 +74,7 @@ def _text_part(subtype: str, text: str) -> PreparedMessage:
     part["Content-Type"] = f'text/{subtype}; charset="utf-8"'
     part["Content-Transfer-Encoding"] = "quoted-printable"
     lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
-    part.set_payload(binascii.b2a_qp(lines.encode("utf-8", "replace"), istext=True).decode("ascii"))
+    part.write(binascii.b2a_qp(lines.encode("utf-8", "replace"), istext=True).decode("ascii"))
     return part
 
 
@@ -84,5 +84,5 @@ def _file_part(attachment: Attachment) -> PreparedMessage:
     part["Content-Type"] = attachment.media_type
     part["Content-Transfer-Encoding"] = "base64"
     part["Content-Disposition"] = f"attachment;\r\n filename*=utf-8''{name}"
-    part.set_payload(base64.encodebytes(attachment.content).decode("ascii"))
+    part.write(base64.encodebytes(attachment.content).decode("ascii"))
     return part

@@ -36,7 +36,7 @@ def deliver(
         return _put(site.outbox, name, artefact.html.encode("utf-8", "replace"), artefact.page_id)
     message_id = message_id_for(idempotency_key, site)
     message = artefact.message
-    recipients = _recipients(message)
+    recipients = _recipients(message) if site.smtp_url is not None else []
     del message["Bcc"]
     _set(message, "Message-ID", message_id)
     _set(message, "Idempotency-Key", key_header(idempotency_key))

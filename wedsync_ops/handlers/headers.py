@@ -46,7 +46,7 @@ class PreparedMessage(EmailMessage):
 
     def __init__(self) -> None:
         super().__init__(PREPARED)
-        self._boundary = ""
+        self._boundary = self._text = ""
         self._parts: Sequence[PreparedMessage] = ()
 
     def hold(self, kind: str, boundary: str, parts: Sequence["PreparedMessage"]) -> None:
@@ -54,6 +54,11 @@ class PreparedMessage(EmailMessage):
         self["Content-Type"] = f'multipart/{kind}; boundary="{boundary}"'
         self.set_payload(list(parts))
         self._boundary, self._parts = boundary, parts
+
+    def write(self, text: str) -> None:
+        """Make it a part with this text, which is ASCII and encoded as its headers say."""
+        self.set_payload(text)
+        self._text = text
 
     def as_bytes(self, unixfrom: bool = False, policy: Any = None) -> bytes:  # noqa: FBT001, FBT002 - inherited
         """The message as RFC 5322 has it. Another ``policy`` than its own is left to the standard generator."""
@@ -66,11 +71,11 @@ class PreparedMessage(EmailMessage):
             yield f"{name}: {value}\n"
         yield "\n"
         if not self._boundary:
-            yield str(self.get_payload())
+            yield self._text
             return
         for part in self._parts:
             yield f"--{self._boundary}\n"
-            yield from part._pieces()  # noqa: SLF001 - another of this class
+            yield from part._pieces()  # noqa: SLF001 - of its own class  # noqa: SLF001 - another of this class
             yield "\n"
         yield f"--{self._boundary}--\n"
 

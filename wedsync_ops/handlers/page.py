@@ -57,7 +57,7 @@ class Content:
 
 
 def body(source: str, content_type: str, values: Mapping[str, Any]) -> str:
-    """The content, filled and made into safe HTML; ``content_type`` text, markdown or html. Raises PermanentError."""
+    """The content, filled and made safe; ``content_type`` text, markdown or html. Raises PermanentError."""
     if content_type == "markdown":
         return _clean(_MARKDOWN.render(fill(source, values, "markdown", "content")))
     if content_type == "html":

@@ -59,10 +59,10 @@ class PoliteUndefined(ChainableUndefined):
     def _never(self, _: Any) -> bool:
         return False
 
-    def __int__(self) -> int:  # type: ignore[override]
+    def __int__(self) -> int:  # type: ignore[override]  # type: ignore[override]
         return 0
 
-    def __float__(self) -> float:  # type: ignore[override]
+    def __float__(self) -> float:  # type: ignore[override]  # type: ignore[override]
         return 0.0
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _same  # type: ignore[assignment]
@@ -140,7 +140,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return super().call_binop(context, operator, left, right)
         raise SecurityError(f"the operator {operator} needs numbers")
 
-    def is_safe_callable(self, obj: Any) -> bool:  # noqa: ARG002 - the base class's signature
+    def is_safe_callable(self, obj: Any) -> bool:  # noqa: ARG002 - whatever it is  # noqa: ARG002 - the base class's signature
         """Nothing may be called from a template."""
         return False
 
