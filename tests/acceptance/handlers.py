@@ -26,7 +26,8 @@ def letter(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
 def until_told(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Say that it runs, then wait until a file appears."""
     folder = Path(config["folder"])
-    (folder / f"running-{config['name']}").write_text(str(os.getpid()))
+    (folder / f"starting-{config['name']}").write_text(str(os.getpid()))
+    (folder / f"starting-{config['name']}").rename(folder / f"running-{config['name']}")
     while not (folder / f"go-{config['name']}").exists():
         time.sleep(0.005)
     return {"name": config["name"]}

@@ -59,10 +59,10 @@ class PoliteUndefined(ChainableUndefined):
     def _never(self, _: Any) -> bool:
         return False
 
-    def __int__(self) -> int:  # type: ignore[override]  # type: ignore[override]
+    def __int__(self) -> int:  # type: ignore[override]
         return 0
 
-    def __float__(self) -> float:  # type: ignore[override]  # type: ignore[override]
+    def __float__(self) -> float:  # type: ignore[override]
         return 0.0
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _same  # type: ignore[assignment]
