@@ -51,7 +51,7 @@ def mails(site: Site) -> list[email.message.EmailMessage]:
     return [email.message_from_bytes(path.read_bytes(), policy=STRICT) for path in sorted(site.outbox.rglob("*.eml"))]
 
 
-@pytest.mark.parametrize("template", catalogue.known(None))
+@pytest.mark.parametrize("template", sorted(catalogue.known(None)))
 def test_every_shipped_template_makes_a_well_formed_mail(tmp_path: Path, template: str) -> None:
     site = site_in(tmp_path)
     assert attempt(site, {"template_id": template})[0] is Result.OK
