@@ -1,12 +1,10 @@
 """Delivery into the outbox: once per key, whole or not at all; and over SMTP when the connection breaks."""
 
 import asyncio
-import contextlib
 import email
 import multiprocessing
 import os
 import resource
-from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -14,14 +12,12 @@ from typing import Any
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from tests.handlers.test_email import STRICT, Server, attempt, mails, server, site_in
+from tests.handlers.test_email import STRICT, Server, attempt, mails, serving, site_in
 from wedsync_ops.handlers import delivery, smtp
 from wedsync_ops.handlers.addresses import address_fault, one_line
 from wedsync_ops.handlers.contract import Mail, Page, Receipt, Site
 from wedsync_ops.handlers.headers import PreparedMessage, mailbox, unstructured
 from wedsync_ops.jobs.model import Result
-
-__all__ = ["server"]
 
 
 def put(site: Site, key: str = "k", html: str = "<p>x</p>") -> tuple[Receipt, int]:
@@ -155,7 +151,9 @@ def test_addresses_are_taken(address: str) -> None:
     assert address_fault(address) is None
 
 
-@pytest.mark.parametrize("name", ['Zoë "Z" Tom', "a\\b", "x, y <z@q>", "=?utf-8?b?eA==?=", "日本" * 40, "e" * 90, "(c)"])
+@pytest.mark.parametrize(
+    "name", ['Zoë "Z" Tom', "a\\b", "x, y <z@q>", "=?utf-8?b?eA==?=", "日本" * 40, "e" * 90, "(c)"]
+)
 def test_headers_read_back_as_they_were(name: str) -> None:
     message = PreparedMessage()
     message["To"] = mailbox(name, "a@b.example", "To")
@@ -198,7 +196,45 @@ class Dropping(Server):
         return await super().handle_DATA(server, session, envelope)
 
 
-@pytest.fixture
-def dropping() -> Iterator[tuple[Dropping, str]]:
-    with contextlib.contextmanager(server.__wrapped__)(Dropping()) as pair:  # type: ignore[attr-defined]
-        yield pair
+def test_a_dropped_connection_is_retried_and_a_kept_one_is_used_again(tmp_path: Path) -> None:
+    handler = Dropping()
+    with serving(handler) as url:
+        site = site_in(tmp_path, smtp_url=url)
+        result, error, permanent = attempt(site, {"template_id": "thank-you"})
+        assert (result, permanent) == (Result.ERROR, False)
+        assert "couple@example.org" not in (error or "")
+        for number in range(3):
+            assert attempt(site, {"template_id": "thank-you"}, key=str(number))[0] is Result.OK
+        assert (len(handler.taken), handler.greeted) == (3, 2)
+
+
+def test_a_message_refused_for_good_is_final(tmp_path: Path) -> None:
+    handler = Server()
+    handler.data = ["554 no spam", "250 OK"]
+    with serving(handler) as url:
+        site = site_in(tmp_path, smtp_url=url)
+        assert attempt(site, {"template_id": "thank-you"})[2]
+        assert attempt(site, {"template_id": "thank-you"})[0] is Result.OK
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "local"),
+    [
+        ("smtp://mail.example", "mail.example", 25, False),
+        ("smtp://u:p%40@mail.example", "mail.example", 587, False),
+        ("smtps://u:p@mail.example", "mail.example", 465, False),
+        ("smtp://[::1]:2525", "::1", 2525, True),
+        ("smtp://127.0.0.1:2525", "127.0.0.1", 2525, True),
+    ],
+)
+def test_a_server_is_read_from_its_url(url: str, host: str, port: int, local: bool) -> None:
+    found = smtp.server_at(url)
+    assert (found.host, found.port, found.is_local) == (host, port, local)
+    assert found.password in (None, "p", "p@")
+
+
+@pytest.mark.parametrize("url", ["smtp://u:sesame@host:x", "http://u:sesame@host", "smtp://", "smtp://[u:sesame"])
+def test_a_wrong_url_is_told_without_its_password(url: str) -> None:
+    with pytest.raises(smtp.DeliveryFailed) as caught:
+        smtp.server_at(url)
+    assert "sesame" not in str(caught.value)

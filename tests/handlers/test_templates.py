@@ -115,7 +115,9 @@ def test_the_couples_name_is_found_or_put_together(client: dict[str, Any], name:
 
 def test_the_wedding_date_is_written_out_and_other_data_is_found() -> None:
     values = fields_from({**CONTEXT, "location": "Kent"})
-    shown = render.fill("{{ wedding_date }}; {{ wedding.iso_date }}; {{ wedding.location }}; {{ wedding.venue }}", values)
+    shown = render.fill(
+        "{{ wedding_date }}; {{ wedding.iso_date }}; {{ wedding.location }}; {{ wedding.venue }}", values
+    )
     assert shown == "Saturday, 19 June 2027; 2027-06-19; Kent; The Old Barn"
 
 
