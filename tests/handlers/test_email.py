@@ -1,6 +1,5 @@
 """The e-mail module: well-formed mails, escaped and sandboxed, into the outbox and over a real SMTP server."""
 
-import contextlib
 import email
 import email.policy
 import json
@@ -18,7 +17,6 @@ from hypothesis import strategies as st
 from wedsync_ops.handlers import catalogue, smtp
 from wedsync_ops.handlers.contract import Site, problems
 from wedsync_ops.handlers.email import handle
-from wedsync_ops.handlers.preview import preview
 from wedsync_ops.jobs.model import Order, Result
 from wedsync_ops.jobs.run import Attempt
 
@@ -189,24 +187,17 @@ class Server:
         return answer
 
 
-@contextlib.contextmanager
-def serving(handler: Server) -> Iterator[str]:
-    """A real server on loopback; its URL."""
+@pytest.fixture
+def server() -> Iterator[tuple[Server, str]]:
+    handler = Server()
     with socket.socket() as finder:
         finder.bind(("127.0.0.1", 0))
         port = finder.getsockname()[1]
     controller = Controller(handler, hostname="127.0.0.1", port=port)
     controller.start()
-    yield f"smtp://127.0.0.1:{port}"
+    yield handler, f"smtp://127.0.0.1:{port}"
     smtp.close()
     controller.stop()
-
-
-@pytest.fixture
-def server() -> Iterator[tuple[Server, str]]:
-    handler = Server()
-    with serving(handler) as url:
-        yield handler, url
 
 
 def test_smtp_takes_the_mail(tmp_path: Path, server: tuple[Server, str]) -> None:
@@ -243,24 +234,3 @@ def test_a_closed_port_is_retried_and_tells_no_password(tmp_path: Path) -> None:
     result, error, permanent = attempt(site, {"template_id": "thank-you"})
     assert (result, permanent) == (Result.ERROR, False)
     assert "sesame" not in (error or "")
-
-
-@pytest.mark.parametrize(
-    ("wedding", "asked", "applied"),
-    [(None, 600, 600), ("2023-12-24", 600, 600), ("2023-11-18", 600, 30), ("2023-11-18", 5, 5), ("2023-11-15", 600, 0)],
-)
-def test_the_delay_is_told_as_the_wedding_week_cut_it(
-    tmp_path: Path, wedding: str | None, asked: int, applied: int
-) -> None:
-    config = {"template_id": "thank-you", "send_delay": asked}
-    shown = preview(handle, config, {**CONTEXT, "wedding_date": wedding}, site_in(tmp_path), 1_700_000_000_000_000)
-    assert shown.result_data["actual_delay"] == applied
-
-
-def test_the_mail_is_in_the_suppliers_name_and_answers_go_to_the_supplier(tmp_path: Path) -> None:
-    site = site_in(tmp_path)
-    attempt(site, {"template_id": "thank-you"})
-    attempt(site, {"template_id": "thank-you", "reply_to": "studio@example.com"}, key="other")
-    assert {mail["Reply-To"] for mail in mails(site)} == {"hello@lumen.example", "studio@example.com"}
-    [sender] = mails(site)[0]["From"].addresses
-    assert (sender.display_name, sender.addr_spec) == ("Lumen & Oak", "a@b.c")

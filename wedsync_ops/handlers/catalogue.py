@@ -19,6 +19,7 @@ def problem(template_id: object, templates_dir: Path | None) -> str | None:
     known = _names(templates_dir)
     if template_id in known:
         return None
+
     return f"there is no template {template_id[:60]!r}; known: {', '.join(sorted(known))}"
 
 

@@ -47,7 +47,7 @@ def message_from(letter: Letter, *, site: Site, key: str, now: int) -> PreparedM
     message["To"] = mailbox(letter.to_name or "", letter.to, "To")
     if letter.reply_to:
         message["Reply-To"] = letter.reply_to
-    message["Subject"] = unstructured(letter.subject, "Subject") or "A message for you"
+    message["Subject"] = unstructured(letter.subject, "Subject")
     message["Date"] = rfc5322_date(now)
     if letter.important:
         message["Importance"] = "high"

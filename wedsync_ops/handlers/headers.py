@@ -75,7 +75,7 @@ class PreparedMessage(EmailMessage):
             return
         for part in self._parts:
             yield f"--{self._boundary}\n"
-            yield from part._pieces()  # noqa: SLF001 - another of this class
+            yield from part._pieces()  # noqa: SLF001 - of its own class  # noqa: SLF001 - another of this class
             yield "\n"
         yield f"--{self._boundary}--\n"
 
