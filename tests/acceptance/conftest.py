@@ -4,10 +4,12 @@ import io
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,6 +111,14 @@ class Home:
         )
         self.workers.append(worker)
         return worker
+
+    @contextmanager
+    def write_lock(self) -> Iterator[None]:
+        """Hold the database's write lock: no transaction is under way meanwhile."""
+        file = Path(self.environment["WEDSYNC_OPS_HOME"]) / "wedsync-ops.db"
+        with closing(sqlite3.connect(file, isolation_level=None, timeout=30)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
 
     def close(self) -> None:
         """End what still runs."""

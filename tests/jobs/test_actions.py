@@ -3,7 +3,6 @@
 import threading
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,7 +66,7 @@ class TestEnqueue:
     def test_queues_or_raises(self, queue: Queue) -> None:
         answer = actions.enqueue(queue, request(key="k"))
         assert actions.position(queue, answer.job_id or 0) == 1
-        assert actions.enqueue(queue, request(key="k")) == replace(answer, duplicate=True)
+        assert actions.enqueue(queue, request(key="k")) == answer._replace(duplicate=True)
         with pytest.raises(KeyConflict):
             actions.enqueue(queue, request(key="k", config={"n": 1}))
         with pytest.raises(InvalidConfig):
@@ -78,8 +77,8 @@ class TestEnqueue:
         dry = actions.enqueue(queue, request(key="k"), dry_run=True)
         assert jobs_of(queue.database) == 0
         real = actions.enqueue(queue, request(key="k"))
-        assert replace(real, job_id=None) == dry
-        assert actions.enqueue(queue, request(key="k"), dry_run=True) == replace(real, duplicate=True)
+        assert real._replace(job_id=None) == dry
+        assert actions.enqueue(queue, request(key="k"), dry_run=True) == real._replace(duplicate=True)
 
     def test_one_key_from_many_at_once_gives_one_job(self, queue: Queue) -> None:
         answers: list[Queued] = []
@@ -134,7 +133,7 @@ class TestEnqueueMany:
         assert isinstance(good, Queued)
         assert good.job_id is None
         assert isinstance(wrong, InvalidConfig)
-        assert again == replace(good, duplicate=True)
+        assert again == good._replace(duplicate=True)
         assert "taken by an earlier job of this batch" in str(conflict)
         assert jobs_of(queue.database) == 0
 

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +80,12 @@ def test_a_failure_is_tried_again_after_the_module_s_backoff(queue: Queue) -> No
     transition = conclusion.finish.transition
     assert (transition.state, transition.due_at) == (State.RETRYABLE, NOW + 3 * SECOND + SECOND)
     assert (transition.error, conclusion.finish.execution.traceback) == ("too slow", "t")
-    last = concluded(queue, replace(job, attempt=5), Result.ERROR, error="no")
+    last = concluded(queue, job._replace(attempt=5), Result.ERROR, error="no")
     assert last.finish.transition.state is State.DISCARDED
 
 
 def test_a_quarantined_job_says_so(queue: Queue) -> None:
-    job = replace(claimed(queue), kills=2)
+    job = claimed(queue)._replace(kills=2)
     transition = concluded(queue, job, Result.KILLED, error="signal 9").finish.transition
     assert transition.state is State.DISCARDED
     assert transition.error == "quarantined: its execution was killed 3 times; signal 9"

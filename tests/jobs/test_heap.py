@@ -27,6 +27,7 @@ def job(job_id: int, priority: Priority = Priority.NORMAL, rank: int = 0) -> Cla
         wedding_on=None,
         timezone=None,
         vendor_type=None,
+        supplier_id=None,
         key=None,
         config=b"{}",
         context=b"{}",
@@ -61,10 +62,47 @@ def test_gives_every_job_once_in_order(items: list[tuple[Priority, int, int]]) -
     assert len(heap) == 0
 
 
-def test_can_be_emptied_at_once() -> None:
+def filled(*priorities: Priority) -> Heap:
     heap = Heap()
-    for number in range(3):
-        heap.push(job(number), 1)
-    assert sorted(one.id for one in heap.clear()) == [0, 1, 2]
+    for number, priority in enumerate(priorities):
+        heap.push(job(number, priority), 1)
+    return heap
+
+
+def test_can_be_emptied_at_once() -> None:
+    heap = filled(*[Priority.NORMAL] * 3)
+    heap.lend()
+    assert sorted(one.id for one in heap.here()) == [1, 2]
+    heap.clear()
     assert len(heap) == 0
-    assert heap.clear() == []
+    assert heap.lent() == []
+
+
+def test_what_is_lent_comes_back_to_its_place() -> None:
+    heap = filled(Priority.HIGH, Priority.NORMAL, Priority.CRITICAL)
+    assert [heap.lend().id, heap.lend().id] == [2, 0]
+    assert [one.id for one in heap.lent()] == [2, 0]
+    heap.ended(2)
+    heap.take_back([0])
+    assert heap.lent() == []
+    assert [heap.pop().id, heap.pop().id] == [0, 1]
+    heap.take_back([1])
+    assert heap.pop().id == 1
+
+
+def test_what_is_lent_can_be_overtaken() -> None:
+    heap = filled(Priority.NORMAL, Priority.NORMAL)
+    seen = [heap.is_overtaken]
+    heap.lend()
+    seen.append(heap.is_overtaken)
+    heap.push(job(7, Priority.CRITICAL), 9)
+    seen.append(heap.is_overtaken)
+    heap.ended(0)
+    seen.append(heap.is_overtaken)
+    assert seen == [False, False, True, False]
+
+
+def test_jobs_can_be_removed_wherever_they_are() -> None:
+    heap = filled(Priority.LOW, Priority.HIGH, Priority.NORMAL)
+    heap.remove([1, 0, 99])
+    assert [one.id for one in heap.here()] == [2]

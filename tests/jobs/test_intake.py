@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -220,12 +219,12 @@ class TestKeys:
     def test_the_same_again_is_a_duplicate(self, queue: Queue) -> None:
         first = only(queue, request(key="k", wedding_date="2027-01-14"))
         again = only(queue, request(key="k", wedding_date="2027-01-14", priority="low"), now=NOW + HOUR)
-        assert again == replace(first, duplicate=True)
+        assert again == first._replace(duplicate=True)
 
     def test_within_a_batch_too(self, queue: Queue) -> None:
         first, again, other = placed(queue, request(key="k"), request(key="k"), request(key="k", config={"n": 2}))
         assert isinstance(first, Queued)
-        assert again == replace(first, duplicate=True)
+        assert again == first._replace(duplicate=True)
         assert isinstance(other, KeyConflict)
         assert other.details == [{"job_id": first.job_id}]
         with queue.database.reading() as connection:
@@ -235,20 +234,20 @@ class TestKeys:
     def test_another_payload_or_module_is_a_conflict(self, queue: Queue) -> None:
         first = only(queue, request(key="k", config={"n": 1}))
         for other in (request(key="k", config={"n": 2}), request(key="k", x=1), request("review", key="k")):
-            (answer,) = placed(queue, replace(other, at="2027-02-01"))
+            (answer,) = placed(queue, other._replace(at="2027-02-01"))
             assert isinstance(answer, KeyConflict)
             assert str(first.job_id) in answer.message
 
     def test_the_same_again_is_a_duplicate_even_when_its_times_have_passed(self, queue: Queue) -> None:
         one = request(key="k", expires="2027-01-13T12:30:00Z")
         first = only(queue, one)
-        assert only(queue, one, now=NOW + HOUR) == replace(first, duplicate=True)
+        assert only(queue, one, now=NOW + HOUR) == first._replace(duplicate=True)
 
     def test_a_finished_job_keeps_its_key(self, queue: Queue) -> None:
         first = only(queue, request(key="k"))
         with queue.database.transaction() as connection:
             connection.exec_driver_sql("UPDATE jobs SET state = 'cancelled', finished_at = 1")
-        assert only(queue, request(key="k")) == replace(first, duplicate=True, state=State.CANCELLED)
+        assert only(queue, request(key="k")) == first._replace(duplicate=True, state=State.CANCELLED)
 
     def test_a_request_whose_due_time_is_wrong_takes_no_key(self, queue: Queue) -> None:
         wrong, right = placed(queue, request(key="k", delay=-1), request(key="k"))

@@ -86,5 +86,5 @@ def later(queue: Queue, us: int) -> Queue:
 
 def request(module_type: Any = "email", config: Any = None, **values: Any) -> Request:
     """A request that is fine but for ``values``: fields of a request, else keys of the context."""
-    own = {name: values.pop(name) for name in list(values) if name in Request.__slots__}
+    own = {name: values.pop(name) for name in list(values) if name in Request._fields}
     return Request(**{"module_type": module_type, "config": config or {}, "context": {**CONTEXT, **values}, **own})

@@ -1,7 +1,5 @@
 """Ends of executions: applied once, fenced by the token, with their rows."""
 
-from dataclasses import replace
-
 import pytest
 from sqlalchemy import text
 
@@ -109,7 +107,7 @@ def test_only_those_of_a_batch_that_still_hold_are_applied(database: Database) -
         ids = add_many(connection, [{}] * 4)
         jobs = take(connection)
         claim.release(connection, jobs[1:2], now=NOW)
-        unknown = replace(jobs[0], id=max(ids) + 1000)
+        unknown = jobs[0]._replace(id=max(ids) + 1000)
         applied = finish.apply(connection, [ending(job, State.COMPLETED) for job in [*jobs, unknown]])
         assert applied == {ids[0], ids[2], ids[3]}
         assert number_of(connection, "executions") == 3

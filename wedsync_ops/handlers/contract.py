@@ -135,4 +135,9 @@ def checked_by(check: Check) -> Callable[[_H], _H]:
 def problems(handler: object, config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Sequence[str]:
     """What a handler's own check has against a job; nothing when it has no check."""
     check: Check | None = getattr(handler, "check", None)
-    return () if check is None else tuple(check(config, context, site))
+    if check is None:
+        return ()
+    try:
+        return tuple(check(config, context, site))
+    except Exception as error:  # noqa: BLE001 - another party's code, which may raise anything
+        return (" ".join(f"the handler's check failed with {type(error).__name__}: {error}".split())[:300],)

@@ -1,8 +1,7 @@
 """From a slot's outcome to what is written: the transition, the execution row, the further jobs. Pure but for rand."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from wedsync_ops import codec
 from wedsync_ops.errors import WedsyncError
@@ -11,18 +10,19 @@ from wedsync_ops.jobs import lifecycle
 from wedsync_ops.jobs.model import Claimed, Outcome, Request, Result, State, Transition
 from wedsync_ops.jobs.prepare import Prepared, prepare
 from wedsync_ops.jobs.rules import Rules
+from wedsync_ops.jobs.run import one_line
 from wedsync_ops.jobs.store.finish import Execution, Finish
 from wedsync_ops.weddings.model import Season, Wedding
 from wedsync_ops.weddings.proximity import days_until
 from wedsync_ops.weddings.season import season_at
 
 
-@dataclass(frozen=True, slots=True)
-class Conclusion:
+class Conclusion(NamedTuple):
     """What to write for one outcome, and the jobs to queue when it is written."""
 
     finish: Finish
-    further: Sequence[Prepared]
+    outcome: Outcome
+    further: Sequence[Prepared] = ()
 
 
 def conclude(rules: Rules, worker_id: str, job: Claimed, outcome: Outcome, *, rand: float) -> Conclusion:
@@ -31,9 +31,8 @@ def conclude(rules: Rules, worker_id: str, job: Claimed, outcome: Outcome, *, ra
     if outcome.enqueue is not None and outcome.result is Result.OK:
         try:
             further = _further(rules, job, outcome.enqueue)
-        except WedsyncError as error:
-            message = f"a further job was refused: {error}"
-            outcome = replace(outcome, result=Result.ERROR, error=message, data=None, enqueue=None)
+        except Exception as error:  # noqa: BLE001 - a handler asked for it, and a third party's check may raise anything
+            outcome = refused(outcome, error)
     finished_at = outcome.started_at + outcome.duration_us
     transition = lifecycle.resolve(
         job,
@@ -43,7 +42,28 @@ def conclude(rules: Rules, worker_id: str, job: Claimed, outcome: Outcome, *, ra
         rand=rand,
         kill_limit=rules.settings.kill_limit,
     )
-    return Conclusion(_finish(rules, worker_id, job, outcome, transition, finished_at), further)
+    return Conclusion(_finish(rules, worker_id, job, outcome, transition, finished_at), outcome, further)
+
+
+def refused(outcome: Outcome, error: Exception) -> Outcome:
+    """The outcome of a handler that asked for a further job which is not acceptable."""
+    reason = str(error) if isinstance(error, WedsyncError) else f"{type(error).__name__}: {error}"
+    return outcome._replace(
+        result=Result.ERROR, error=one_line(f"a further job was refused: {reason}"), data=None, enqueue=None
+    )
+
+
+def interrupted(job: Claimed, started_at: int, now: int) -> Outcome:
+    """The outcome of an execution that is broken off because its worker stops."""
+    return Outcome(
+        job.id,
+        job.token,
+        job.attempt,
+        Result.LOST,
+        started_at,
+        max(0, now - started_at),
+        error="interrupted: its worker was stopped",
+    )
 
 
 def _finish(
@@ -51,7 +71,7 @@ def _finish(
 ) -> Finish:
     error = _error(transition, outcome)
     if error != transition.error:
-        transition = replace(transition, error=error)
+        transition = transition._replace(error=error)
     execution = Execution(
         job_id=job.id,
         attempt=job.attempt,

@@ -1,6 +1,7 @@
 """What to run next: promotes and claims inside the loop's transaction, and keeps what is claimed but not started."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -13,10 +14,27 @@ from wedsync_ops.jobs.store import claim, control, lanes
 from wedsync_ops.jobs.turns import Turns
 
 AHEAD_US = 50_000
-"""The most measured work that a worker claims ahead, in microseconds (architecture.md §3)."""
+"""The most measured work that a worker claims ahead of each slot, in microseconds (architecture.md §3)."""
 AHEAD_MAX = 128
 """The most jobs that a worker claims ahead."""
+QUICK_US = 2_000
+"""What usually takes no longer may be given to a busy slot ahead of its turn, in microseconds."""
+NEVER_US = 1e15
+"""What is not known to be quick is not claimed ahead: it counts as this long, in microseconds."""
 _SMOOTHING = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one transaction took from the queue, to be kept once it is committed."""
+
+    jobs: Sequence[Claimed]
+    more: bool
+    next_due: int | None
+    best_left: Priority | None
+    dropped: frozenset[int] = frozenset()
+    recall: bool = False
+    """Whether something that was given ahead may not start any more."""
 
 
 class Dispatcher:
@@ -26,75 +44,163 @@ class Dispatcher:
         self._modules = None if modules is None else frozenset(modules)
         self._heap = Heap()
         self._turns = Turns()
-        self._work_us = 0.0
-        self.more = True
-        """Whether the last claim left jobs that could start now."""
-        self._unseen = False
-        self._best_left: Priority | None = None
-        self.next_due: int | None = 0
-        """When time will move a job next, as of the last claim; ``None`` for never."""
+        self._usual_us: dict[str, float] = {}
+        self._last = Claim((), more=True, next_due=0, best_left=None)
 
     def __len__(self) -> int:
         return len(self._heap)
 
     @property
+    def more(self) -> bool:
+        """Whether the last claim left jobs that could start now."""
+        return self._last.more
+
+    @property
+    def next_due(self) -> int | None:
+        """When time will move a job next, as of the last claim; ``None`` for never."""
+        return self._last.next_due
+
+    @property
     def is_outranked(self) -> bool:
-        """Whether an unclaimed job may come before the most urgent claimed one: time to claim again."""
-        if not len(self._heap):
-            return False
-        return self._unseen or (self._best_left is not None and self._best_left > self._heap.top.priority)
+        """Whether an unclaimed job comes before the most urgent claimed one: time to claim again."""
+        best = self._last.best_left
+        return best is not None and len(self._heap) > 0 and best > self._heap.top.priority
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether a claimed job comes before one that was given ahead: time to take those back."""
+        return self._heap.is_overtaken
+
+    def is_quick(self) -> bool:
+        """Whether the most urgent claimed job usually takes so little that it may be given ahead."""
+        return len(self._heap) > 0 and self._usual_us.get(self._heap.top.module_type, QUICK_US + 1) <= QUICK_US
 
     def pop(self) -> Claimed:
-        """The most urgent claimed job."""
+        """The most urgent claimed job, to be started."""
         return self._heap.pop()
 
-    def clear(self) -> list[Claimed]:
-        """Every claimed job, to be given back."""
-        return self._heap.clear()
+    def lend(self) -> Claimed:
+        """The most urgent claimed job, to be given ahead."""
+        return self._heap.lend()
 
-    def push(self, jobs: Sequence[Claimed]) -> None:
-        """Keep jobs whose claim has been committed."""
-        for job in jobs:
-            self._heap.push(job, self._turns.serve(Lane(job.module_type, job.priority)))
+    def take_back(self, job_ids: Iterable[int]) -> None:
+        """Keep jobs that were given ahead and have not started."""
+        self._heap.take_back(job_ids)
 
-    def learn(self, duration_us: int) -> None:
-        """Take an execution's length into account for how far ahead to claim."""
-        self._work_us += (duration_us - self._work_us) * (_SMOOTHING if self._work_us else 1.0)
+    def here(self) -> list[Claimed]:
+        """Every claimed job that is here."""
+        return self._heap.here()
+
+    def clear(self) -> None:
+        """Forget every claimed job."""
+        self._heap.clear()
+
+    def nothing(self) -> Claim:
+        """Claim nothing, because nothing more is to start."""
+        return Claim((), more=False, next_due=self._last.next_due, best_left=None)
+
+    def look_again(self) -> None:
+        """Expect jobs that the last claim did not see."""
+        self._last = Claim((), more=True, next_due=0, best_left=self._last.best_left)
+
+    def learn(self, job: Claimed, duration_us: int) -> None:
+        """A job has ended: take its length into account for how far ahead to claim."""
+        self._heap.ended(job.id)
+        usual = self._usual_us.get(job.module_type)
+        self._usual_us[job.module_type] = (
+            float(duration_us) if usual is None else usual + (duration_us - usual) * _SMOOTHING
+        )
 
     def is_due(self, now: int) -> bool:
         """Whether time has moved a job since the last claim."""
-        return self.next_due is not None and self.next_due <= now
+        return self._last.next_due is not None and self._last.next_due <= now
 
-    def claim(
-        self, connection: Connection, rules: Rules, *, worker_id: str, now: int, slots: int, room: int
-    ) -> list[Claimed]:
+    def claim(self, connection: Connection, rules: Rules, *, worker_id: str, now: int, slots: int, room: int) -> Claim:
         """Promote what has fallen due and lease the next jobs; ``room`` is how many could start at once.
 
-        Those that expired while they waited become so here and are not returned.
+        What has expired or was paused while it waited here is given back. Nothing is kept until ``keep``.
         """
         if self.is_due(now):
             ripen.promote(connection, rules, now)
             ripen.reconsider(connection, rules, now)
-        self.next_due = claim.next_due_at(connection)
+        next_due = claim.next_due_at(connection)
         pauses = control.pauses(connection, now)
+        dropped = self._drop(connection, pauses, now)
         available = self._open_lanes(connection, pauses)
-        suppliers = [pause.name for pause in pauses if pause.scope == "supplier"]
-        rows: list[Row[Any]] = []
-        for lane, count in self._turns.shares(available, max(room, self._ahead(slots) - len(self._heap))):
-            taken = claim.claim(connection, lane, count, worker_id=worker_id, paused_suppliers=suppliers)
-            # Fewer than the counter promised: the rest belongs to paused suppliers, or to other workers by now.
-            available[lane] = available[lane] - count if len(taken) == count else 0
-            rows += taken
-        self._unseen = room == 0
-        self._best_left = max((lane.priority for lane, count in available.items() if count > 0), default=None)
-        self.more = bool(rows) and self._best_left is not None
+        lessee = _Lessee(worker_id, [pause.name for pause in pauses if pause.scope == "supplier"])
+        room = self._room(available, room, slots)
+        rows = self._lease(connection, available, self._counts(available, room, slots), room, lessee)
+        best_left = max((lane.priority for lane, count in available.items() if count > 0), default=None)
         jobs = claim.load(connection, rows)
-        expired = [job for job in jobs if job.expires_at is not None and job.expires_at <= now]
-        if not expired:
-            return jobs
+        expired = [job for job in jobs if _has_expired(job, now)]
         claim.release(connection, expired, now=now, expired=True)
         gone = {job.id for job in expired}
-        return [job for job in jobs if job.id not in gone]
+        kept = [job for job in jobs if job.id not in gone] if gone else jobs
+        recall = any(_has_expired(job, now) or _is_paused(job, pauses) for job in self._heap.lent())
+        return Claim(kept, best_left is not None, next_due, best_left, dropped, recall)
+
+    def keep(self, taken: Claim) -> None:
+        """Keep what a committed transaction has claimed."""
+        if taken.dropped:
+            self._heap.remove(taken.dropped)
+        for job in taken.jobs:
+            self._heap.push(job, self._turns.serve(Lane(job.module_type, job.priority)))
+        self._last = taken
+
+    def _drop(self, connection: Connection, pauses: Sequence[control.Pause], now: int) -> frozenset[int]:
+        """Give back what may not start any more."""
+        here = self._heap.here()
+        expired = [job for job in here if _has_expired(job, now)]
+        paused = [job for job in here if _is_paused(job, pauses)] if pauses else []
+        if expired:
+            claim.release(connection, expired, now=now, expired=True)
+        if paused:
+            claim.release(connection, paused, now=now)
+        return frozenset(job.id for job in (*expired, *paused))
+
+    def _lease(
+        self,
+        connection: Connection,
+        available: dict[Lane, int],
+        counts: Mapping[Lane, int],
+        missing: int,
+        lessee: "_Lessee",
+    ) -> list[Row[Any]]:
+        """Lease so many of each lane, and go on until at least ``missing`` are leased or nothing is left."""
+        rows: list[Row[Any]] = []
+        while counts:
+            for lane, count in counts.items():
+                taken = claim.claim(
+                    connection, lane, count, worker_id=lessee.worker_id, paused_suppliers=lessee.held_suppliers
+                )
+                # Fewer than the counter promised: the rest belongs to paused suppliers, or to other workers by now.
+                available[lane] = available[lane] - count if len(taken) == count else 0
+                rows += taken
+            counts = dict(self._turns.shares(available, missing - len(rows)))
+        return rows
+
+    def _counts(self, available: Mapping[Lane, int], room: int, slots: int) -> dict[Lane, int]:
+        """How many jobs to lease of each lane: for the room that there is, and ahead of it what is quickly done."""
+        unstarted = [*self._heap.here(), *self._heap.lent()]
+        left_us = AHEAD_US * slots - sum(self._usual_us.get(job.module_type, AHEAD_US) for job in unstarted)
+        counts: dict[Lane, int] = {}
+        for lane, count in self._turns.shares(available, max(room, AHEAD_MAX - len(unstarted))):
+            at_once = min(count, room)
+            usual_us = max(self._usual_us.get(lane.module_type, NEVER_US), 1.0)
+            ahead = min(count - at_once, max(0, int(left_us / usual_us)))
+            room -= at_once
+            if at_once + ahead:
+                counts[lane] = at_once + ahead
+            if at_once + ahead < count:  # what comes after it in the order must not be claimed before it
+                break
+            left_us -= ahead * usual_us
+        return counts
+
+    def _room(self, available: Mapping[Lane, int], room: int, slots: int) -> int:
+        """The room that there is. A job that comes before one that was given ahead can have that one's slot."""
+        lowest = min((job.priority for job in self._heap.lent()), default=None)
+        best = max((lane.priority for lane, count in available.items() if count > 0), default=None)
+        return max(room, slots) if lowest is not None and best is not None and best > lowest else room
 
     def _open_lanes(self, connection: Connection, pauses: Sequence[control.Pause]) -> dict[Lane, int]:
         if any(pause.scope == "all" for pause in pauses):
@@ -108,7 +214,23 @@ class Dispatcher:
             and (self._modules is None or count.lane.module_type in self._modules)
         }
 
-    def _ahead(self, slots: int) -> int:
-        if self._work_us <= 0:
-            return slots
-        return min(AHEAD_MAX, max(slots, round(AHEAD_US * slots / self._work_us)))
+
+@dataclass(frozen=True, slots=True)
+class _Lessee:
+    """Who leases, and the suppliers whose jobs must wait."""
+
+    worker_id: str
+    held_suppliers: Sequence[str]
+
+
+def _has_expired(job: Claimed, now: int) -> bool:
+    return job.expires_at is not None and job.expires_at <= now
+
+
+def _is_paused(job: Claimed, pauses: Sequence[control.Pause]) -> bool:
+    return any(
+        pause.scope == "all"
+        or (pause.scope == "module" and pause.name == job.module_type)
+        or (pause.scope == "supplier" and pause.name == job.supplier_id)
+        for pause in pauses
+    )

@@ -51,18 +51,18 @@ class ForkServer:
         """The server's process id, None when none was started."""
         return None if self._process is None else self._process.pid
 
-    def request(self, end: socket.socket) -> None:
-        """Have a slot forked that serves this end of a pipe. Raises OSError when no server can be started."""
+    def request(self, end: socket.socket, orders: int) -> None:
+        """Have a slot forked that serves these ends of a pipe and a channel. Raises OSError when none can be."""
         if self._process is not None and self._process.poll() is not None:
             self.close()
         if self._control is None:
             self._control = self._start()
         try:
-            socket.send_fds(self._control, [_REQUEST], [end.fileno()])
+            socket.send_fds(self._control, [_REQUEST], [end.fileno(), orders])
         except OSError:  # it died just now
             self.close()
             self._control = self._start()
-            socket.send_fds(self._control, [_REQUEST], [end.fileno()])
+            socket.send_fds(self._control, [_REQUEST], [end.fileno(), orders])
 
     def proven(self) -> None:
         """A slot came to life, so the handlers can be imported without harm."""
@@ -142,11 +142,11 @@ def main(fd: int, worker: int) -> None:
     gc.collect()
     gc.freeze()  # a collection in a slot must not touch, and so copy, the pages that all slots share
     while True:
-        message, fds, _, _ = socket.recv_fds(control, len(_REQUEST), 1)
+        message, fds, _, _ = socket.recv_fds(control, len(_REQUEST), 2)
         if not message:
             return
-        for end in fds:
-            _fork(end, control, setup)
+        end, orders = fds
+        _fork(end, orders, control, setup)
 
 
 def _preload(handlers: Sequence[str], control: socket.socket) -> None:
@@ -163,22 +163,24 @@ def _preload(handlers: Sequence[str], control: socket.socket) -> None:
         os.execv(sys.executable, [*sys.orig_argv, "--plain"])  # noqa: S606 - this very program, without the handlers
 
 
-def _fork(end: int, control: socket.socket, setup: slot.Setup) -> None:
+def _fork(end: int, orders: int, control: socket.socket, setup: slot.Setup) -> None:
     try:
         stub = os.fork()
     except OSError:  # no more processes or memory: the closed end tells the pool
         os.close(end)
+        os.close(orders)
         return
     if stub == 0:
         try:
             pid = os.fork()
             if pid == 0:
                 control.close()
-                slot.main(socket.socket(fileno=end), setup)
+                slot.main(socket.socket(fileno=end), orders, setup)
             os.write(end, protocol.hello(pid))  # before the stub ends, so before the worker can meet the slot
         finally:
             os._exit(0)
     os.close(end)
+    os.close(orders)
     os.waitpid(stub, 0)
 
 

@@ -237,7 +237,7 @@ def _duplicate(p: Prepared, holder: Keyed) -> Queued | WedsyncError:
             hint="use another key, or send the same module, config and context",
             details=[{"job_id": job.job_id}],
         )
-    return Queued(**{**{name: getattr(job, name) for name in Queued.__slots__}, "duplicate": True})
+    return job._replace(duplicate=True)
 
 
 def _no_room(rules: Rules, batch: _Batch, p: Prepared, applied: Priority) -> WedsyncError | None:

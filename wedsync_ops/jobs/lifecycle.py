@@ -24,6 +24,11 @@ def resolve(job: Claimed, outcome: Outcome, *, now: int, retry: Retry, rand: flo
         return Transition(State.COMPLETED, job.attempt, job.losses, job.kills, None, None, "completed")
     if outcome.result is Result.CANCELLED:
         return Transition(State.CANCELLED, job.attempt, job.losses, job.kills, None, outcome.error, "cancelled")
+    if outcome.result is Result.LOST and outcome.retry_after_s is not None:
+        wait_us = _asked_wait(outcome.retry_after_s) or 0
+        reason = f"{outcome.error}; the attempt is given back"
+        given_back = max(job.attempt - 1, 0)
+        return Transition(State.RETRYABLE, given_back, job.losses, job.kills, now + wait_us, outcome.error, reason)
     if outcome.result is Result.LOST:
         return interrupt(job.attempt, job.losses, job.kills)
     return _failed(job, outcome, now=now, retry=retry, rand=rand, kill_limit=kill_limit)

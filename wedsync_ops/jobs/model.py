@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Priority(IntEnum):
@@ -56,16 +56,14 @@ class Result(StrEnum):
 FAILED = (Result.ERROR, Result.TIMEOUT, Result.OOM, Result.KILLED)
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(NamedTuple):
     """A module type's jobs at one priority."""
 
     module_type: str
     priority: Priority
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """What a slot is told to run. ``config`` and ``context`` are JSON; limits in seconds, MB and CPU seconds."""
 
     job_id: int
@@ -81,8 +79,7 @@ class Order:
     in_thread: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a slot says of one execution.
 
     ``result`` is JSON (only when ok); ``permanent`` and ``retry_after_s`` come from the handler; ``enqueue`` is a JSON
@@ -107,8 +104,7 @@ class Outcome:
     bytes_sent: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A job that this worker has leased and not yet finished, as the claim returned it."""
 
     id: int
@@ -127,13 +123,13 @@ class Claimed:
     wedding_on: date | None
     timezone: str | None
     vendor_type: str | None
+    supplier_id: str | None
     key: str | None
     config: bytes
     context: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(NamedTuple):
     """What an outcome makes of a job: its next state, and why."""
 
     state: State
@@ -163,8 +159,7 @@ class Decision:
     next_change_at: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A wish to queue one job, as the caller gave it and not yet checked; times are ISO text, ``delay`` minutes."""
 
     module_type: Any
@@ -178,8 +173,7 @@ class Request:
     expires: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Queued:
+class Queued(NamedTuple):
     """What queueing one job came to; ``job_id`` is ``None`` on a dry run."""
 
     job_id: int | None

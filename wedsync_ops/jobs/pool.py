@@ -1,5 +1,8 @@
 """The pool of slots: give it orders, wait for outcomes. One thread uses it; it has no locks and never blocks for long.
 
+Short jobs can be given ahead: they wait with a busy slot, which starts one when it is done with the last, without the
+pool's help. What has not started can be taken back at any moment.
+
 Each slot is a process of its own, or for an order ``in_thread`` a thread of this one. A slot that breaks a rule, its
 limit above all, is killed with everything that it started, and replaced.
 """
@@ -53,6 +56,8 @@ class Pool:
         self._threads = ThreadSlots(site)
         self._threads_watch = math.inf
         self._epoll.register(self._threads.fd, select.EPOLLIN)
+        self._calls = select.epoll()
+        self._epoll.register(self._calls.fileno(), select.EPOLLIN)
         self._extra: frozenset[int] = frozenset()
         self._outcomes: list[Outcome] = []
         self._closed = False
@@ -81,7 +86,12 @@ class Pool:
     @property
     def running(self) -> Mapping[int, int]:
         """The jobs under way, with the instants at which they started."""
-        return MappingProxyType(self._processes.running() | self._threads.running())
+        return MappingProxyType(self._processes.roster.running() | self._threads.running())
+
+    @property
+    def ahead(self) -> int:
+        """How many orders were given ahead and are not known to have started."""
+        return self._processes.roster.ahead + self._threads.ahead
 
     def pids(self) -> list[int]:
         """The process ids of all living slots."""
@@ -101,13 +111,35 @@ class Pool:
         else:
             self._processes.start(order, self._clock.now())
 
-    def wait(self, timeout_s: float, extra_fds: Collection[int] = ()) -> tuple[list[Outcome], set[int]]:
+    def start_ahead(self, order: Order) -> bool:
+        """Let an order wait behind those that run; False when there is no room for it."""
+        now = self._clock.now()
+        if order.in_thread:
+            return self._threads.start_ahead(order, now)
+        return self._processes.roster.start_ahead(order, now)
+
+    def take_back(self, longer_than_s: float = -1.0) -> list[int]:
+        """Take back what was given ahead and has not started; returns those jobs, and any that a dead slot left.
+
+        With a time: only what waits behind jobs that have been running for longer than that, in seconds.
+        """
+        self._processes.take_back(longer_than_s)
+        returned, self._processes.roster.returned = self._processes.roster.returned, []
+        return [*returned, *self._threads.take_back(longer_than_s)]
+
+    def wait(
+        self, timeout_s: float, extra_fds: Collection[int] = (), gather_s: float = 0.0
+    ) -> tuple[list[Outcome], set[int]]:
         """Wait for outcomes, or until one of the extra descriptors can be read, at most for ``timeout_s`` seconds.
 
-        The extra descriptors must stay open from call to call, until a call leaves them out.
+        Outcomes are let gather for ``gather_s`` seconds. The extra descriptors must stay open from call to call, until
+        a call leaves them out.
         """
         if self._extra != extra_fds:
             self._listen_to(frozenset(extra_fds))
+        if gather_s:
+            self._threads.prepare()
+            self._calls.poll(gather_s)
         until = monotonic() + timeout_s
         ready: set[int] = set()
         while True:
@@ -139,6 +171,8 @@ class Pool:
             return
         self._closed = True
         self._listen_to(frozenset())
+        self._epoll.unregister(self._calls.fileno())
+        self._calls.close()
         self._epoll.unregister(self._threads.fd)
         self._threads.close()
         self._processes.close()
@@ -152,11 +186,12 @@ class Pool:
             self._look_at_watches()
             watch = min(processes.next_watch, self._threads_watch)
         patience_s = threads.prepare()
-        pause_s = 0.0 if self._outcomes or processes.outcomes else max(0.0, min(until, watch, now + patience_s) - now)
+        told = processes.roster.outcomes
+        pause_s = 0.0 if self._outcomes or told else max(0.0, min(until, watch, now + patience_s) - now)
         events = self._epoll.poll(None if pause_s == math.inf else pause_s, _EVENTS)
         for fd, mask in events:
-            if fd in self._extra:
-                ready.add(fd)
+            if fd == self._calls.fileno():
+                ready.update(extra for extra, _ in self._calls.poll(0))
             elif fd == threads.fd:
                 threads.quiet()
             else:
@@ -165,9 +200,9 @@ class Pool:
             threads.hurry()
         if threads:
             self._outcomes += threads.collect()
-        if processes.outcomes:
-            self._outcomes += processes.outcomes
-            processes.outcomes.clear()
+        if told:
+            self._outcomes += told
+            told.clear()
 
     def _look_at_watches(self) -> None:
         self._processes.look_at_watches()
@@ -178,9 +213,9 @@ class Pool:
     def _listen_to(self, extra: frozenset[int]) -> None:
         for fd in self._extra - extra:
             try:
-                self._epoll.unregister(fd)
+                self._calls.unregister(fd)
             except OSError:  # closed meanwhile, which unregistered it
                 continue
         for fd in extra - self._extra:
-            self._epoll.register(fd, select.EPOLLIN)
+            self._calls.register(fd, select.EPOLLIN)
         self._extra = extra

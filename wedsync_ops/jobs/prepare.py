@@ -2,8 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from wedsync_ops import codec
@@ -26,8 +25,7 @@ _SEND_TIMES: Mapping[Any, due.SendTime] = {"business_hours": "business_hours", "
 _REVIEW_DAYS = 7
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A request that is valid; what is left to decide depends on the queue. Without a ``wish`` it is due at once."""
 
     module: ModuleVersion

@@ -9,12 +9,14 @@ from time import monotonic
 
 from wedsync_ops.errors import WedsyncError
 from wedsync_ops.jobs.forkserver import ForkServer
-from wedsync_ops.jobs.model import Order, Outcome, Result
+from wedsync_ops.jobs.model import Order, Result
 from wedsync_ops.jobs.process_slot import PipeClosed, ProcessSlot, Sentence, kill_group
+from wedsync_ops.jobs.roster import Roster
 from wedsync_ops.jobs.undertaker import Undertaker, is_dead, reap
 
 _STARTS = 6
 _FIRST_DELAY_S = 0.1
+_START_AGAIN_S = 30.0
 _LAST_WORDS_S = 0.1
 _DEATH_S = 5.0
 _CLOSE_S = 2.0
@@ -24,7 +26,7 @@ _ABORTED = Sentence(Result.CANCELLED, "aborted")
 
 
 class ProcessSlots:
-    """The slots that are processes. ``outcomes`` and ``next_watch`` (a monotonic second) are read by the pool."""
+    """The slots that are processes. ``roster`` and ``next_watch`` (a monotonic second) are read by the pool."""
 
     def __init__(self, size: int, server: ForkServer, epoll: select.epoll) -> None:
         self._size = size
@@ -34,19 +36,14 @@ class ProcessSlots:
         self._living: dict[int, ProcessSlot] = {}  # by process descriptor; those on their way out too
         self._starting: list[ProcessSlot] = []
         self._idle: list[ProcessSlot] = []
-        self._busy: dict[int, ProcessSlot] = {}  # by job
         self._retrying: list[ProcessSlot] = []  # their start failed; they hold the order until the next one
         self._undertaker = Undertaker(epoll, server, self._known)
         self._closed = False
-        self.outcomes: list[Outcome] = []
+        self.roster = Roster()
         self.next_watch = math.inf
 
     def __len__(self) -> int:
-        return len(self._busy)
-
-    def running(self) -> dict[int, int]:
-        """The jobs under way, with the instants at which they started."""
-        return {job_id: slot.started_at for job_id, slot in self._busy.items()}
+        return len(self.roster.busy)
 
     def pids(self) -> list[int]:
         """The process ids of all living slots."""
@@ -57,32 +54,42 @@ class ProcessSlots:
         while len(self._slots) < self._size and self._spawn():
             pass
 
-    def start(self, order: Order, started_at: int) -> None:
-        """Run an order in an idle slot, or a new one."""
+    def start(self, order: Order, now: int) -> None:
+        """Run an order in an idle slot, or a new one; ``now`` is the instant."""
         while self._idle or self._starting:
             slot = self._idle.pop() if self._idle else self._starting.pop()
             try:
-                sent = slot.give(order, started_at)
+                sent = slot.give(order, now)
             except PipeClosed:  # it died while it had nothing to do, for which this job is not to blame
                 slot.order = None
                 continue
-            self._busy[order.job_id] = slot
+            self.roster.take_on(slot, order)
             self._watch_by(slot.watch_at)
             if not sent:
                 self._epoll.modify(slot.fd, _IN | _OUT)
             return
-        self._spawn(order, started_at)
+        self._spawn(order, now)
+
+    def take_back(self, longer_than_s: float) -> None:
+        """Have what was given ahead returned, from the slots whose running job takes longer than so many seconds."""
+        if not self.roster.ahead:
+            return
+        before = monotonic() - longer_than_s
+        for slot in [slot for slot in self.roster.busy if slot.ahead and slot.began < before]:
+            self.roster.give_back(slot)
 
     def cancel(self, job_id: int, reason: str) -> bool:
         """Stop a running job; its outcome follows. Returns whether it was running."""
-        slot = self._busy.get(job_id)
+        slot = self.roster.slot_of(job_id)
         if slot is None:
             return False
         sentence = Sentence(Result.CANCELLED, reason)
+        if self.roster.withdraw(slot, job_id, sentence):
+            return True
         if slot in self._retrying:
             self._retrying.remove(slot)
-            self._end_job(slot, slot.outcome(sentence))
-        else:
+            self.roster.end(slot, slot.outcome(sentence))
+        elif slot.order is not None and slot.order.job_id == job_id:
             self._condemn(slot, sentence)
         return True
 
@@ -126,6 +133,7 @@ class ProcessSlots:
                 self._overdue(slot)
         for slot in [slot for slot in self._retrying if slot.watch_at <= now]:
             self._retrying.remove(slot)
+            self.roster.busy.discard(slot)
             self._spawn(slot.order, slot.started_at, slot.starts + 1)
         everyone = (*self._slots.values(), *self._living.values(), *self._retrying)
         self.next_watch = min((slot.watch_at for slot in everyone), default=math.inf)
@@ -133,25 +141,26 @@ class ProcessSlots:
     def _hear(self, slot: ProcessSlot, mask: int) -> None:
         if slot.muted:  # the event is older than that
             return
-        outcome = None
         try:
             if mask & _OUT and slot.flush():
                 self._epoll.modify(slot.fd, _IN)
             if mask & ~_OUT:
-                outcome = slot.receive()
+                slot.receive()
         except PipeClosed:
+            self.roster.collect(slot)
             self._hung_up(slot)
             return
         except WedsyncError as error:
             if not slot.alive:
                 self._not_started(slot)
                 return
+            self.roster.collect(slot)
             self._condemn(slot, Sentence(Result.KILLED, f"{error}, and was killed"))
             return
         if slot.alive and slot.pidfd not in self._living:
             self._greet(slot)
-        if outcome is not None:
-            self._finish(slot, outcome)
+        if slot.outcomes:
+            self._finish(slot)
 
     def _greet(self, slot: ProcessSlot) -> None:
         self._living[slot.pidfd] = slot
@@ -167,33 +176,36 @@ class ProcessSlots:
             else:
                 self._idle.append(slot)
 
-    def _finish(self, slot: ProcessSlot, outcome: Outcome) -> None:
-        self._end_job(slot, outcome)
+    def _finish(self, slot: ProcessSlot) -> None:
+        self.roster.collect(slot)
+        if slot.last:
+            self.roster.give_back(slot)
+        if slot.order is None:
+            self._rest(slot)
+        else:
+            self._watch_by(slot.watch_at)
+
+    def _rest(self, slot: ProcessSlot) -> None:
+        """A slot has nothing to do: it waits for more, or ends when it is surplus or worn out."""
         if slot.last or len(self._slots) > self._size:
             self._retire(slot)
             self._replace()
         else:
             self._idle.append(slot)
 
-    def _end_job(self, slot: ProcessSlot, outcome: Outcome | None) -> None:
-        """Hand an outcome on, unless nobody waits for it any more."""
-        if outcome is not None and self._busy.get(outcome.job_id) is slot:
-            del self._busy[outcome.job_id]
-            self.outcomes.append(outcome)
-        slot.order = None
-
     def _spawn(self, order: Order | None = None, started_at: int = 0, starts: int = 1) -> bool:
         ours, theirs = socket.socketpair()
         slot = ProcessSlot(ours, starts)
         if order is not None:
             slot.give(order, started_at)
-            self._busy[order.job_id] = slot
+            self.roster.take_on(slot, order)
         try:
             with theirs:
-                self._server.request(theirs)
+                self._server.request(theirs, slot.orders_end)
         except OSError:
             self._not_started(slot)
             return False
+        slot.was_sent()
         self._slots[slot.fd] = slot
         self._epoll.register(slot.fd, _IN | _OUT)
         if order is None:
@@ -212,10 +224,10 @@ class ProcessSlots:
         if slot.order is None:
             return
         if slot.sentence is not None:
-            self._end_job(slot, slot.outcome(slot.sentence))
+            self.roster.end(slot, slot.outcome(slot.sentence))
         elif slot.starts >= _STARTS:
             text = f"no slot could be started for the job, after {slot.starts} tries"
-            self._end_job(slot, slot.outcome(Sentence(Result.LOST, text)))
+            self.roster.end(slot, slot.outcome(Sentence(Result.LOST, text, _START_AGAIN_S)))
         else:
             slot.watch_at = monotonic() + _FIRST_DELAY_S * 2 ** (slot.starts - 1)
             self._retrying.append(slot)
@@ -237,7 +249,7 @@ class ProcessSlots:
             self._not_started(slot)
         elif slot.sentence is not None:  # it is killed, but the kernel cannot end it: the job must not wait for that
             if slot.order is not None:
-                self._end_job(slot, slot.outcome(slot.sentence))
+                self.roster.end(slot, slot.outcome(slot.sentence))
             slot.watch_at = math.inf
         elif slot.hung_up:
             text = "the slot closed its pipe in the middle of the job, and was killed"
@@ -265,8 +277,10 @@ class ProcessSlots:
         """A slot is dead: see to its remains, and to the job that it had."""
         if not is_dead(slot.pid):
             return
-        outcome = slot.receive_all() if slot.order is not None else None
-        had_job = slot.order is not None or outcome is not None
+        slot.receive_all()
+        self.roster.collect(slot)
+        had_job = slot.order is not None
+        untouched = self.roster.inherit(slot)
         self._forget_pipe(slot)
         self._epoll.unregister(slot.pidfd)
         kill_group(slot.pid, slot.pidfd)
@@ -274,8 +288,10 @@ class ProcessSlots:
         status = reap(slot.pid)
         del self._living[slot.pidfd]
         os.close(slot.pidfd)
-        self._end_job(slot, outcome or slot.obituary(status))
-        if had_job:
+        self.roster.end(slot, slot.obituary(status))
+        if untouched is not None:  # it died idle, for which this job is not to blame
+            self.start(untouched, slot.started_at)
+        elif had_job:
             self._replace()
 
     def _forget_pipe(self, slot: ProcessSlot) -> None:
@@ -285,7 +301,7 @@ class ProcessSlots:
         for place in (self._starting, self._idle):
             if slot in place:
                 place.remove(slot)
-        slot.pipe.close()
+        slot.close()
 
     def _mute(self, slot: ProcessSlot) -> None:
         """Stop listening to a pipe."""
@@ -301,12 +317,8 @@ class ProcessSlots:
         return self.pids()
 
     def _disown(self) -> list[int]:
-        jobs = list(self._busy)
-        for slot in self._busy.values():
-            slot.order = None
-        self._busy.clear()
         self._retrying.clear()
-        return jobs
+        return self.roster.disown()
 
     def _drop_all(self, sentence: Sentence | None) -> None:
         """Close all pipes, and kill the slots when there is a sentence."""

@@ -1,16 +1,18 @@
-"""What a pool and its slots say to each other: length-prefixed frames over a socket pair.
+"""What a pool and its slots say to each other: length-prefixed frames.
 
-A frame is its whole length, its kind, a fixed binary head and raw parts; JSON parts travel as the bytes that they are
-and are parsed by nobody but the handler's side. A slot is not trusted: whatever it sends is checked here.
+Orders travel over a channel of packets, what a slot says over a socket pair. A frame is its whole length, its kind, a
+fixed binary head and raw parts; JSON parts travel as the bytes that they are and are parsed by nobody but the handler's
+side. A slot is not trusted: whatever it sends is checked here.
 """
 
 import struct
+from collections.abc import Iterator
 
 from wedsync_ops.codec import MAX_BYTES
 from wedsync_ops.errors import WedsyncError
 from wedsync_ops.jobs.model import Order, Outcome, Result
 
-HELLO, ORDER, LOG, DONE = 1, 2, 3, 4
+HELLO, ORDER, LOG, DONE, LARGE = 1, 2, 3, 4, 5
 
 MAX_FRAME = 2 * MAX_BYTES + 256 * 1024
 """The most that one frame may measure, in bytes: two documents of 1 MiB and what surrounds them."""
@@ -19,10 +21,12 @@ MAX_LOG = 64 * 1024
 CUT = b"[the log was cut here: it is longer than 64 KiB]\n"
 
 _HEAD = struct.Struct("<IB")
+_JOB = struct.Struct("<q")
 _HELLO = struct.Struct("<IBi")
-_ORDER = struct.Struct("<IBqqqIIddIIII")
-_DONE = struct.Struct("<IBqqIBBqqqqdiiii")
+_ORDER = struct.Struct("<IBqqqqIIddIIII")
+_DONE = struct.Struct("<IBqqIBBqqqqqdiiii")
 _RESULTS = tuple(Result)
+_NUMBERS = {result: number for number, result in enumerate(_RESULTS)}
 _PERMANENT, _LAST = 1, 2
 _NO_TIME = -1.0
 
@@ -41,29 +45,26 @@ class Frames:
     def __init__(self) -> None:
         self._rest = bytearray()
 
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """Take what was received and return the frames that are complete now. Raises BadFrame."""
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Take what was received and give the frames that are complete now. Raises BadFrame after the good ones."""
         rest = self._rest
-        size = len(chunk)
-        if not rest and 5 <= size <= MAX_FRAME and _HEAD.unpack_from(chunk)[0] == size:
-            return [chunk]  # nearly always: one chunk is one frame
         rest += chunk
-        frames = []
         at = 0
-        while len(rest) - at >= _HEAD.size:
-            size = _HEAD.unpack_from(rest, at)[0]
-            if not _HEAD.size <= size <= MAX_FRAME:
-                raise BadFrame(f"the slot announced a frame of {size:,} bytes")
-            if len(rest) - at < size:
-                break
-            frames.append(bytes(rest[at : at + size]))
-            at += size
-        del rest[:at]
-        return frames
+        try:
+            while len(rest) - at >= _HEAD.size:
+                size = _HEAD.unpack_from(rest, at)[0]
+                if not _HEAD.size <= size <= MAX_FRAME:
+                    raise BadFrame(f"the slot announced a frame of {size:,} bytes")
+                if len(rest) - at < size:
+                    return
+                at += size
+                yield bytes(rest[at - size : at])
+        finally:
+            del rest[:at]
 
 
 def kind_of(frame: bytes) -> int:
-    """Which of HELLO, ORDER, LOG and DONE a whole frame is."""
+    """Which of HELLO, ORDER, LOG, DONE and LARGE a whole frame is."""
     return frame[4]
 
 
@@ -89,8 +90,12 @@ def read_log(frame: bytes) -> bytes:
     return frame[_HEAD.size :]
 
 
-def order(wanted: Order, started_at: int) -> bytes:
-    """Tell a slot what to run; ``started_at`` is the instant of the attempt."""
+LARGE_FOLLOWS = _HEAD.pack(_HEAD.size, LARGE)
+"""The packet that stands for an order which is too large for one, and comes over the socket pair."""
+
+
+def order(wanted: Order, handed_at: int, handed_us: int) -> bytes:
+    """Tell a slot what to run. ``handed_at`` is the instant of this, ``handed_us`` the monotonic microsecond."""
     handler, key = wanted.handler.encode(), wanted.idempotency_key.encode()
     config, context = wanted.config, wanted.context
     sizes = (len(handler), len(key), len(config), len(context))
@@ -99,7 +104,8 @@ def order(wanted: Order, started_at: int) -> bytes:
         ORDER,
         wanted.job_id,
         wanted.token,
-        started_at,
+        handed_at,
+        handed_us,
         wanted.attempt,
         wanted.memory_mb,
         wanted.timeout_s,
@@ -109,9 +115,16 @@ def order(wanted: Order, started_at: int) -> bytes:
     return b"".join((head, handler, key, config, context))
 
 
+def job_of(packet: bytes) -> int:
+    """The job that an order is for."""
+    return int(_JOB.unpack_from(packet, _HEAD.size)[0])
+
+
 def read_order(frame: bytes) -> tuple[Order, int]:
-    """What a slot is told to run, and the instant of the attempt."""
-    _, _, job_id, token, started_at, attempt, memory_mb, timeout_s, cpu_s, *sizes = _ORDER.unpack_from(frame)
+    """What a slot is told to run, and what to add to its monotonic microseconds to get the platform's time."""
+    (_, _, job_id, token, handed_at, handed_us, attempt, memory_mb, timeout_s, cpu_s, *sizes) = _ORDER.unpack_from(
+        frame
+    )
     handler_at = _ORDER.size
     key_at = handler_at + sizes[0]
     config_at = key_at + sizes[1]
@@ -119,7 +132,7 @@ def read_order(frame: bytes) -> tuple[Order, int]:
     handler, key = frame[handler_at:key_at].decode(), frame[key_at:config_at].decode()
     config, context = frame[config_at:context_at], frame[context_at:]
     wanted = Order(job_id, token, attempt, handler, config, context, key, timeout_s, memory_mb, cpu_s)
-    return wanted, started_at
+    return wanted, handed_at - handed_us
 
 
 def done(outcome: Outcome, *, last: bool) -> bytes:
@@ -138,8 +151,9 @@ def done(outcome: Outcome, *, last: bool) -> bytes:
         outcome.job_id,
         outcome.token,
         outcome.attempt,
-        _RESULTS.index(outcome.result),
+        _NUMBERS[outcome.result],
         _PERMANENT * outcome.permanent | _LAST * last,
+        outcome.started_at,
         outcome.duration_us,
         -1 if outcome.cpu_us is None else outcome.cpu_us,
         -1 if outcome.memory_kb is None else outcome.memory_kb,
@@ -150,19 +164,18 @@ def done(outcome: Outcome, *, last: bool) -> bytes:
     return head + body
 
 
-def read_done(frame: bytes, running: Order, started_at: int, log_text: str | None) -> tuple[Outcome, bool]:
+def read_done(frame: bytes, running: Order, log_text: str | None) -> tuple[Outcome, bool]:
     """The outcome of what the slot was running, and whether that was its last. Raises BadFrame for any other."""
     try:
-        return _read_done(frame, running, started_at, log_text)
+        return _read_done(frame, running, log_text)
     except (struct.error, IndexError, ValueError) as error:
         raise BadFrame(f"the slot sent a broken report: {error}") from error
 
 
-def _read_done(frame: bytes, running: Order, started_at: int, log_text: str | None) -> tuple[Outcome, bool]:
-    (_, _, job_id, token, attempt, result, flags, duration_us, cpu_us, memory_kb, bytes_sent, retry_after_s, *sizes) = (
-        _DONE.unpack_from(frame)
-    )
-    if (job_id, token, attempt) != (running.job_id, running.token, running.attempt):
+def _read_done(frame: bytes, running: Order, log_text: str | None) -> tuple[Outcome, bool]:
+    _, _, job_id, token, attempt, result, flags, started_at, *figures = _DONE.unpack_from(frame)
+    duration_us, cpu_us, memory_kb, bytes_sent, wait_s, *sizes = figures
+    if (job_id, token, attempt) != running[:3]:
         raise BadFrame(f"the slot reported job {job_id}, but runs job {running.job_id}")
     data, error, trace, enqueue = _parts(frame, sizes)
     outcome = Outcome(
@@ -177,7 +190,7 @@ def _read_done(frame: bytes, running: Order, started_at: int, log_text: str | No
         None if trace is None else trace.decode(),
         log_text,
         bool(flags & _PERMANENT),
-        None if retry_after_s < 0 else retry_after_s,
+        None if wait_s < 0 else wait_s,
         enqueue,
         None if cpu_us < 0 else cpu_us,
         None if memory_kb < 0 else memory_kb,

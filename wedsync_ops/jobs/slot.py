@@ -1,7 +1,8 @@
-"""A slot: the child process that runs one job at a time, told what to run over its pipe.
+"""A slot: the child process that runs one job at a time, told what to run over its channel.
 
-It holds nothing but its pipe, leads its own process group, dies with its worker, and is deaf to the signals that a
-terminal or an init system sends to everybody: whoever wants it to stop closes the pipe or kills it.
+It holds nothing but its channel and the pipe for what it says, leads its own process group, dies with its worker, and
+is deaf to the signals that a terminal or an init system sends to everybody: whoever wants it to stop closes the channel
+or kills it.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ from typing import Any
 
 from wedsync_ops.handlers.contract import Site
 from wedsync_ops.jobs import protocol
+from wedsync_ops.jobs.channel import PACKET
 from wedsync_ops.jobs.kernel import adopt_orphans, die_with
 from wedsync_ops.jobs.model import Order, Outcome, Result
 from wedsync_ops.jobs.run import Attempt, LimitReached, Verdict, failure
@@ -168,10 +170,11 @@ class _Watch:
 
 
 class Slot:
-    """Runs orders from its pipe until the pipe closes or it has to be replaced."""
+    """Runs orders from its channel until that closes or it has to be replaced."""
 
-    def __init__(self, connection: socket.socket, setup: Setup) -> None:
+    def __init__(self, connection: socket.socket, orders: int, setup: Setup) -> None:
         self._setup = setup
+        self._orders = orders
         self._pipe = _Pipe(connection)
         self._watch = _Watch(self._pipe)
         self._log = _Log(self._pipe, self._watch)
@@ -180,20 +183,33 @@ class Slot:
 
     def serve(self) -> None:
         """Run one order after the other."""
-        os.register_at_fork(after_in_child=self._pipe.close)  # what a handler forks must not speak for the slot
+        os.register_at_fork(after_in_child=self._close)  # what a handler forks must not speak for the slot
+        while packet := os.read(self._orders, PACKET):
+            frame = self._large() if packet == protocol.LARGE_FOLLOWS else packet
+            if not frame or self._run(*protocol.read_order(frame)):
+                return
+
+    def _large(self) -> bytes:
+        """An order that was too large for a packet, from the pipe; nothing when that was closed."""
         frames = protocol.Frames()
         while chunk := self._pipe.receive():
             for frame in frames.feed(chunk):
-                if self._run(*protocol.read_order(frame)):
-                    return
+                return frame
+        return b""
 
-    def _run(self, order: Order, started_at: int) -> bool:
+    def _close(self) -> None:
+        self._pipe.close()
+        with contextlib.suppress(OSError):  # a handler closed it
+            os.close(self._orders)
+
+    def _run(self, order: Order, offset_us: int) -> bool:
         """Run one order and report it. Returns whether it was this slot's last."""
         self._jobs += 1
         self._log.start()
         self._peak.reset()
-        attempt = Attempt(order, self._setup.site, started_at, self._log.line)
         began, before = time.monotonic_ns(), resource.getrusage(resource.RUSAGE_SELF)
+        started_at = began // 1000 + offset_us
+        attempt = Attempt(order, self._setup.site, started_at, self._log.line)
         used_s = before.ru_utime + before.ru_stime
         verdict = self._attempt(order, attempt, used_s)
         duration_us, after = (time.monotonic_ns() - began) // 1000, resource.getrusage(resource.RUSAGE_SELF)
@@ -276,13 +292,13 @@ class _PeakMemory:
         return self._clear is not None
 
 
-def main(connection: socket.socket, setup: Setup) -> None:
+def main(connection: socket.socket, orders: int, setup: Setup) -> None:
     """Be a slot, in a freshly forked process; never returns."""
     code = 1
     try:
-        connection = _isolate(connection)
+        connection = _isolate(connection, orders)
         if _adopted(setup.worker):
-            Slot(connection, setup).serve()
+            Slot(connection, orders, setup).serve()
         code = 0
     except OSError:
         code = 2  # the pipe broke: nobody is left to report to
@@ -290,8 +306,8 @@ def main(connection: socket.socket, setup: Setup) -> None:
         os._exit(code)
 
 
-def _isolate(connection: socket.socket) -> socket.socket:
-    """Cut all ties to the process that this one was forked from, but the pipe."""
+def _isolate(connection: socket.socket, orders: int) -> socket.socket:
+    """Cut all ties to the process that this one was forked from, but the pipe and the channel."""
     os.setsid()
     with contextlib.suppress(OSError):  # waking a slot must not interrupt the worker, who has others to wake
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
@@ -301,10 +317,11 @@ def _isolate(connection: socket.socket) -> socket.socket:
     for standard in (0, 1, 2):
         os.dup2(null, standard)
     for fd in os.listdir("/proc/self/fd"):  # noqa: PTH208 - numbers, not files
-        if int(fd) > 2 and int(fd) != pipe:
+        if int(fd) > 2 and int(fd) not in (pipe, orders):
             with contextlib.suppress(OSError):  # the listing itself had one open
                 os.close(int(fd))
-    fcntl.fcntl(pipe, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
+    for kept in (pipe, orders):
+        fcntl.fcntl(kept, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
     sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8")
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _deaf)

@@ -38,11 +38,13 @@ class _Thread:
 class _Ticket:
     """An order on its way through a thread."""
 
-    __slots__ = ("began", "dropped", "order", "runner", "started_at")
+    __slots__ = ("ahead", "began", "dropped", "offset_us", "order", "runner", "started_at")
 
-    def __init__(self, order: Order, started_at: int) -> None:
+    def __init__(self, order: Order, now: int, *, ahead: bool) -> None:
         self.order = order
-        self.started_at = started_at
+        self.started_at = now
+        self.offset_us = now - time.monotonic_ns() // 1000
+        self.ahead = ahead
         self.began = math.inf
         self.runner: _Thread | None = None
         self.dropped = False
@@ -54,6 +56,7 @@ class ThreadSlots:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._tickets: dict[int, _Ticket] = {}
+        self._share = 0
         self._pending: deque[_Ticket] = deque()
         self._done: deque[tuple[_Ticket, Outcome]] = deque()
         self._threads: list[_Thread] = []
@@ -64,20 +67,52 @@ class ThreadSlots:
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def __len__(self) -> int:
-        return len(self._tickets)
+        """How many slots these take."""
+        return self._share
+
+    @property
+    def ahead(self) -> int:
+        """How many orders were given ahead and are not known to have started."""
+        return len(self._tickets) - self._share
 
     def __contains__(self, job_id: int) -> bool:
         return job_id in self._tickets
 
     def running(self) -> dict[int, int]:
         """The jobs under way, with the instants at which they started."""
-        return {job_id: ticket.started_at for job_id, ticket in self._tickets.items()}
+        return {
+            job_id: ticket.started_at
+            for job_id, ticket in self._tickets.items()
+            if ticket.runner is not None or not ticket.ahead
+        }
 
-    def start(self, order: Order, started_at: int) -> None:
-        """Take an order; it runs as soon as ``prepare`` was called."""
-        ticket = _Ticket(order, started_at)
-        self._tickets[order.job_id] = ticket
-        self._pending.append(ticket)
+    def start(self, order: Order, now: int) -> None:
+        """Take an order; it runs as soon as ``prepare`` was called. ``now`` is the instant."""
+        self._share += 1
+        self._add(_Ticket(order, now, ahead=False))
+
+    def start_ahead(self, order: Order, now: int) -> bool:
+        """Let an order wait behind those that run; False when none does."""
+        if self._share == 0:
+            return False
+        self._add(_Ticket(order, now, ahead=True))
+        return True
+
+    def take_back(self, longer_than_s: float) -> list[int]:
+        """Take back what no thread has begun, when each of them has been at its job for longer than so many seconds."""
+        last = max((ticket.began for ticket in self._tickets.values() if ticket.runner is not None), default=math.inf)
+        if longer_than_s >= 0 and last >= monotonic() - longer_than_s:
+            return []
+        returned = []
+        with contextlib.suppress(IndexError):
+            while True:
+                ticket = self._pending.pop()
+                if not ticket.ahead:
+                    self._pending.append(ticket)
+                    break
+                if self._tickets.pop(ticket.order.job_id, None) is not None:
+                    returned.append(ticket.order.job_id)
+        return returned
 
     def prepare(self) -> float:
         """See that orders get threads before the pool waits. Returns how long it may wait at most, in seconds."""
@@ -106,6 +141,7 @@ class ThreadSlots:
             if not ticket.dropped:
                 del self._tickets[outcome.job_id]
                 outcomes.append(outcome)
+        self._share = min(self._share, len(self._tickets))
         return outcomes
 
     def quiet(self) -> None:
@@ -159,7 +195,7 @@ class ThreadSlots:
     def _wake(self) -> None:
         if self._resting:
             self._resting.popleft().gate.release()
-        elif len(self._threads) < len(self._tickets):
+        elif len(self._threads) < self._share:
             thread = _Thread(self._work)
             self._threads.append(thread)
             thread.gate.release()
@@ -167,6 +203,7 @@ class ThreadSlots:
     def _abandon(self, ticket: _Ticket, result: Result, error: str) -> Outcome:
         ticket.dropped = True
         del self._tickets[ticket.order.job_id]
+        self._share = min(self._share, len(self._tickets))
         trace = None
         duration_us = 0
         if ticket.runner is None:
@@ -187,6 +224,10 @@ class ThreadSlots:
             error=error,
             traceback=trace,
         )
+
+    def _add(self, ticket: _Ticket) -> None:
+        self._tickets[ticket.order.job_id] = ticket
+        self._pending.append(ticket)
 
     def _leave(self, thread: _Thread) -> None:
         thread.left_behind = True
@@ -215,9 +256,9 @@ class ThreadSlots:
     def _run(self, ticket: _Ticket) -> Outcome:
         order = ticket.order
         log = _Lines()
-        ticket.began = monotonic()
-        attempt = Attempt(order, self._site, ticket.started_at, log.write)
         began, cpu = time.monotonic_ns(), time.thread_time_ns()
+        ticket.began, ticket.started_at = began / 1e9, began // 1000 + ticket.offset_us
+        attempt = Attempt(order, self._site, ticket.started_at, log.write)
         verdict = attempt.perform()
         cpu_us, duration_us = (time.thread_time_ns() - cpu) // 1000, (time.monotonic_ns() - began) // 1000
         return Outcome(

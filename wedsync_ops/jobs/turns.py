@@ -47,6 +47,8 @@ class Turns:
         self._active[priority] = frozenset(lanes)
 
     def _share(self, lanes: Mapping[Lane, int], wanted: int) -> Counter[Lane]:
+        if len(lanes) == 1:
+            return Counter({lane: min(wanted, count) for lane, count in lanes.items()})
         taken: Counter[Lane] = Counter()
         queue = [(self._served[lane], lane.module_type, lane) for lane in lanes]
         heapq.heapify(queue)

@@ -3,7 +3,7 @@
 wait (slots, wake-up, timers) → collect outcomes → one transaction {apply outcomes; promote what is due; claim} → hand
 the most urgent jobs to the free slots → again. Claimed jobs that have not started wait in a heap; before any of them is
 handed out the loop asks whether anybody else has committed, and if so claims again from the top, so that an urgent
-arrival overtakes them.
+arrival overtakes them. Very short jobs are given to busy slots ahead, and taken back when something comes before them.
 """
 
 import contextlib
@@ -20,16 +20,15 @@ from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseError, NotFound, StorageFull, WedsyncError
 from wedsync_ops.instants import SECOND
-from wedsync_ops.jobs import enlist, intake, wakeup
-from wedsync_ops.jobs.conclude import conclude
-from wedsync_ops.jobs.dispatch import AHEAD_MAX, Dispatcher
+from wedsync_ops.jobs import enlist, further, wakeup
+from wedsync_ops.jobs.conclude import Conclusion, conclude, interrupted, refused
+from wedsync_ops.jobs.dispatch import AHEAD_MAX, Claim, Dispatcher
 from wedsync_ops.jobs.enlist import Enlisted
-from wedsync_ops.jobs.model import Claimed, Options, Order, Outcome, Result
-from wedsync_ops.jobs.pool import Pool
-from wedsync_ops.jobs.prepare import Prepared
-from wedsync_ops.jobs.rescue import rescue
+from wedsync_ops.jobs.equip import order_for, pool_for
+from wedsync_ops.jobs.housekeeping import House
+from wedsync_ops.jobs.model import Claimed, Options, Outcome
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import claim, durations, finish
+from wedsync_ops.jobs.store import claim, finish
 from wedsync_ops.jobs.watch import watch
 
 _LOG = logging.getLogger(__name__)
@@ -38,10 +37,10 @@ NET_S = 0.25
 """Seconds after which an idle worker looks by itself."""
 FLUSH_S = 0.05
 """The longest that an outcome waits to be written, in seconds."""
-MEASURE_S = 30.0
-"""Seconds between two measurements of the expected durations."""
-FAULT_WAIT_S = 0.5
-"""Seconds to wait after the database failed, before trying again."""
+GATHER_S = 0.0005
+"""How long outcomes may gather while every slot has more to do, in seconds: one look then sees several."""
+STUCK_S = 0.005
+"""How long a job may run before those that were given to its slot ahead are taken back, in seconds."""
 
 
 class End(Enum):
@@ -60,8 +59,7 @@ class Worker:
     ) -> None:
         self._database = database
         self._clock = clock
-        self._load_rules = load_rules
-        self._rules = load_rules()
+        self._house = House(database, clock, load_rules)
         self._options = options
         self._rand = rand
         self._dispatch = Dispatcher(options.modules)
@@ -72,9 +70,7 @@ class Worker:
         self._stops = 0
         self._fenced = False
         self._handed = 0
-        self._synced_at = clock.monotonic()
-        self._rescued_at = self._measured_at = clock.monotonic()
-        self._fault_until = 0.0
+        self._synced_at = self._looked_at = clock.monotonic()
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     def stop(self, *_: Any) -> None:
@@ -84,8 +80,8 @@ class Worker:
 
     def run(self) -> End:
         """Work until there is a reason to end."""
-        self._rescue()
-        with self._enlisted() as me, self._pool() as pool:
+        self._house.rescue()
+        with self._enlisted() as me, pool_for(self._house.rules, self._options, self._clock) as pool:
             self._me, self._slots = me, pool
             try:
                 return self._loop()
@@ -100,24 +96,35 @@ class Worker:
             if self._stops > 1:
                 return self._abort()
             if self._ended():
-                return End.RECYCLE if self._slots.needs_recycle and not self._stops else End.DONE
-            outcomes, ready = self._slots.wait(self._pause(), self._descriptors())
+                return self._end()
+            gather_s = GATHER_S if self._slots.ahead > self._low_water else 0.0
+            outcomes, ready = self._slots.wait(self._pause(), self._descriptors(), gather_s)
             self._collect(outcomes)
             if self._wake_read in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wake_read, 64)
             if self._fenced:
                 self._start_anew()
-            if self._me.bell.drain() or self._must_sync():
+            told = self._me.bell.drain() or self._watch.fileno() in ready
+            if told or self._must_sync():
                 self._sync()
-            self._keep_house()
+            if self._house.keep():
+                self._dispatch.look_again()
 
     # -- what is going on --------------------------------------------------------------------------------------------
 
     @property
     def _stopping(self) -> bool:
-        exhausted = self._options.max_jobs is not None and self._handed >= self._options.max_jobs
-        return self._stops > 0 or exhausted or self._slots.needs_recycle
+        return self._stops > 0 or self._exhausted or self._must_recycle
+
+    @property
+    def _exhausted(self) -> bool:
+        return self._options.max_jobs is not None and self._handed >= self._options.max_jobs
+
+    @property
+    def _must_recycle(self) -> bool:
+        # With a number of jobs to run this process must go on counting, whatever a thread has left behind.
+        return self._slots.needs_recycle and self._options.max_jobs is None
 
     @property
     def _room(self) -> int:
@@ -125,21 +132,34 @@ class Worker:
         room = 0 if self._stopping else self._slots.free
         return room if self._options.max_jobs is None else min(room, self._options.max_jobs - self._handed)
 
+    @property
+    def _in_hand(self) -> int:
+        """How many claimed jobs have not started."""
+        return len(self._dispatch) + self._slots.ahead
+
+    @property
+    def _low_water(self) -> int:
+        """How many unstarted jobs are so few that the next claim should be made, so that no slot runs dry meanwhile."""
+        return AHEAD_MAX // 2 if self._slots.ahead and self._dispatch.more else 0
+
     def _ended(self) -> bool:
         if self._running or self._outcomes:
             return False
         if self._stopping:
-            return True
-        if not self._options.drain or len(self._dispatch) or self._dispatch.more or self._is_due():
+            return not len(self._dispatch)
+        if not self._options.drain or len(self._dispatch) or self._dispatch.more:
             return False
-        if self._fault_until > self._clock.monotonic():
+        if self._is_due() or self._house.is_faulty:
             return False
         # Before a drain ends: dead workers' jobs, and whatever others have queued meanwhile.
-        if self._rescue() or self._watch.changed():
+        if self._house.rescue() or self._watch.changed():
             self._sync()
             return False
-        self._measure()
+        self._house.measure()
         return True
+
+    def _end(self) -> End:
+        return End.RECYCLE if self._must_recycle and not self._stops else End.DONE
 
     def _is_due(self) -> bool:
         return not self._stopping and self._dispatch.is_due(self._clock.now())
@@ -148,18 +168,23 @@ class Worker:
         elapsed = self._clock.monotonic() - self._synced_at
         if self._outcomes and (elapsed >= FLUSH_S or len(self._outcomes) >= AHEAD_MAX):
             return True
-        if len(self._dispatch) >= max(self._room, 1):
-            return False
+        if self._is_due():
+            return True
         starving = self._room > 0 and self._dispatch.more
-        return bool(self._outcomes) or starving or self._is_due() or (elapsed >= NET_S and self._watch.changed())
+        if self._in_hand <= self._low_water and (self._outcomes or starving):
+            return True
+        return elapsed >= NET_S and self._watch.changed()
 
     def _pause(self) -> float:
+        """How long there may be nothing to do, in seconds; never 0 unless ``_must_sync`` then says so."""
         now = self._clock.monotonic()
-        if self._fault_until > now:
-            return self._fault_until - now
-        if self._room > 0 and self._dispatch.more:
+        if self._house.fault_until > now:
+            return self._house.fault_until - now
+        if self._room > 0 and self._dispatch.more and not len(self._dispatch):
             return 0.0
-        longest = FLUSH_S if self._outcomes else NET_S
+        longest = max(0.0, self._synced_at + FLUSH_S - now) if self._outcomes else NET_S
+        if self._slots.ahead:
+            longest = min(longest, STUCK_S)
         if self._dispatch.next_due is not None and not self._stopping:
             longest = min(longest, max(0.0, (self._dispatch.next_due - self._clock.now()) / SECOND))
         return longest
@@ -174,95 +199,107 @@ class Worker:
     def _collect(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
             self._outcomes.append(outcome)
-            self._dispatch.learn(outcome.duration_us)
+            self._dispatch.learn(self._running[outcome.job_id], outcome.duration_us)
+        now = self._clock.monotonic()
+        if self._slots.ahead and now - self._looked_at >= STUCK_S:
+            self._looked_at = now
+            idle = self._slots.free > 0 and not len(self._dispatch)
+            self._take_back(-1.0 if idle else STUCK_S)
+        elif not self._slots.ahead:
+            self._take_back(STUCK_S)  # what a slot that died has left
 
     def _hand_out(self) -> None:
+        if self._stopping and self._in_hand:
+            self._take_back()
+            self._give_back()
+            return
         while self._room > 0 and len(self._dispatch):
             if self._watch.changed() or self._dispatch.is_outranked:
                 self._sync()
-                if self._fault_until > self._clock.monotonic() or not len(self._dispatch):
+                if self._house.is_faulty or not len(self._dispatch):
                     return
             while self._room > 0 and len(self._dispatch) and not self._dispatch.is_outranked:
-                job = self._dispatch.pop()
-                self._running[job.id] = job
-                self._handed += 1
-                self._slots.start(self._order(job))
-        if self._stopping and len(self._dispatch):
-            self._give_back()
+                self._slots.start(order_for(self._house.rules, self._taken(self._dispatch.pop())))
+        while self._dispatch.is_quick() and not self._stopping and not self._dispatch.is_outranked:
+            job = self._dispatch.lend()
+            if not self._slots.start_ahead(order_for(self._house.rules, job)):
+                self._dispatch.take_back([job.id])
+                return
+            self._taken(job)
+
+    def _taken(self, job: Claimed) -> Claimed:
+        self._running[job.id] = job
+        self._handed += 1
+        return job
+
+    def _take_back(self, longer_than_s: float = -1.0) -> None:
+        """Have what was given ahead here again, in its place in the order."""
+        jobs = self._slots.take_back(longer_than_s)
+        for job_id in jobs:
+            del self._running[job_id]
+        self._handed -= len(jobs)
+        self._dispatch.take_back(jobs)
 
     def _sync(self) -> None:
         """One transaction: what has finished, what has fallen due, what to run next."""
-        if self._fault_until > self._clock.monotonic():
+        if self._house.is_faulty:
             return
         batch = self._outcomes
         try:
-            rules = self._fresh_rules() if any(outcome.enqueue for outcome in batch) else self._rules
-            concluded = [
-                conclude(rules, self._me.id, self._running[o.job_id], o, rand=self._rand.random()) for o in batch
-            ]
+            rules = self._house.refresh() if any(outcome.enqueue for outcome in batch) else self._house.rules
+            concluded = [self._conclude(rules, outcome) for outcome in batch]
             with self._database.transaction() as connection:
                 self._watch.mark(connection)
-                applied = finish.apply(connection, [c.finish for c in concluded])
-                further = [p for c in concluded if c.finish.execution.job_id in applied for p in c.further]
-                self._queue_further(connection, rules, further)
+                concluded = self._settle(connection, rules, concluded)
+                finish.apply(connection, [c.finish for c in concluded])
                 finish.mark_started(connection, self._long_running())
-                claimed = self._claim(connection)
+                taken = self._claim(connection)
         except NotFound:
             # A job of a module version that was registered after this worker had read the registry.
-            self._rules = self._load_rules()
+            self._house.refresh()
             return
         except (DatabaseError, StorageFull) as error:
-            self._fault(error)
+            self._house.fault(error)
             return
         for outcome in batch:
             del self._running[outcome.job_id]
             self._marked.discard(outcome.job_id)
         self._outcomes = []
         self._synced_at = self._clock.monotonic()
-        self._dispatch.push(claimed)
-        if further:
-            wakeup.ring(self._database, self._rules.settings.home)
+        self._dispatch.keep(taken)
+        if any(c.further for c in concluded):
+            wakeup.ring(self._database, self._house.rules.settings.home)
+        if self._dispatch.is_overtaken or taken.recall:
+            self._take_back()
+        if taken.recall:
+            self._sync()
 
-    def _claim(self, connection: Connection) -> list[Claimed]:
+    def _conclude(self, rules: Rules, outcome: Outcome) -> Conclusion:
+        return conclude(rules, self._me.id, self._running[outcome.job_id], outcome, rand=self._rand.random())
+
+    def _settle(self, connection: Connection, rules: Rules, concluded: list[Conclusion]) -> list[Conclusion]:
+        def refuse(one: Conclusion, error: WedsyncError) -> Conclusion:
+            return self._conclude(rules, refused(one.outcome, error))
+
+        if not any(c.further for c in concluded):
+            return concluded
+        wakeup.notify(connection)
+        return further.settle(connection, rules, concluded, now=self._clock.now(), refuse=refuse)
+
+    def _claim(self, connection: Connection) -> Claim:
         if self._stopping:
-            self._dispatch.more = False
-            return []
-        claimed = self._dispatch.claim(
+            return self._dispatch.nothing()
+        taken = self._dispatch.claim(
             connection,
-            self._rules,
+            self._house.rules,
             worker_id=self._me.id,
             now=self._clock.now(),
             slots=self._slots.size,
             room=self._room,
         )
-        for job in claimed:
-            self._rules.registry.version(job.module_type, job.module_version)
-        return claimed
-
-    def _order(self, job: Claimed) -> Order:
-        definition = self._rules.registry.version(job.module_type, job.module_version).definition
-        limits = definition.resource_requirements
-        return Order(
-            job_id=job.id,
-            token=job.token,
-            attempt=job.attempt,
-            handler=definition.handler,
-            config=job.config,
-            context=job.context,
-            idempotency_key=job.key or str(job.id),
-            timeout_s=limits.execution_timeout,
-            memory_mb=limits.memory_limit,
-            cpu_s=limits.cpu_limit * limits.execution_timeout,
-            in_thread=definition.isolation == "thread",
-        )
-
-    def _queue_further(self, connection: Connection, rules: Rules, further: Sequence[Prepared]) -> None:
-        if not further:
-            return
-        for answer in intake.place(connection, rules, further, now=self._clock.now(), bounded=False):
-            if isinstance(answer, WedsyncError):
-                _LOG.warning("a further job was not queued: %s", answer)
-        wakeup.notify(connection)
+        for job in taken.jobs:
+            self._house.rules.registry.version(job.module_type, job.module_version)
+        return taken
 
     def _long_running(self) -> list[tuple[int, int, int]]:
         started = [
@@ -272,44 +309,6 @@ class Worker:
         ]
         self._marked.update(job_id for job_id, _, _ in started)
         return started
-
-    # -- housekeeping ------------------------------------------------------------------------------------------------
-
-    def _keep_house(self) -> None:
-        now = self._clock.monotonic()
-        if now - self._rescued_at >= self._rules.settings.heartbeat and self._rescue():
-            self._dispatch.more = True
-        if now - self._measured_at >= MEASURE_S:
-            self._measure()
-            self._rules = self._fresh_rules()
-
-    def _rescue(self) -> int:
-        self._rescued_at = self._clock.monotonic()
-        try:
-            return rescue(self._database, self._rules, self._clock.now())
-        except (DatabaseError, StorageFull) as error:
-            self._fault(error)
-            return 0
-
-    def _measure(self) -> None:
-        self._measured_at = self._clock.monotonic()
-        try:
-            with self._database.transaction() as connection:
-                durations.measure(connection, self._clock.now())
-        except (DatabaseError, StorageFull) as error:
-            self._fault(error)
-
-    def _fresh_rules(self) -> Rules:
-        try:
-            return self._load_rules()
-        except DatabaseError as error:
-            self._fault(error)
-            return self._rules
-
-    def _fault(self, error: WedsyncError) -> None:
-        """Keep everything and try again soon: outcomes wait in memory, leases are held by the heartbeat."""
-        _LOG.error("%s", error)
-        self._fault_until = self._clock.monotonic() + FAULT_WAIT_S
 
     # -- start and end -----------------------------------------------------------------------------------------------
 
@@ -325,25 +324,10 @@ class Worker:
         return enlist.enlist(
             self._database,
             self._clock,
-            self._rules.settings,
+            self._house.rules.settings,
             self._options,
-            load=lambda: (self._slots.size, len(self._running)),
+            load=lambda: (self._slots.size, self._slots.size - self._slots.free),
             on_fenced=self._declared_dead,
-        )
-
-    def _pool(self) -> Pool:
-        settings = self._rules.settings
-        registry = self._rules.registry
-        preload = sorted(
-            {registry.current(name).definition.handler for name in registry.pointers if registry.is_usable(name)}
-        )
-        return Pool(
-            size=self._options.slots,
-            site=self._rules.site,
-            clock=self._clock,
-            preload=preload,
-            recycle_jobs=settings.recycle_jobs,
-            recycle_mb=settings.recycle_mb,
         )
 
     def _declared_dead(self) -> None:
@@ -361,33 +345,31 @@ class Worker:
         self._fenced = False
         self._me.retire(self._database, self._clock.now())
         self._me = self._enlist()
-        self._dispatch.more = True
+        self._dispatch.look_again()
 
     def _abort(self) -> End:
         """Break off what runs and give it back; the attempts are not counted."""
+        self._take_back()
         now = self._clock.now()
-        for job_id, started_at in dict(self._slots.running).items():
-            job = self._running[job_id]
-            outcome = Outcome(
-                job_id,
-                job.token,
-                job.attempt,
-                Result.LOST,
-                started_at,
-                max(0, now - started_at),
-                error="interrupted: its worker was stopped",
-            )
-            self._outcomes.append(outcome)
+        running = self._slots.running
+        self._outcomes += [interrupted(self._running[job_id], at, now) for job_id, at in running.items()]
         self._slots.abort()
-        self._fault_until = 0.0
+        self._house.fault_until = 0.0
         self._sync()
         return End.ABORTED
 
     def _give_back(self) -> None:
-        jobs = self._dispatch.clear()
-        if jobs:
+        """Give unstarted jobs back; when the database fails they are kept, and the loop tries again."""
+        jobs = self._dispatch.here()
+        if not jobs or self._house.is_faulty:
+            return
+        try:
             with self._database.transaction() as connection:
                 claim.release(connection, jobs, now=self._clock.now())
+        except (DatabaseError, StorageFull) as error:
+            self._house.fault(error)
+        else:
+            self._dispatch.clear()
 
     def _wake(self) -> None:
         with contextlib.suppress(OSError):  # full: it will wake anyway; closed: it has ended

@@ -3,7 +3,7 @@
 Every statement takes a bounded chunk through an index of its own; none ever walks the backlog.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -70,8 +70,9 @@ _CHANGED = {
 }
 _CLAIMED_COLUMNS = (
     "id, token, attempt, max_attempts, module_type, module_version, priority, rank, due_at, expires_at, deadline_at,"
-    " losses, kills, wedding_on, timezone, vendor_type, key"
+    " losses, kills, wedding_on, timezone, vendor_type, supplier_id, key"
 )
+_PRIORITY, _WEDDING = Claimed._fields.index("priority"), Claimed._fields.index("wedding_on")
 
 
 def due(connection: Connection, now: int, chunk: int = CHUNK) -> list[Ripe]:
@@ -173,20 +174,12 @@ def load(connection: Connection, rows: Sequence[Row[Any]]) -> list[Claimed]:
     moves = Moves()
     jobs = []
     for row in rows:
-        values: tuple[Any, ...] = tuple(row)
+        values = list(row)  # in the order of Claimed's fields
+        values[_PRIORITY] = Priority(row.priority)
+        values[_WEDDING] = _day(row.wedding_on)
         moves.leave(row.module_type, row.priority, State.AVAILABLE)
         config, context = payloads[row.id]
-        jobs.append(
-            _claimed(
-                *values[:6],
-                Priority(row.priority),
-                *values[7:13],
-                _day(row.wedding_on),
-                *values[14:],
-                (config or "{}").encode(),
-                (context or "{}").encode(),
-            )
-        )
+        jobs.append(Claimed._make((*values, (config or "{}").encode(), (context or "{}").encode())))
     moves.save(connection)
     return jobs
 
@@ -216,10 +209,6 @@ def release(connection: Connection, jobs: Iterable[Claimed], *, now: int, expire
         count += 1
     moves.save(connection)
     return count
-
-
-_claimed: Callable[..., Claimed] = Claimed
-"""The constructor, for fields in the order of the statement's columns."""
 
 
 def _ripe(connection: Connection, statement: str, now: int, chunk: int) -> list[Ripe]:

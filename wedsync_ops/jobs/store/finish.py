@@ -1,7 +1,7 @@
 """From running to what comes next: transitions and their execution rows, in one transaction, fenced by the token."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -11,8 +11,7 @@ from wedsync_ops.jobs.store.insert import placeholders
 from wedsync_ops.jobs.store.lanes import Moves
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(NamedTuple):
     """One attempt at a job, measured: instants and ``_us`` in microseconds, memory in KB, delivered bytes."""
 
     job_id: int
@@ -37,8 +36,7 @@ class Execution:
     log: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(NamedTuple):
     """A transition to apply where the lease still holds, with the execution and the result to record."""
 
     token: int
@@ -105,6 +103,19 @@ def apply(connection: Connection, batch: Sequence[Finish]) -> set[int]:
     if results:
         connection.exec_driver_sql(placeholders(connection, _RESULT), results)
     return {job_id for job_id, _ in applied}
+
+
+def held(connection: Connection, leases: Sequence[tuple[int, int]]) -> set[int]:
+    """Those of the jobs, as (id, token), whose lease still holds; on PostgreSQL they are locked by this."""
+    locking = " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
+    rows = connection.execute(
+        text(
+            f"SELECT id, token FROM jobs WHERE id IN {db.ids_source(connection)} AND state = 'running'"
+            f" ORDER BY id{locking}"
+        ),
+        {"ids": db.many([job_id for job_id, _ in leases])},
+    )
+    return {row.id for row in rows if (row.id, row.token) in leases}
 
 
 def _record(connection: Connection, executions: Sequence[Execution]) -> None:

@@ -1,0 +1,39 @@
+"""What a worker needs to run jobs: its pool of slots, and the order that a claimed job is for one."""
+
+from wedsync_ops.clock import Clock
+from wedsync_ops.jobs.model import Claimed, Options, Order
+from wedsync_ops.jobs.pool import Pool
+from wedsync_ops.jobs.rules import Rules
+
+
+def pool_for(rules: Rules, options: Options, clock: Clock) -> Pool:
+    """A pool whose slots have the handlers of every usable module type imported."""
+    registry = rules.registry
+    preload = {registry.current(name).definition.handler for name in registry.pointers if registry.is_usable(name)}
+    return Pool(
+        size=options.slots,
+        site=rules.site,
+        clock=clock,
+        preload=sorted(preload),
+        recycle_jobs=rules.settings.recycle_jobs,
+        recycle_mb=rules.settings.recycle_mb,
+    )
+
+
+def order_for(rules: Rules, job: Claimed) -> Order:
+    """What a slot is told to run for a job: the handler and the limits of the version that it was queued with."""
+    definition = rules.registry.version(job.module_type, job.module_version).definition
+    limits = definition.resource_requirements
+    return Order(
+        job_id=job.id,
+        token=job.token,
+        attempt=job.attempt,
+        handler=definition.handler,
+        config=job.config,
+        context=job.context,
+        idempotency_key=job.key or str(job.id),
+        timeout_s=limits.execution_timeout,
+        memory_mb=limits.memory_limit,
+        cpu_s=limits.cpu_limit * limits.execution_timeout,
+        in_thread=definition.isolation == "thread",
+    )

@@ -1,0 +1,47 @@
+"""The further jobs that finished ones ask for: queued in the transaction that finishes them, all of one's or none."""
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection
+
+from wedsync_ops.errors import WedsyncError
+from wedsync_ops.jobs import intake
+from wedsync_ops.jobs.conclude import Conclusion
+from wedsync_ops.jobs.rules import Rules
+from wedsync_ops.jobs.store import finish, insert
+
+
+def settle(
+    connection: Connection,
+    rules: Rules,
+    concluded: Sequence[Conclusion],
+    *,
+    now: int,
+    refuse: Callable[[Conclusion, WedsyncError], Conclusion],
+) -> list[Conclusion]:
+    """Queue what the conclusions ask for, where their leases still hold; ``refuse`` makes a failure of a refusal."""
+    asking = [c for c in concluded if c.further]
+    if not asking:
+        return list(concluded)
+    # All keys are locked before any lane is, as when callers queue: whoever locks both does so in one order.
+    insert.keyed(connection, [p.key for c in asking for p in c.further if p.key is not None])
+    held = finish.held(connection, [(c.finish.execution.job_id, c.finish.token) for c in asking])
+    return [_settled(connection, rules, c, now, refuse) if c.finish.execution.job_id in held else c for c in concluded]
+
+
+def _settled(
+    connection: Connection,
+    rules: Rules,
+    concluded: Conclusion,
+    now: int,
+    refuse: Callable[[Conclusion, WedsyncError], Conclusion],
+) -> Conclusion:
+    if not concluded.further:
+        return concluded
+    with connection.begin_nested() as savepoint:
+        answers = intake.place(connection, rules, concluded.further, now=now, bounded=False)
+        refusal = next((answer for answer in answers if isinstance(answer, WedsyncError)), None)
+        if refusal is None:
+            return concluded
+        savepoint.rollback()
+    return refuse(concluded, refusal)

@@ -1,0 +1,76 @@
+"""What a worker does beside running jobs: rescue, measuring, fresh rules; and its patience with a failing database."""
+
+import logging
+from collections.abc import Callable
+
+from wedsync_ops.clock import Clock
+from wedsync_ops.db import Database
+from wedsync_ops.errors import DatabaseError, StorageFull, WedsyncError
+from wedsync_ops.jobs.rescue import rescue
+from wedsync_ops.jobs.rules import Rules
+from wedsync_ops.jobs.store import durations
+
+_LOG = logging.getLogger(__name__)
+
+MEASURE_S = 30.0
+"""Seconds between two measurements of the expected durations."""
+FAULT_WAIT_S = 0.5
+"""Seconds to wait after the database failed, before trying again."""
+
+
+class House:
+    """A worker's rules and its chores. A database that fails is reported and tried again a little later."""
+
+    def __init__(self, database: Database, clock: Clock, load_rules: Callable[[], Rules]) -> None:
+        self._database = database
+        self._clock = clock
+        self._load_rules = load_rules
+        self._rescued_at = self._measured_at = clock.monotonic()
+        self.rules = load_rules()
+        self.fault_until = 0.0
+        """The monotonic second until which the database is left alone."""
+
+    @property
+    def is_faulty(self) -> bool:
+        """Whether the database failed a moment ago."""
+        return self.fault_until > self._clock.monotonic()
+
+    def fault(self, error: WedsyncError) -> None:
+        """Report a failure. Outcomes wait in memory, leases are held by the heartbeat."""
+        _LOG.error("%s", error)
+        self.fault_until = self._clock.monotonic() + FAULT_WAIT_S
+
+    def keep(self) -> bool:
+        """Do what is due by now; whether jobs were rescued."""
+        now = self._clock.monotonic()
+        rescued = now - self._rescued_at >= self.rules.settings.heartbeat and self.rescue() > 0
+        if now - self._measured_at >= MEASURE_S:
+            self.measure()
+            self.refresh()
+        return rescued
+
+    def rescue(self) -> int:
+        """Take up the jobs of dead workers; how many."""
+        self._rescued_at = self._clock.monotonic()
+        try:
+            return rescue(self._database, self.rules, self._clock.now())
+        except (DatabaseError, StorageFull) as error:
+            self.fault(error)
+            return 0
+
+    def measure(self) -> None:
+        """Measure how long jobs take."""
+        self._measured_at = self._clock.monotonic()
+        try:
+            with self._database.transaction() as connection:
+                durations.measure(connection, self._clock.now())
+        except (DatabaseError, StorageFull) as error:
+            self.fault(error)
+
+    def refresh(self) -> Rules:
+        """Read the rules anew; on a failure the known ones stay."""
+        try:
+            self.rules = self._load_rules()
+        except DatabaseError as error:
+            self.fault(error)
+        return self.rules
