@@ -4,6 +4,8 @@ Only what depends on the queue is decided here (keys, capacity, rank). Every ref
 so that a batch reports all of them.
 """
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -31,12 +33,19 @@ _SHARE = {Priority.LOW: 0.90, Priority.NORMAL: 0.95, Priority.HIGH: 1.0}
 
 @dataclass(frozen=True, slots=True)
 class _Judgement:
-    """What is decided of a job from its request alone; many jobs of a batch share one."""
+    """What is decided of a job from its request alone, and follows from that; many jobs of a batch share one."""
 
     when: Due
     decision: Decision
     deadline_at: int | None
     reasons: str
+    is_due: bool
+    limit: float
+    """The length of the queue from which the job is refused."""
+    expected: Expected
+    wedding_on: str | None
+    entered: tuple[str, int, State]
+    """Module type, priority and state: where the job is counted."""
 
 
 @dataclass(slots=True)
@@ -46,6 +55,7 @@ class _Batch:
     now: int
     bounded: bool
     peak: bool
+    slots: int
     expected: Mapping[str, Expected]
     waiting: dict[str, int]
     held: dict[str, Keyed]
@@ -54,7 +64,7 @@ class _Batch:
     judged: dict[object, _Judgement] = field(default_factory=dict)
     jobs: list[NewJob] = field(default_factory=list)
     payloads: list[NewPayload] = field(default_factory=list)
-    moves: Moves = field(default_factory=Moves)
+    entered: Counter[tuple[str, int, State]] = field(default_factory=Counter)
 
 
 _AT_ONCE = ("at once",)
@@ -78,6 +88,7 @@ def place(
         now=now,
         bounded=bounded,
         peak=season_at(now, rules.calendar) is Season.PEAK,
+        slots=rules.settings.min_slots,
         expected=durations.read(connection),
         waiting=dict(lanes.waiting_by_module(lanes.read(connection))),
         held=dict(insert.keyed(connection, keys)),
@@ -87,14 +98,17 @@ def place(
     wanted = {
         (p.module.module_id, int(j.decision.priority), p.supplier_id)
         for p, j in zip(prepared, judged, strict=True)
-        if not isinstance(j, WedsyncError) and j.when.at <= now
+        if not isinstance(j, WedsyncError) and j.is_due
     }
     batch.tags = insert.tags(connection, wanted)
-    answers = [_place_one(rules, batch, p, j) for p, j in zip(prepared, judged, strict=True)]
+    answers = [_place_one(batch, p, j) for p, j in zip(prepared, judged, strict=True)]
     if write:
         insert.insert(connection, batch.jobs, batch.payloads)
         # Lanes before tags, as in promotion: whoever locks both does so in one order, or they deadlock.
-        batch.moves.save(connection)
+        moves = Moves()
+        for (module_id, step, state), count in batch.entered.items():
+            moves.enter(module_id, step, state, count)
+        moves.save(connection)
         insert.save_tags(connection, {key: batch.tags[key] for key in wanted if key in batch.tags})
     return answers
 
@@ -121,31 +135,42 @@ def _judge(rules: Rules, batch: _Batch, p: Prepared) -> _Judgement | WedsyncErro
         boost=priority.boost_for(wedding_rules, p.vendor_type),
         ageing_us=rules.ageing_us,
     )
-    deadline_at = rank.deadline(p.deadline_at, p.wedding, when.at, module_id)
     reasons = {"priority": decision.reasons, "due": when.reasons, "weekend": decision.weekend_raised}
-    judgement = _Judgement(when, decision, deadline_at, orjson.dumps(reasons).decode())
+    is_due = when.at <= batch.now
+    judgement = _Judgement(
+        when=when,
+        decision=decision,
+        deadline_at=rank.deadline(p.deadline_at, p.wedding, when.at, module_id),
+        reasons=orjson.dumps(reasons).decode(),
+        is_due=is_due,
+        limit=_limit(rules, batch, p, decision.priority) if batch.bounded else math.inf,
+        expected=expected_of(batch.expected, p.module),
+        wedding_on=None if p.wedding is None else p.wedding.on.isoformat(),
+        entered=(module_id, int(decision.priority), State.AVAILABLE if is_due else State.SCHEDULED),
+    )
     return batch.judged.setdefault(key, judgement)
 
 
-def _place_one(rules: Rules, batch: _Batch, p: Prepared, j: _Judgement | WedsyncError) -> Queued | WedsyncError:
+def _place_one(batch: _Batch, p: Prepared, j: _Judgement | WedsyncError) -> Queued | WedsyncError:
     # The key comes first: a request sent again is a duplicate, even when its times have passed since.
     holder = None if p.key is None else batch.held.get(p.key)
     if holder is not None:
         return _duplicate(p, holder)
     if isinstance(j, WedsyncError):
         return j
-    refusal = _no_room(rules, batch, p, j.decision.priority)
-    if refusal is not None:
-        return refusal
+    module_id = p.module.module_id
+    waiting = batch.waiting.get(module_id, 0)
+    if waiting >= j.limit:
+        return _refused(batch, p, j, waiting)
+    batch.waiting[module_id] = waiting + 1
+    batch.entered[j.entered] += 1
     job = _new_job(batch, p, j)
     batch.jobs.append(job)
     batch.payloads.append(NewPayload(job.id, p.client_id, p.config, p.context, j.reasons))
-    batch.moves.enter(job.module_type, job.priority, job.state)
-    batch.waiting[job.module_type] = batch.waiting.get(job.module_type, 0) + 1
     queued = Queued(
         job.id or None,
-        job.module_type,
-        State.SCHEDULED if job.rank is None else State.AVAILABLE,
+        module_id,
+        j.entered[2],
         p.requested,
         j.decision.priority,
         j.decision.reasons,
@@ -162,14 +187,13 @@ def _place_one(rules: Rules, batch: _Batch, p: Prepared, j: _Judgement | Wedsync
 
 def _new_job(batch: _Batch, p: Prepared, j: _Judgement) -> NewJob:
     attempts = p.module.definition.retry.attempts
-    module_id = p.module.module_id
-    step = int(j.decision.priority)
+    module_id, step, state = j.entered
     place_in_lane = None
-    if j.when.at <= batch.now:
+    if j.is_due:
         place_in_lane = ranked(
             batch.tags,
             (module_id, step, p.supplier_id),
-            expected_of(batch.expected, p.module),
+            j.expected,
             deadline_at=j.deadline_at,
             attempts_left=attempts,
             now=batch.now,
@@ -181,9 +205,9 @@ def _new_job(batch: _Batch, p: Prepared, j: _Judgement) -> NewJob:
         batch.ids.pop(),
         module_id,
         p.module.version,
-        "scheduled" if place_in_lane is None else "available",
+        state,
         step,
-        int(p.requested),
+        p.requested,
         place_in_lane,
         j.when.at,
         batch.now,
@@ -192,7 +216,7 @@ def _new_job(batch: _Batch, p: Prepared, j: _Judgement) -> NewJob:
         j.deadline_at,
         attempts,
         p.supplier_id,
-        None if p.wedding is None else p.wedding.on.isoformat(),
+        j.wedding_on,
         p.zone.key,
         p.vendor_type,
         p.key,
@@ -240,20 +264,21 @@ def _duplicate(p: Prepared, holder: Keyed) -> Queued | WedsyncError:
     return job._replace(duplicate=True)
 
 
-def _no_room(rules: Rules, batch: _Batch, p: Prepared, applied: Priority) -> WedsyncError | None:
+def _limit(rules: Rules, batch: _Batch, p: Prepared, applied: Priority) -> float:
+    """The length of its module type's queue from which a job is refused; the first of a queue never is."""
     share = _SHARE.get(applied)
-    waiting = batch.waiting.get(p.module.module_id, 0)
-    if share is None or waiting == 0 or not batch.bounded:
-        return None
+    if share is None:
+        return math.inf
     scaling = batch.peak and p.module.definition.wedding_optimizations.seasonal_scaling
     capacity = rules.settings.capacity * (rules.settings.peak_capacity_factor if scaling else 1)
-    if waiting < capacity * share:
-        return None
-    excess = waiting - capacity * share + 1
-    wait_s = max(60, round(excess * expected_of(batch.expected, p.module).p50_us / SECOND / rules.settings.min_slots))
+    return max(1, capacity * share)
+
+
+def _refused(batch: _Batch, p: Prepared, j: _Judgement, waiting: int) -> WedsyncError:
+    wait_s = max(60, round((waiting - j.limit + 1) * j.expected.p50_us / SECOND / batch.slots))
     return CapacityReached(
-        f"{waiting:,} jobs of {p.module.module_id} wait, and {applied.word} ones are refused from"
-        f" {capacity * share:,.0f} on",
+        f"{waiting:,} jobs of {p.module.module_id} wait, and {j.decision.priority.word} ones are refused from"
+        f" {j.limit:,.0f} on",
         hint=f"come back in about {wait_s} s, at {iso(batch.now + wait_s * SECOND)}, or ask for a higher priority",
         details=[{"retry_after_s": wait_s}],
     )

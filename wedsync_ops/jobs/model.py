@@ -18,6 +18,8 @@ class Priority(IntEnum):
     HIGH = 2
     CRITICAL = 3
 
+    __hash__ = int.__hash__  # Enum's own goes by the name, in Python: it is called for every job of a batch
+
     @property
     def word(self) -> str:
         """The name that the command line and JSON use."""
@@ -35,6 +37,8 @@ class State(StrEnum):
     DISCARDED = "discarded"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+
+    __hash__ = str.__hash__  # as above
 
 
 WAITING = (State.SCHEDULED, State.AVAILABLE, State.RETRYABLE)

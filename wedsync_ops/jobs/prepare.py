@@ -15,7 +15,7 @@ from wedsync_ops.jobs.model import Priority, Request
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.modules.model import ModuleVersion
 from wedsync_ops.modules.resolve import resolve
-from wedsync_ops.weddings.context import vendor_type_from, wedding_from, zone_from
+from wedsync_ops.weddings.context import vendor_type_from, wedding_in, zone_from
 from wedsync_ops.weddings.model import Wedding
 
 _PRIORITIES = {step.word: step for step in Priority}
@@ -59,7 +59,7 @@ def prepare(rules: Rules, request: Request) -> Prepared:
     client_id, supplier_id = _identity(context, "client_id"), _identity(context, "supplier_id")
     _identity(context, "journey_instance_id")
     zone = zone_from(context, rules.calendar.zone)
-    wedding = wedding_from(context, rules.calendar.zone)
+    wedding = wedding_in(context, zone)
     refusals = problems(resolve(module.definition.handler), config, context, rules.site)
     if refusals:
         kind = InvalidConfig if refusals[0].startswith("config") else InvalidContext
@@ -85,7 +85,7 @@ def prepare(rules: Rules, request: Request) -> Prepared:
 
 
 def _object(value: Any, what: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
+    if type(value) is not dict and not isinstance(value, Mapping):
         raise InvalidInput(f"the {what} must be a JSON object, not {codec.kind_of(value)}")
     return value
 

@@ -222,6 +222,7 @@ class Registry:
     rows: Mapping[tuple[str, int], VersionRow]
     _versions: dict[tuple[str, int], ModuleVersion] = field(default_factory=dict, repr=False, compare=False)
     _validators: dict[tuple[str, int], "Draft202012Validator"] = field(default_factory=dict, repr=False, compare=False)
+    _usable: dict[str, ModuleVersion] = field(default_factory=dict, repr=False, compare=False)
 
     def modules(self) -> tuple[ModuleVersion, ...]:
         """The version in force of every module type, inactive and retired ones included, by id."""
@@ -245,6 +246,9 @@ class Registry:
 
     def usable(self, module_id: str) -> ModuleVersion:
         """The version that new jobs get. Raises UnknownModule, or ModuleInactive for a retired or inactive type."""
+        known = self._usable.get(module_id)
+        if known is not None:
+            return known
         if self.pointer(module_id).retired_at is not None:
             raise ModuleInactive(f"the module type {module_id!r} is retired", hint="register it again to use it")
         module = self.current(module_id)
@@ -253,7 +257,7 @@ class Registry:
                 f"the module type {module_id!r} is not active",
                 hint="set is_active: true in its definition, register it",
             )
-        return module
+        return self._usable.setdefault(module_id, module)
 
     def numbers(self, module_id: str) -> tuple[int, ...]:
         """The numbers of a module type's versions, ascending. Raises UnknownModule."""

@@ -28,12 +28,17 @@ def wedding_from(context: Mapping[str, Any], default_zone: ZoneInfo) -> Wedding 
     The date is YYYY-MM-DD, or the date that an ISO time is written with. Raises InvalidContext when the date or the
     time zone is none.
     """
+    return wedding_in(context, zone_from(context, default_zone))
+
+
+def wedding_in(context: Mapping[str, Any], zone: ZoneInfo) -> Wedding | None:
+    """The wedding that a context tells of, in the recipient's zone as ``zone_from`` gives it. Raises InvalidContext."""
     value = _found(context, "wedding_date", "client_data")
     if value is None:
         return None
     if not isinstance(value, str):
         raise InvalidContext("context.wedding_date must be text", hint="write it as YYYY-MM-DD, such as 2027-06-19")
-    return _wedding(value, zone_from(context, default_zone))
+    return _wedding(value, zone)
 
 
 def zone_from(context: Mapping[str, Any], default_zone: ZoneInfo) -> ZoneInfo:
