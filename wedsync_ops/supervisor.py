@@ -16,6 +16,7 @@ from wedsync_ops.weddings.season import season_at
 
 _LOG = logging.getLogger(__name__)
 _PEAK_FACTOR = 2.5
+_STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 def slots_at_start(settings: Settings, calendar: Calendar, now: int, cores: int) -> int:
@@ -35,13 +36,15 @@ def run_worker(app: App, options: Options, *, signals: bool = True) -> int:
     if options.slots <= 0:
         cores = len(os.sched_getaffinity(0))
         options = replace(options, slots=slots_at_start(settings, app.calendar, app.clock.now(), cores))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
     worker = Worker(app.database, app.clock, app.rules, options, random.Random())  # noqa: S311 - jitter, no secret
     if signals:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _STOPS:
             signal.signal(number, worker.stop)
     end = worker.run()
     if end is End.RECYCLE and signals:
         _LOG.warning("a thread went on past its time limit; the worker starts afresh")
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)  # a stop that comes now waits for the fresh process
         app.close()
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own command line again
     return 1 if end is End.ABORTED else 0

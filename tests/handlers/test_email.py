@@ -163,6 +163,21 @@ def test_what_can_never_be_sent_is_refused_when_queued(
     assert found[0].startswith(where)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["{{ 1/0 }}", "{{ 'a' * 9 }}", "{{ couple_name + 1 }}", "{{ '1e999'|float|int }}", "{{ wedding.date.__class__ }}"],
+)
+@pytest.mark.parametrize("place", ["subject_override", "personalization.mine"])
+def test_a_text_that_cannot_be_rendered_for_this_job_is_refused_when_queued(
+    tmp_path: Path, text: str, place: str
+) -> None:
+    name, _, field = place.partition(".")
+    config = {"template_id": "thank-you", name: {field: text} if field else text}
+    (found,) = problems(handle, config, CONTEXT, site_in(tmp_path))
+    assert found.startswith(f"config.{place}: ")
+    assert attempt(site_in(tmp_path), config)[::2] == (Result.ERROR, True)
+
+
 class Server:
     """What the real SMTP server answers to RCPT and DATA, and what it has taken."""
 

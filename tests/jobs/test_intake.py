@@ -61,6 +61,24 @@ def only(queue: Queue, one: Request, **options: Any) -> Queued:
     return answer
 
 
+class TestThirdParties:
+    @pytest.mark.parametrize(
+        "config", [{"send_delay": "5"}, {"send_time": ["x"]}, {"send_delay": True}, {"send_delay": {}, "send_time": 3}]
+    )
+    def test_may_mean_something_else_by_our_names(self, queue: Queue, config: dict[str, Any]) -> None:
+        assert only(queue, request("free", config)).due_at == NOW
+
+    def test_a_check_that_raises_refuses_the_job(self, queue: Queue) -> None:
+        with pytest.raises(WedsyncError, match="the handler's check failed with KeyError: 'nope'"):
+            prepare(queue.rules, request("free", {"touchy": True}))
+
+    def test_numbers_that_grow_when_they_are_written_out_are_counted_so(self, queue: Queue) -> None:
+        fits = [1e15] * 40_000
+        prepare(queue.rules, request("free", {"numbers": fits}))
+        with pytest.raises(InvalidInput, match="the context measures 1,"):
+            prepare(queue.rules, request("free", numbers=fits * 2))
+
+
 class TestPrepare:
     @pytest.mark.parametrize(
         ("wrong", "kind"),

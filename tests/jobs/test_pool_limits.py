@@ -286,3 +286,12 @@ def test_waiting_costs_nothing(slots: Pool) -> None:
 def test_site_reaches_the_slot(tmp_path: Path) -> None:
     with pool(tmp_path) as one:
         assert result(run(one, order("echo")))["outbox"] == str(site(tmp_path).outbox)
+
+
+def test_modules_in_the_current_folder_are_not_taken_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "struct.py").write_text("raise SystemExit('code of the current folder ran')\n")
+    monkeypatch.chdir(tmp_path)
+    with pool(tmp_path) as one:
+        assert run(one, order("nothing")).result is Result.OK

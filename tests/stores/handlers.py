@@ -22,3 +22,14 @@ def _needs(config: Json, context: Json, site: Site) -> Iterator[str]:
 @checked_by(_needs)
 def particular(config: Json, context: Json, run: Run) -> Json:
     return {}
+
+
+def _fails(config: Json, context: Json, site: Site) -> Iterator[str]:
+    if config.get("touchy"):
+        raise KeyError("nope")
+    yield from ()
+
+
+@checked_by(_fails)
+def touchy(config: Json, context: Json, run: Run) -> Json:
+    return {}

@@ -46,6 +46,11 @@ modules:
     category: messages
     handler: tests.stores.handlers:nothing
     config_schema: {type: object, additionalProperties: false, properties: {days_after_wedding: {type: integer}}}
+  - id: free
+    display_name: A third party's
+    category: messages
+    handler: tests.stores.handlers:touchy
+    config_schema: {type: object}
   - id: idle
     display_name: Not yet
     category: messages

@@ -5,9 +5,10 @@ from typing import Any
 
 from wedsync_ops.errors import WedsyncError
 from wedsync_ops.handlers import catalogue
-from wedsync_ops.handlers.addresses import address_fault, ascii_address
-from wedsync_ops.handlers.contract import Mail, PermanentError, Run, Site, checked_by
-from wedsync_ops.handlers.fields import RESERVED, part, text_of
+from wedsync_ops.handlers.addresses import address_fault
+from wedsync_ops.handlers.checks import attachment_faults, recipient, recipient_fault, reply_address, text_faults
+from wedsync_ops.handlers.contract import Mail, Run, Site, checked_by
+from wedsync_ops.handlers.fields import text_of
 from wedsync_ops.instants import zone_named
 from wedsync_ops.weddings.context import wedding_from
 from wedsync_ops.weddings.proximity import days_until
@@ -24,7 +25,7 @@ def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> 
     if unknown:
         yield f"config.template_id: {unknown}"
     if len(config) > 1:
-        yield from _option_faults(config, site)
+        yield from _option_faults(config, context, site)
 
 
 @checked_by(check)
@@ -58,85 +59,17 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
     }
 
 
-def recipient_fault(context: Mapping[str, Any]) -> str | None:
-    """What is wrong with the address that a context gives for the couple, ``None`` when it is good."""
-    client = context.get("client_data")
-    address = client.get("email") if isinstance(client, Mapping) else None
-    if address is None or address == "":
-        return "context.client_data.email: the recipient's address is missing"
-    fault = address_fault(address)
-    return f"context.client_data.email: {fault}" if fault else None
-
-
-def recipient(context: Mapping[str, Any]) -> str:
-    """The couple's address. Raises PermanentError when there is none that can be written to."""
-    fault = recipient_fault(context)
-    if fault:
-        raise PermanentError(fault)
-    return ascii_address(part(context, "client_data")["email"])
-
-
-def reply_address(config: Mapping[str, Any], context: Mapping[str, Any]) -> str | None:
-    """Where answers go: ``reply_to`` of the config, else the supplier's address, when it is one."""
-    for address in (config.get("reply_to"), part(context, "supplier_data").get("email")):
-        if address and address_fault(address) is None:
-            return ascii_address(address)
-    return None
-
-
-def text_fault(source: object) -> str | None:
-    """Why a text of a config is no good template, ``None`` when it is one (or none at all)."""
-    if not isinstance(source, str) or "{" not in source:
-        return None
-    if "{{" in source or "{%" in source or "{#" in source:
-        from wedsync_ops.handlers.render import fault_in
-
-        return fault_in(source)
-    return None
-
-
-def attachment_faults(config: Mapping[str, Any], site: Site) -> Iterator[str]:
-    """What is wrong with the files that a config attaches."""
-    names = config.get("attachments")
-    if names:
-        from wedsync_ops.handlers.attachments import faults
-
-        yield from (f"config.{fault}" for fault in faults(names, site.attachments_dir))
-
-
-def _option_faults(config: Mapping[str, Any], site: Site) -> Iterator[str]:
+def _option_faults(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
     subject = config.get("subject_override")
-    if subject is not None:
-        if not isinstance(subject, str) or "\n" in subject or "\r" in subject:
-            yield "config.subject_override: must be text of one line"
-        else:
-            fault = text_fault(subject)
-            if fault:
-                yield f"config.subject_override: {fault}"
+    if subject is not None and (not isinstance(subject, str) or "\n" in subject or "\r" in subject):
+        yield "config.subject_override: must be text of one line"
     reply_to = config.get("reply_to")
     if reply_to:
         fault = address_fault(reply_to)
         if fault:
             yield f"config.reply_to: {fault}"
-    yield from _personalization_faults(config.get("personalization"))
-    yield from attachment_faults(config, site)
-
-
-def _personalization_faults(fields: object) -> Iterator[str]:
-    if not fields:
-        return
-    if not isinstance(fields, Mapping):
-        yield "config.personalization: must be an object"
-        return
-    for name, value in fields.items():
-        place = f"config.personalization.{name[:40]}"
-        if name in RESERVED:
-            yield f"{place}: the name is taken; choose another"
-        if isinstance(value, Mapping | list):
-            yield f"{place}: must be text, a number, true or false"
-        fault = text_fault(value)
-        if fault:
-            yield f"{place}: {fault}"
+    yield from text_faults(config, context, "subject_override")
+    yield from attachment_faults(config.get("attachments"), site)
 
 
 def _delay_minutes(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> float:

@@ -7,8 +7,8 @@ from typing import Any
 
 from wedsync_ops import codec
 from wedsync_ops.errors import InvalidTime
+from wedsync_ops.handlers.checks import attachment_faults, recipient, recipient_fault, reply_address, text_faults
 from wedsync_ops.handlers.contract import Mail, Page, PermanentError, Run, Site, checked_by
-from wedsync_ops.handlers.email import attachment_faults, recipient, recipient_fault, reply_address, text_fault
 from wedsync_ops.handlers.fields import text_of
 from wedsync_ops.instants import DAY, parse_instant, zone_named
 
@@ -18,13 +18,8 @@ _MAILED = ("email", "both")
 
 def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
     """What keeps this page from ever being published, each in one line that begins with where it is."""
-    for name in ("title", "content"):
-        fault = text_fault(config.get(name))
-        if fault:
-            yield f"config.{name}: {fault}"
-    files = _files(config)
-    if files:
-        yield from attachment_faults({"attachments": files}, site)
+    yield from text_faults(config, context, "title", "content")
+    yield from attachment_faults(_files(config), site)
     if config.get("display_in") in _MAILED:
         fault = recipient_fault(context)
         if fault:

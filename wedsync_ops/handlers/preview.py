@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import Any
 
-from wedsync_ops.errors import InvalidContext
+from wedsync_ops.errors import InvalidConfig, InvalidContext
 from wedsync_ops.handlers.contract import Handler, Mail, Page, PermanentError, Receipt, Site, problems
 from wedsync_ops.handlers.delivery import message_id_for
 
@@ -47,12 +47,13 @@ class Preview:
 def preview(handler: Handler, config: Mapping[str, Any], context: Mapping[str, Any], site: Site, now: int) -> Preview:
     """Run a handler as if at the instant ``now``, recording what it would deliver.
 
-    Raises InvalidContext when the handler's check refuses the job, and when the handler itself says that it can never
-    succeed.
+    Raises InvalidConfig or InvalidContext when the handler's check refuses the job, and InvalidContext when the handler
+    itself says that it can never succeed.
     """
     refusals = problems(handler, config, context, site)
     if refusals:
-        raise InvalidContext("; ".join(refusals), details=refusals)
+        kind = InvalidConfig if refusals[0].startswith("config") else InvalidContext
+        raise kind("; ".join(refusals), details=refusals)
     run = _Rehearsal(site, now)
     try:
         result = handler(config, context, run)

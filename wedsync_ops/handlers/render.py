@@ -1,10 +1,10 @@
 """Rendering: texts from configs, and the e-mail templates, over a job's fields.
 
-Whatever is wrong with a template is a PermanentError here; ``fault_in`` finds most of it when a job is queued.
+Whatever is wrong with a template is a PermanentError here; ``faults_in`` finds it when a job is queued.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, Literal
 from jinja2 import ChoiceLoader, FileSystemLoader, Template, TemplateError, TemplateNotFound, TemplateSyntaxError
 
 from wedsync_ops.handlers import catalogue
+from wedsync_ops.handlers.checks import is_template
 from wedsync_ops.handlers.contract import PermanentError, Site
 from wedsync_ops.handlers.fields import fields_from
 from wedsync_ops.handlers.plaintext import from_html
@@ -20,7 +21,9 @@ from wedsync_ops.handlers.sandbox import BUDGET, MAX_OUTPUT, MAX_ROUNDS, Sandbox
 
 Kind = Literal["text", "html", "markdown"]
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-_FAILURES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
+_FAILURES = (
+    TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, NameError, RecursionError
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +51,22 @@ def fill(source: str, values: Mapping[str, Any], kind: Kind = "text", what: str 
 
     ``what`` names the text in the error. Raises PermanentError.
     """
-    if not looks_like_template(source):
+    if not is_template(source):
         return source
     template = _compiled(source, kind)
     if isinstance(template, str):
-        raise PermanentError(f"{what} is no good template: {template}")
+        raise PermanentError(f"{what}: is no good template: {template}")
     return _run(template, values, what)
 
 
-def fault_in(source: str) -> str | None:
-    """Why a text of a config cannot be compiled as a template, ``None`` when it can."""
-    template = _compiled(source, "text")
-    return template if isinstance(template, str) else None
-
-
-def looks_like_template(source: str) -> bool:
-    """Whether a text holds anything of the template language."""
-    return "{" in source and ("{{" in source or "{%" in source or "{#" in source)
+def faults_in(texts: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[str]:
+    """Why texts cannot be rendered, by their places: each in one line that begins with its place."""
+    for place, text in texts.items():
+        if is_template(text):
+            try:
+                fill(text, values, what=place)
+            except PermanentError as error:
+                yield str(error)
 
 
 def mail(template_id: str, values: Mapping[str, Any], site: Site, subject: str | None = None) -> Rendered:
@@ -149,10 +151,10 @@ def _run(template: Template, values: Mapping[str, Any], what: str) -> str:
         for piece in template.generate({**values, BUDGET: [MAX_ROUNDS]}):
             size += len(piece)
             if size > MAX_OUTPUT:
-                raise PermanentError(f"{what} makes more than {MAX_OUTPUT:,} characters")
+                raise PermanentError(f"{what}: makes more than {MAX_OUTPUT:,} characters")
             parts.append(piece)
     except _FAILURES as error:
-        raise PermanentError(f"{what} cannot be rendered: {_reason(error)}") from error
+        raise PermanentError(f"{what}: cannot be rendered: {_reason(error)}") from error
     return "".join(parts)
 
 

@@ -25,6 +25,7 @@ from wedsync_ops.jobs.run import handler_named
 
 MARK = "WEDSYNC_OPS_SLOT"
 """The variable in the environment of every process of a pool; it names the pool."""
+_PROGRAM = "import sys; sys.path[:] = {path!r}; from {name} import main; main(int(sys.argv[1]), int(sys.argv[2]))"
 _REQUEST = b"slot"
 _LONGEST = 200_000
 _PATHS = ("outbox", "templates_dir", "attachments_dir")
@@ -84,7 +85,9 @@ class ForkServer:
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            command = [sys.executable, *_options(), "-m", __name__, str(theirs.fileno()), str(os.getpid())]
+            # Not by -m, which looks for modules in the current folder first: the search path is this process's own.
+            command = [sys.executable, "-P", *_options(), "-c", _PROGRAM.format(path=sys.path, name=__name__)]
+            command += [str(theirs.fileno()), str(os.getpid())]
             name, _, value = self._mark.partition("=")
             self._process = subprocess.Popen(  # its own session: Ctrl-C in a terminal is not for it
                 command,
@@ -109,16 +112,15 @@ def _options() -> list[str]:
 
 
 def _introduction(setup: slot.Setup, preload: Sequence[str]) -> bytes:
-    said = {"setup": asdict(setup), "preload": list(preload), "path": sys.path}
+    said = {"setup": asdict(setup), "preload": list(preload)}
     raw = json.dumps(said, default=str).encode()
     if len(raw) > _LONGEST:
-        raise OSError(f"the search path and settings measure {len(raw):,} bytes, too many for the fork server")
+        raise OSError(f"the settings measure {len(raw):,} bytes, too many for the fork server")
     return raw
 
 
 def _read_introduction(raw: bytes) -> tuple[slot.Setup, list[str]]:
     said: dict[str, Any] = json.loads(raw)
-    sys.path[:] = said["path"]
     given = said["setup"]
     site: dict[str, Any] = given.pop("site")
     site |= {name: Path(site[name]) for name in _PATHS if site[name] is not None}
@@ -182,7 +184,3 @@ def _fork(end: int, orders: int, control: socket.socket, setup: slot.Setup) -> N
     os.close(end)
     os.close(orders)
     os.waitpid(stub, 0)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))

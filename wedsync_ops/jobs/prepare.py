@@ -64,7 +64,7 @@ def prepare(rules: Rules, request: Request) -> Prepared:
     if refusals:
         kind = InvalidConfig if refusals[0].startswith("config") else InvalidContext
         raise kind(f"{module.module_id}: {'; '.join(refusals)}", details=refusals)
-    config_raw, context_raw = codec.canonical(config), codec.canonical(context)
+    config_raw, context_raw = _written(config, "config"), _written(context, "context")
     fingerprint = hashlib.blake2b(b"\x00".join((module.module_id.encode(), config_raw, context_raw)), digest_size=16)
     return Prepared(
         module=module,
@@ -129,12 +129,28 @@ def _instant(value: Any, name: str, zone: ZoneInfo) -> int | None:
         raise InvalidTime(f"{name}: {error.message}") from error
 
 
+def _number(value: Any) -> float:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+
+
+def _written(value: Mapping[str, Any], what: str) -> bytes:
+    """The canonical form, which can be longer than what was given: numbers are written out."""
+    raw = codec.canonical(value)
+    if len(raw) > codec.MAX_BYTES:
+        raise InvalidInput(
+            f"the {what} measures {len(raw):,} bytes as it is kept", hint=f"at most {codec.MAX_BYTES:,} are accepted"
+        )
+    return raw
+
+
 def _wish(
     rules: Rules, request: Request, config: Mapping[str, Any], zone: ZoneInfo, wedding: Wedding | None
 ) -> Wish | None:
     after = config.get("days_after_wedding", _REVIEW_DAYS) if request.module_type == "review" else None
-    send_time: due.SendTime = _SEND_TIMES.get(config.get("send_time"), "immediate")
-    send_delay = config.get("send_delay") or 0.0
+    # A third party's module type may mean something else by these names: what does not fit is left to its handler.
+    asked = config.get("send_time")
+    send_time: due.SendTime = _SEND_TIMES.get(asked, "immediate") if isinstance(asked, str) else "immediate"
+    send_delay = _number(config.get("send_delay"))
     delay = request.delay
     if request.at is None and delay is None and after is None and send_time == "immediate" and not send_delay:
         return None
