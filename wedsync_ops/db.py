@@ -5,15 +5,17 @@ holds when it writes) and readers of their own (deferred ``BEGIN``, so that read
 PostgreSQL is reached through psycopg 3. Stores write SQL once; the few places where the dialects differ are here.
 """
 
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, CursorResult, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
@@ -21,6 +23,7 @@ from wedsync_ops import errors
 from wedsync_ops.clock import Clock, OffsetClock, SystemClock
 from wedsync_ops.settings import Settings
 
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
 _SQLITE_ERRORS = (
     ("database or disk is full", errors.StorageFull),
     ("disk i/o error", errors.StorageFull),
@@ -173,6 +176,22 @@ def _named(message: str) -> errors.WedsyncError:
 
 def _one_line(error: object) -> str:
     return " ".join(str(error).split())[:300]
+
+
+def run(
+    connection: Connection, sql: str, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
+) -> CursorResult[Any]:
+    """Execute SQL with ``:name`` parameters; many sets of values execute it as often.
+
+    It goes to the driver as it is: building an expression of it anew for each call would take longer than the call.
+    """
+    return connection.exec_driver_sql(_spelt(sql, connection.dialect.name), values)
+
+
+@lru_cache(maxsize=1024)
+def _spelt(sql: str, dialect: str) -> str:
+    """The statement with the driver's own marks for parameters."""
+    return sql if dialect == "sqlite" else _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))
 
 
 # The dialects differ in how a statement takes many rows. These give the same SQL two spellings.

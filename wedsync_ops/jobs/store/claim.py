@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row
 
 from wedsync_ops import db
 from wedsync_ops.instants import parse_date
@@ -87,11 +87,12 @@ def changing(connection: Connection, now: int, chunk: int = CHUNK) -> list[Ripe]
 
 def next_due_at(connection: Connection) -> int | None:
     """When the next scheduled or retryable job falls due, or a waiting one must be looked at again."""
-    times = connection.execute(
-        text(
+    times = db.run(
+        connection,
+        (
             "SELECT (SELECT min(due_at) FROM jobs WHERE state IN ('scheduled','retryable')),"
             " (SELECT min(next_change_at) FROM jobs WHERE state = 'available' AND next_change_at IS NOT NULL)"
-        )
+        ),
     ).one()
     return min((moment for moment in times if moment is not None), default=None)
 
@@ -112,8 +113,9 @@ def change(connection: Connection, changes: Sequence[Change], now: int) -> int:
         }
         for c in changes
     ]
-    done = connection.execute(
-        text(
+    done = db.run(
+        connection,
+        (
             "UPDATE jobs SET state = r.state, priority = r.priority, rank = r.rank, next_change_at = r.next_change_at,"
             " finished_at = CASE WHEN r.state = 'expired' THEN :now ELSE jobs.finished_at END,"
             " error = CASE WHEN r.state = 'expired' THEN 'expired before it could start' ELSE jobs.error END"
@@ -157,7 +159,7 @@ def claim(
     }
     if paused_suppliers:
         values["texts"] = db.many(paused_suppliers)
-    return connection.execute(text(statement), values).all()
+    return db.run(connection, statement, values).all()
 
 
 def load(connection: Connection, rows: Sequence[Row[Any]]) -> list[Claimed]:
@@ -165,9 +167,10 @@ def load(connection: Connection, rows: Sequence[Row[Any]]) -> list[Claimed]:
     if not rows:
         return []
     payloads = {
-        job_id: (config, context)
-        for job_id, config, context in connection.execute(
-            text(f"SELECT job_id, config, context FROM payloads WHERE job_id IN {db.ids_source(connection)}"),
+        row.job_id: (row.config, row.context)
+        for row in db.run(
+            connection,
+            (f"SELECT job_id, config, context FROM payloads WHERE job_id IN {db.ids_source(connection)}"),
             {"ids": db.many([row[0] for row in rows])},
         )
     }
@@ -195,8 +198,9 @@ def release(connection: Connection, jobs: Iterable[Claimed], *, now: int, expire
     values: dict[str, Any] = {"rows": db.many([{"id": job.id, "token": job.token} for job in by_id.values()])}
     if expired:
         values["now"] = now
-    done = connection.execute(
-        text(
+    done = db.run(
+        connection,
+        (
             f"UPDATE jobs SET state = '{state}', leased_by = NULL, attempt = attempt - 1{ending} FROM {source}"
             " WHERE jobs.id = r.id AND jobs.token = r.token AND jobs.state = 'running' RETURNING jobs.id"
         ),
@@ -223,7 +227,7 @@ def _ripe(connection: Connection, statement: str, now: int, chunk: int) -> list[
                 "wedding_on": _day(row["wedding_on"]),
             }
         )
-        for row in connection.execute(text(statement + locking), {"now": now, "chunk": chunk}).mappings()
+        for row in db.run(connection, statement + locking, {"now": now, "chunk": chunk}).mappings()
     ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from wedsync_ops import db
 from wedsync_ops.jobs.model import State
@@ -24,8 +24,8 @@ class Pause:
 
 def states(connection: Connection, ids: Sequence[int]) -> dict[int, State]:
     """The states of those jobs that exist."""
-    rows = connection.execute(
-        text(f"SELECT id, state FROM jobs WHERE id IN {db.ids_source(connection)}"), {"ids": db.many(ids)}
+    rows = db.run(
+        connection, (f"SELECT id, state FROM jobs WHERE id IN {db.ids_source(connection)}"), {"ids": db.many(ids)}
     )
     return {row.id: State(row.state) for row in rows}
 
@@ -36,14 +36,14 @@ def cancel(connection: Connection, ids: Sequence[int], now: int) -> set[int]:
     waiting = f"id IN {source} AND state IN ('scheduled','available','retryable')"
     locking = " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
     values = {"ids": db.many(ids)}
-    rows = connection.execute(
-        text(f"SELECT id, module_type, priority, state FROM jobs WHERE {waiting} ORDER BY id{locking}"), values
+    rows = db.run(
+        connection, (f"SELECT id, module_type, priority, state FROM jobs WHERE {waiting} ORDER BY id{locking}"), values
     ).all()
     moves = Moves()
     for row in rows:
         moves.leave(row.module_type, row.priority, row.state)
-    connection.execute(
-        text(f"UPDATE jobs SET state = 'cancelled', finished_at = :now WHERE {waiting}"), {**values, "now": now}
+    db.run(
+        connection, (f"UPDATE jobs SET state = 'cancelled', finished_at = :now WHERE {waiting}"), {**values, "now": now}
     )
     moves.save(connection)
     return {row.id for row in rows}
@@ -57,8 +57,9 @@ def discarded(connection: Connection, *, module: str | None, error: str | None, 
     if error is not None:
         condition += " AND lower(error) LIKE :error ESCAPE '!'"
     pattern = None if error is None else f"%{_escaped(error.lower())}%"
-    rows = connection.execute(
-        text(f"SELECT id FROM jobs WHERE {condition} ORDER BY id LIMIT :limit"),
+    rows = db.run(
+        connection,
+        (f"SELECT id FROM jobs WHERE {condition} ORDER BY id LIMIT :limit"),
         {
             "limit": limit,
             **({} if module is None else {"module": module}),
@@ -82,8 +83,9 @@ class Retryable:
 def retryable(connection: Connection, ids: Sequence[int]) -> list[Retryable]:
     """Those of the jobs that failed for good, were cancelled or expired; locked on PostgreSQL."""
     locking = " FOR UPDATE OF jobs" if connection.dialect.name == "postgresql" else ""
-    rows = connection.execute(
-        text(
+    rows = db.run(
+        connection,
+        (
             "SELECT id, module_type, priority, supplier_id, payloads.config IS NOT NULL AS has_payload FROM jobs"
             f" JOIN payloads ON payloads.job_id = jobs.id WHERE id IN {db.ids_source(connection)}"
             f" AND state IN ('discarded','cancelled','expired') ORDER BY id{locking}"
@@ -101,8 +103,9 @@ def retry(connection: Connection, jobs: Sequence[Retryable], now: int) -> None:
     moves = Moves()
     for job in jobs:
         moves.enter(job.module_type, job.priority, State.SCHEDULED)
-    connection.execute(
-        text(
+    db.run(
+        connection,
+        (
             "UPDATE jobs SET state = 'scheduled', due_at = :now, attempt = 0, losses = 0, kills = 0, rank = NULL,"
             " next_change_at = :now, error = NULL, finished_at = NULL,"
             " expires_at = CASE WHEN expires_at > :now THEN expires_at END"
@@ -115,8 +118,9 @@ def retry(connection: Connection, jobs: Sequence[Retryable], now: int) -> None:
 
 def pause(connection: Connection, pause: Pause) -> None:
     """Write a pause, or replace the one of the same scope and name."""
-    connection.execute(
-        text(
+    db.run(
+        connection,
+        (
             "INSERT INTO pauses (scope, name, reason, paused_by, paused_at, until)"
             " VALUES (:scope, :name, :reason, :paused_by, :paused_at, :until)"
             " ON CONFLICT (scope, name) DO UPDATE SET reason = excluded.reason, paused_by = excluded.paused_by,"
@@ -128,14 +132,15 @@ def pause(connection: Connection, pause: Pause) -> None:
 
 def resume(connection: Connection, scope: str, name: str) -> bool:
     """Remove a pause; whether there was one."""
-    statement = text("DELETE FROM pauses WHERE scope = :scope AND name = :name")
-    return connection.execute(statement, {"scope": scope, "name": name}).rowcount == 1
+    statement = "DELETE FROM pauses WHERE scope = :scope AND name = :name"
+    return db.run(connection, statement, {"scope": scope, "name": name}).rowcount == 1
 
 
 def pauses(connection: Connection, now: int) -> list[Pause]:
     """The pauses in force."""
-    rows = connection.execute(
-        text(
+    rows = db.run(
+        connection,
+        (
             "SELECT scope, name, reason, paused_by, paused_at, until FROM pauses"
             " WHERE until IS NULL OR until > :now ORDER BY scope, name"
         ),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from wedsync_ops import db
 from wedsync_ops.jobs.model import Priority, Transition
@@ -68,7 +68,7 @@ _EXECUTION = (
     " finished_at, duration_us, queue_wait_us, cpu_us, memory_kb, bytes_sent, wedding_days, in_peak, vendor_type,"
     " error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_DETAIL = text("INSERT INTO execution_details (execution_id, traceback, log) VALUES (:id, :traceback, :log)")
+_DETAIL = "INSERT INTO execution_details (execution_id, traceback, log) VALUES (:id, :traceback, :log)"
 _RESULT = "UPDATE payloads SET result = ? WHERE job_id = ?"
 
 
@@ -92,7 +92,7 @@ def apply(connection: Connection, batch: Sequence[Finish]) -> set[int]:
         for f in batch
     ]
     statement = _APPLY.format(source=db.rows_source(connection, _COLUMNS))
-    applied = {(row[0], row[1]) for row in connection.execute(text(statement), {"rows": db.many(rows)})}
+    applied = {tuple(row) for row in db.run(connection, statement, {"rows": db.many(rows)})}
     kept = [f for f in batch if (f.execution.job_id, f.token) in applied]
     moves = Moves()
     for f in kept:
@@ -102,14 +102,15 @@ def apply(connection: Connection, batch: Sequence[Finish]) -> set[int]:
     results = [(f.data.decode(), f.execution.job_id) for f in kept if f.data is not None]
     if results:
         connection.exec_driver_sql(placeholders(connection, _RESULT), results)
-    return {job_id for job_id, _ in applied}
+    return {f.execution.job_id for f in kept}
 
 
 def held(connection: Connection, leases: Sequence[tuple[int, int]]) -> set[int]:
     """Those of the jobs, as (id, token), whose lease still holds; on PostgreSQL they are locked by this."""
     locking = " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
-    rows = connection.execute(
-        text(
+    rows = db.run(
+        connection,
+        (
             f"SELECT id, token FROM jobs WHERE id IN {db.ids_source(connection)} AND state = 'running'"
             f" ORDER BY id{locking}"
         ),
@@ -126,7 +127,7 @@ def _record(connection: Connection, executions: Sequence[Execution]) -> None:
         if e.traceback is not None or e.log is not None:
             statement = placeholders(connection, _EXECUTION + " RETURNING id")
             execution_id = connection.exec_driver_sql(statement, _values(e)).scalar_one()
-            connection.execute(_DETAIL, {"id": execution_id, "traceback": e.traceback, "log": e.log})
+            db.run(connection, _DETAIL, {"id": execution_id, "traceback": e.traceback, "log": e.log})
 
 
 def _values(e: Execution) -> tuple[object, ...]:
@@ -156,8 +157,9 @@ def mark_started(connection: Connection, started: Sequence[tuple[int, int, int]]
     """Note when long-running jobs started, as (job id, token, instant), so that others can see it."""
     if started:
         source = db.rows_source(connection, {"id": "bigint", "token": "bigint", "at": "bigint"})
-        connection.execute(
-            text(
+        db.run(
+            connection,
+            (
                 f"UPDATE jobs SET started_at = r.at, finished_at = NULL FROM {source}"
                 " WHERE jobs.id = r.id AND jobs.token = r.token AND jobs.state = 'running'"
             ),

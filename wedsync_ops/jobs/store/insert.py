@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from wedsync_ops import db
 from wedsync_ops.jobs.model import Priority, Queued, State
@@ -82,10 +82,12 @@ def allocate_ids(connection: Connection, count: int) -> Sequence[int]:
     """The next ``count`` job ids, growing, never used before."""
     if connection.dialect.name == "sqlite":
         # Safe under BEGIN IMMEDIATE: inserting an explicit id moves AUTOINCREMENT's own mark along.
-        last = connection.execute(text("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'")).scalar() or 0
+        last = db.run(connection, "SELECT seq FROM sqlite_sequence WHERE name = 'jobs'").scalar() or 0
         return range(last + 1, last + 1 + count)
-    rows = connection.execute(
-        text("SELECT nextval(pg_get_serial_sequence('jobs', 'id')) FROM generate_series(1, :count)"), {"count": count}
+    rows = db.run(
+        connection,
+        ("SELECT nextval(pg_get_serial_sequence('jobs', 'id')) FROM generate_series(1, :count)"),
+        {"count": count},
     )
     return sorted(row[0] for row in rows)
 
@@ -96,15 +98,17 @@ def keyed(connection: Connection, keys: Sequence[str]) -> Mapping[str, Keyed]:
         return {}
     if connection.dialect.name == "postgresql":
         # Two processes with one key take turns here, as BEGIN IMMEDIATE makes them do on SQLite.
-        connection.execute(
-            text(
+        db.run(
+            connection,
+            (
                 "SELECT pg_advisory_xact_lock(number) FROM (SELECT DISTINCT hashtextextended(value, 0) AS number"
                 f" FROM {db.texts_source(connection)} AS t ORDER BY 1) AS locks"
             ),
             {"texts": db.many(keys)},
         )
-    rows = connection.execute(
-        text(
+    rows = db.run(
+        connection,
+        (
             "SELECT key, id, payload_hash, module_type, state, priority, priority_requested, due_at, rank, reasons"
             f" FROM jobs JOIN payloads ON job_id = id WHERE key IN {db.texts_source(connection)}"
         ),
@@ -136,8 +140,9 @@ def tags(connection: Connection, keys: Iterable[TagKey]) -> dict[TagKey, int]:
     if not wanted:
         return {}
     source = db.rows_source(connection, {"m": "text", "p": "bigint", "s": "text"})
-    rows = connection.execute(
-        text(
+    rows = db.run(
+        connection,
+        (
             f"SELECT t.module_type, t.priority, t.supplier_id, t.tag FROM {source} JOIN supplier_tags t"
             " ON t.module_type = r.m AND t.priority = r.p AND t.supplier_id = r.s"
         ),

@@ -9,25 +9,26 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
+from wedsync_ops import db
 from wedsync_ops.jobs.model import Lane, Priority, State
 
 _SHARDS = 8
 # A transaction may save several times, in no common order: whoever shares a shard must take turns, or they deadlock.
-_TURN = text("SELECT pg_advisory_xact_lock(7102830, :shard)")
-_ADD = text(
+_TURN = "SELECT pg_advisory_xact_lock(7102830, :shard)"
+_ADD = (
     "INSERT INTO lane_counts (module_type, priority, shard, available, waiting)"
     " VALUES (:module_type, :priority, :shard, :available, :waiting)"
     " ON CONFLICT (module_type, priority, shard) DO UPDATE SET"
     " available = lane_counts.available + excluded.available, waiting = lane_counts.waiting + excluded.waiting"
 )
-_READ = text(
+_READ = (
     "SELECT module_type, priority, sum(available) AS available, sum(waiting) AS waiting"
     " FROM lane_counts GROUP BY module_type, priority"
 )
 # One statement, so that it sees counters and jobs at one moment however many others commit meanwhile.
-_OFF = text(
+_OFF = (
     "SELECT module_type, priority, sum(available) AS available, sum(waiting) AS waiting FROM ("
     "SELECT module_type, priority, CASE WHEN state = 'available' THEN 1 ELSE 0 END AS available, 1 AS waiting"
     " FROM jobs WHERE state IN ('scheduled','available','retryable') UNION ALL"
@@ -80,15 +81,15 @@ class Moves:
         ]
         if rows:
             if connection.dialect.name == "postgresql":
-                connection.execute(_TURN, {"shard": shard})
-            connection.execute(_ADD, rows)
+                db.run(connection, _TURN, {"shard": shard})
+            db.run(connection, _ADD, rows)
 
 
 def read(connection: Connection) -> list[LaneCount]:
     """Every lane that ever held a job, with its counts."""
     return [
         LaneCount(Lane(row.module_type, Priority(row.priority)), int(row.available), int(row.waiting))
-        for row in connection.execute(_READ)
+        for row in db.run(connection, _READ)
     ]
 
 
@@ -104,7 +105,7 @@ def recount(connection: Connection) -> int:
     """Set the counters to what the jobs table says; returns how many lanes were off. For maintenance: reads it all."""
     moves = Moves()
     count = 0
-    for row in connection.execute(_OFF):
+    for row in db.run(connection, _OFF):
         moves.available[row.module_type, row.priority] = int(row.available)
         moves.waiting[row.module_type, row.priority] = int(row.waiting)
         count += 1

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
+from wedsync_ops import db
 from wedsync_ops.jobs.model import Priority, State
 
 POSITION_CAP = 10_000
@@ -108,21 +109,22 @@ def list_jobs(connection: Connection, wanted: Filter) -> list[JobView]:
             values[column.rpartition(":")[2].rstrip(")")] = value
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     limit = f" LIMIT {int(wanted.limit)}" if wanted.limit else ""
-    rows = connection.execute(text(f"SELECT {_COLUMNS} FROM jobs{where} ORDER BY jobs.id DESC{limit}"), values)
+    rows = db.run(connection, f"SELECT {_COLUMNS} FROM jobs{where} ORDER BY jobs.id DESC{limit}", values)
     return [_view(row) for row in rows.mappings()]
 
 
 def state_of(connection: Connection, job_id: int) -> JobView | None:
     """One job as a list would show it, ``None`` when there is none."""
-    row = connection.execute(text(f"SELECT {_COLUMNS} FROM jobs WHERE id = :id"), {"id": job_id}).mappings().first()
+    row = db.run(connection, f"SELECT {_COLUMNS} FROM jobs WHERE id = :id", {"id": job_id}).mappings().first()
     return None if row is None else _view(row)
 
 
 def show_job(connection: Connection, job_id: int) -> JobDetail | None:
     """One job whole, ``None`` when there is none."""
     row = (
-        connection.execute(
-            text(
+        db.run(
+            connection,
+            (
                 f"SELECT {_COLUMNS}, client_id, supplier_id, key, rank, deadline_at, expires_at, losses, kills, config,"
                 " context, result, reasons FROM jobs JOIN payloads ON payloads.job_id = jobs.id WHERE jobs.id = :id"
             ),
@@ -152,17 +154,21 @@ def position(connection: Connection, job_id: int) -> int | None:
 
     ``None`` when the job is not available, or further back than anybody counts (10,000).
     """
-    row = connection.execute(
-        text("SELECT module_type, priority, rank FROM jobs WHERE id = :id AND state = 'available'"), {"id": job_id}
+    row = db.run(
+        connection,
+        ("SELECT module_type, priority, rank FROM jobs WHERE id = :id AND state = 'available'"),
+        {"id": job_id},
     ).first()
     if row is None:
         return None
-    higher = connection.execute(
-        text("SELECT coalesce(sum(available), 0) FROM lane_counts WHERE priority > :priority"),
+    higher = db.run(
+        connection,
+        ("SELECT coalesce(sum(available), 0) FROM lane_counts WHERE priority > :priority"),
         {"priority": row.priority},
     ).scalar_one()
-    before = connection.execute(
-        text(
+    before = db.run(
+        connection,
+        (
             "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state = 'available' AND module_type = :module_type"
             " AND priority = :priority AND (rank, id) < (:rank, :id) LIMIT :cap) AS before"
         ),
@@ -179,8 +185,9 @@ def position(connection: Connection, job_id: int) -> int | None:
 
 
 def _executions(connection: Connection, job_id: int) -> list[ExecutionView]:
-    rows = connection.execute(
-        text(
+    rows = db.run(
+        connection,
+        (
             "SELECT attempt, outcome, started_at, finished_at, duration_us, queue_wait_us, cpu_us, memory_kb,"
             " bytes_sent, error, worker_id, traceback, log FROM executions"
             " LEFT JOIN execution_details ON execution_id = executions.id WHERE job_id = :id ORDER BY executions.id"
