@@ -200,15 +200,17 @@ _JSON_TYPES = {"bigint": "INTEGER", "text": "TEXT", "double precision": "REAL"}
 
 
 def rows_source(connection: Connection, columns: Mapping[str, str], name: str = "rows") -> str:
-    """A table expression ``(…) AS r`` over the JSON list bound as ``:name``, with typed columns.
+    """A table expression ``(…) AS r`` over the JSON list of lists bound as ``:name``, with typed columns.
 
     ``columns`` maps a name to one of PostgreSQL's types bigint, text, double precision.
     """
     if connection.dialect.name == "sqlite":
-        picks = ", ".join(f"value ->> '{column}' AS {column}" for column in columns)
+        picks = ", ".join(f"value ->> {place} AS {column}" for place, column in enumerate(columns))
         return f"(SELECT {picks} FROM json_each(:{name})) AS r"
-    typed = ", ".join(f"{column} {kind}" for column, kind in columns.items())
-    return f"json_to_recordset(CAST(:{name} AS json)) AS r({typed})"
+    picks = ", ".join(
+        f"(value ->> {place})::{kind} AS {column}" for place, (column, kind) in enumerate(columns.items())
+    )
+    return f"(SELECT {picks} FROM json_array_elements(CAST(:{name} AS json))) AS r"
 
 
 def ids_source(connection: Connection, name: str = "ids") -> str:

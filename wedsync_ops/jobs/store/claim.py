@@ -102,17 +102,7 @@ def change(connection: Connection, changes: Sequence[Change], now: int) -> int:
     if not changes:
         return 0
     source = db.rows_source(connection, _CHANGED)
-    rows = [
-        {
-            "id": c.job.id,
-            "old": c.job.state,
-            "state": c.state,
-            "priority": int(c.priority),
-            "rank": c.rank,
-            "next_change_at": c.next_change_at,
-        }
-        for c in changes
-    ]
+    rows = [(c.job.id, c.job.state, c.state, int(c.priority), c.rank, c.next_change_at) for c in changes]
     done = db.run(
         connection,
         (
@@ -195,7 +185,7 @@ def release(connection: Connection, jobs: Iterable[Claimed], *, now: int, expire
     state = State.EXPIRED if expired else State.AVAILABLE
     source = db.rows_source(connection, {"id": "bigint", "token": "bigint"})
     ending = ", finished_at = :now, error = 'expired before it could start'" if expired else ""
-    values: dict[str, Any] = {"rows": db.many([{"id": job.id, "token": job.token} for job in by_id.values()])}
+    values: dict[str, Any] = {"rows": db.many([(job.id, job.token) for job in by_id.values()])}
     if expired:
         values["now"] = now
     done = db.run(

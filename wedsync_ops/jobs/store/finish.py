@@ -45,7 +45,7 @@ class Finish(NamedTuple):
     data: bytes | None
 
 
-_COLUMNS = {
+_COLUMNS = {  # what follows the token is in the order of Transition's fields
     "id": "bigint",
     "token": "bigint",
     "state": "text",
@@ -77,18 +77,14 @@ def apply(connection: Connection, batch: Sequence[Finish]) -> set[int]:
     if not batch:
         return set()
     rows = [
-        {
-            "id": f.execution.job_id,
-            "token": f.token,
-            "state": f.transition.state,
-            "attempt": f.transition.attempt,
-            "losses": f.transition.losses,
-            "kills": f.transition.kills,
-            "due_at": f.transition.due_at,
-            "started_at": f.execution.started_at,
-            "finished_at": f.execution.finished_at,
-            "error": f.transition.error,
-        }
+        (
+            f.execution.job_id,
+            f.token,
+            *f.transition[:5],
+            f.execution.started_at,
+            f.execution.finished_at,
+            f.transition.error,
+        )
         for f in batch
     ]
     statement = _APPLY.format(source=db.rows_source(connection, _COLUMNS))
@@ -163,5 +159,5 @@ def mark_started(connection: Connection, started: Sequence[tuple[int, int, int]]
                 f"UPDATE jobs SET started_at = r.at, finished_at = NULL FROM {source}"
                 " WHERE jobs.id = r.id AND jobs.token = r.token AND jobs.state = 'running'"
             ),
-            {"rows": db.many([{"id": i, "token": t, "at": at} for i, t, at in started])},
+            {"rows": db.many(started)},
         )

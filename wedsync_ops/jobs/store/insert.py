@@ -136,7 +136,7 @@ def _queued(row: Any) -> Queued:
 
 def tags(connection: Connection, keys: Iterable[TagKey]) -> dict[TagKey, int]:
     """The last fair start of each supplier in each lane."""
-    wanted = [{"m": key[0], "p": key[1], "s": key[2]} for key in keys]
+    wanted = list(keys)
     if not wanted:
         return {}
     source = db.rows_source(connection, {"m": "text", "p": "bigint", "s": "text"})
