@@ -1,19 +1,19 @@
 """From a slot's outcome to what is written: the transition, the execution row, the further jobs. Pure but for rand."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from datetime import date
+from typing import NamedTuple
 
 from wedsync_ops import codec
 from wedsync_ops.errors import WedsyncError
-from wedsync_ops.instants import zone_named
+from wedsync_ops.instants import local_date, zone_named
 from wedsync_ops.jobs import lifecycle
 from wedsync_ops.jobs.model import Claimed, Outcome, Request, Result, State, Transition
 from wedsync_ops.jobs.prepare import Prepared, prepare
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.run import one_line
 from wedsync_ops.jobs.store.finish import Execution, Finish
-from wedsync_ops.weddings.model import Season, Wedding
-from wedsync_ops.weddings.proximity import days_until
+from wedsync_ops.weddings.model import Season
 from wedsync_ops.weddings.season import season_at
 
 
@@ -72,37 +72,37 @@ def _finish(
     error = _error(transition, outcome)
     if error != transition.error:
         transition = transition._replace(error=error)
-    execution = Execution(
-        job_id=job.id,
-        attempt=job.attempt,
-        module_type=job.module_type,
-        module_version=job.module_version,
-        worker_id=worker_id,
-        priority=job.priority,
-        outcome=outcome.result,
-        started_at=outcome.started_at,
-        finished_at=finished_at,
-        duration_us=outcome.duration_us,
-        queue_wait_us=max(0, outcome.started_at - job.due_at),
-        cpu_us=outcome.cpu_us,
-        memory_kb=outcome.memory_kb,
-        bytes_sent=outcome.bytes_sent,
-        wedding_days=wedding_days(rules, job.wedding_on, job.timezone, finished_at),
-        in_peak=season_at(finished_at, rules.calendar) is Season.PEAK,
-        vendor_type=job.vendor_type,
-        error=outcome.error,
-        traceback=outcome.traceback,
-        log=outcome.log,
+    execution = Execution(  # by position: it is made for every job, and twenty names would double its cost
+        job.id,
+        job.attempt,
+        job.module_type,
+        job.module_version,
+        worker_id,
+        job.priority,
+        outcome.result,
+        outcome.started_at,
+        finished_at,
+        outcome.duration_us,
+        max(0, outcome.started_at - job.due_at),
+        outcome.cpu_us,
+        outcome.memory_kb,
+        outcome.bytes_sent,
+        wedding_days(rules, job.wedding_on, job.timezone, finished_at),
+        season_at(finished_at, rules.calendar) is Season.PEAK,
+        job.vendor_type,
+        outcome.error,
+        outcome.traceback,
+        outcome.log,
     )
     return Finish(job.token, transition, execution, outcome.data)
 
 
-def wedding_days(rules: Rules, on: Any, zone_name: str | None, at: int) -> int | None:
+def wedding_days(rules: Rules, on: date | None, zone_name: str | None, at: int) -> int | None:
     """Calendar days from an instant to a job's wedding, in its zone; ``None`` without a wedding."""
     if on is None:
         return None
     zone = rules.calendar.zone if zone_name is None else zone_named(zone_name)
-    return days_until(Wedding(on, zone), at)
+    return (on - local_date(at, zone)).days
 
 
 def _error(transition: Transition, outcome: Outcome) -> str | None:

@@ -3,6 +3,7 @@
 Every statement takes a bounded chunk through an index of its own; none ever walks the backlog.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -72,7 +73,7 @@ _CLAIMED_COLUMNS = (
     "id, token, attempt, max_attempts, module_type, module_version, priority, rank, due_at, expires_at, deadline_at,"
     " losses, kills, wedding_on, timezone, vendor_type, supplier_id, key"
 )
-_PRIORITY, _WEDDING = Claimed._fields.index("priority"), Claimed._fields.index("wedding_on")
+_MODULE, _PRIORITY, _WEDDING = map(Claimed._fields.index, ("module_type", "priority", "wedding_on"))
 
 
 def due(connection: Connection, now: int, chunk: int = CHUNK) -> list[Ripe]:
@@ -156,23 +157,26 @@ def load(connection: Connection, rows: Sequence[Row[Any]]) -> list[Claimed]:
     """Freeze claimed rows into values, with their payloads, and count them out of their lanes."""
     if not rows:
         return []
-    payloads = {
-        row.job_id: (row.config, row.context)
-        for row in db.run(
-            connection,
-            (f"SELECT job_id, config, context FROM payloads WHERE job_id IN {db.ids_source(connection)}"),
-            {"ids": db.many([row[0] for row in rows])},
-        )
-    }
-    moves = Moves()
+    ids = db.many([row[0] for row in rows])
+    found = db.run(
+        connection,
+        f"SELECT job_id, config, context FROM payloads WHERE job_id IN {db.ids_source(connection)}",
+        {"ids": ids},
+    )
+    payloads = {job_id: (config, context) for job_id, config, context in map(tuple, found)}
     jobs = []
+    lanes: Counter[Lane] = Counter()
     for row in rows:
         values = list(row)  # in the order of Claimed's fields
-        values[_PRIORITY] = Priority(row.priority)
-        values[_WEDDING] = _day(row.wedding_on)
-        moves.leave(row.module_type, row.priority, State.AVAILABLE)
-        config, context = payloads[row.id]
+        lane = Lane(values[_MODULE], Priority(values[_PRIORITY]))
+        lanes[lane] += 1
+        values[_PRIORITY] = lane.priority
+        values[_WEDDING] = _day(values[_WEDDING])
+        config, context = payloads[values[0]]
         jobs.append(Claimed._make((*values, (config or "{}").encode(), (context or "{}").encode())))
+    moves = Moves()
+    for lane, count in lanes.items():
+        moves.leave(*lane, State.AVAILABLE, count)
     moves.save(connection)
     return jobs
 
