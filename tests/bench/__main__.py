@@ -67,8 +67,8 @@ def main(*, smoke: bool) -> int:
     )
     ratios = ratios_of(figures)
     ratios["--help / bare python"] = [latency.help_ratio()]
-    for name, series in ratios.items():
-        print(f"  {name:<24} {statistics.median(series):>6.1f} x   ({series[0]:.1f} to {series[-1]:.1f})")
+    for name, rounds_of in ratios.items():
+        print(f"  {name:<24} {statistics.median(rounds_of):>6.1f} x   ({rounds_of[0]:.1f} to {rounds_of[-1]:.1f})")
     low = [name for name, floor in FLOORS.items() if statistics.median(ratios[name]) < floor]
     for name in low:
         print(f"too low: {name} {ratios[name]}, at least {FLOORS[name]} is expected", file=sys.stderr)
