@@ -163,18 +163,24 @@ class TestSources:
     """Many rows in one statement, on both dialects."""
 
     ROWS = (
-        {"id": 1, "word": "ü 'x' \\ \" 💍", "share": 0.5},
-        {"id": 2**62, "word": None, "share": None},
-        {"id": -1, "word": "007", "share": 3.0},
-        {"id": None, "word": "", "share": 1e300},
+        (1, "ü 'x' \\ \" 💍", 0.5),
+        (2**62, None, None),
+        (-1, "007", 3.0),
+        (None, "", 1e300),
     )
 
     def test_rows_come_back_typed(self, database: Database) -> None:
         columns = {"id": "bigint", "word": "text", "share": "double precision"}
         with database.reading() as connection:
             source = db.rows_source(connection, columns, "mine")
-            found = connection.execute(text(f"SELECT * FROM {source}"), {"mine": db.many(self.ROWS)}).mappings()
+            found = db.run(connection, f"SELECT * FROM {source}", {"mine": db.many(self.ROWS)})
             assert sorted(map(str, found)) == sorted(map(str, self.ROWS))
+
+    def test_parameters_are_named_and_may_be_used_twice(self, database: Database) -> None:
+        with database.reading() as connection:
+            kind = "::text" if connection.dialect.name == "postgresql" else ""
+            row = db.run(connection, f"SELECT :a{kind}, :a{kind}, '50 %', 7 % 4", {"a": "x:y"}).one()
+        assert tuple(row) == ("x:y", "x:y", "50 %", 3)
 
     def test_lists_are_looked_up_in(self, database: Database) -> None:
         with database.reading() as connection:
