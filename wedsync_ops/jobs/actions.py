@@ -94,7 +94,8 @@ def _placed(
     answers: list[Queued | WedsyncError] = []
     try:
         with queue.database.transaction() as connection:
-            answers = intake.place(connection, queue.rules, prepared, now=queue.clock.now())
+            now = queue.clock.now()
+            answers = intake.place(connection, queue.rules, prepared, now=now, stamp=queue.clock.now)
             if atomic and any(isinstance(answer, WedsyncError) for answer in answers):
                 raise _RolledBack
             wakeup.notify(connection)

@@ -6,7 +6,7 @@ so that a batch reports all of them.
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -60,6 +60,7 @@ class _Batch:
     waiting: dict[str, int]
     held: dict[str, Keyed]
     ids: list[int]
+    queued_at: int = 0
     tags: dict[TagKey, int] = field(default_factory=dict)
     judged: dict[object, _Judgement] = field(default_factory=dict)
     jobs: list[NewJob] = field(default_factory=list)
@@ -76,11 +77,14 @@ def place(
     prepared: Sequence[Prepared],
     *,
     now: int,
+    stamp: Callable[[], int] | None = None,
     write: bool = True,
     bounded: bool = True,
 ) -> list[Queued | WedsyncError]:
     """Queue prepared requests in the running transaction, in order; ``write=False`` only says what would happen.
 
+    They are judged for the instant ``now``. ``stamp`` reads the clock again for ``queued_at``, when all is read that
+    deciding takes.
     ``bounded=False`` leaves the capacity aside: what a finished job asks for is part of work already accepted.
     """
     keys = [p.key for p in prepared if p.key is not None]
@@ -101,6 +105,7 @@ def place(
         if not isinstance(j, WedsyncError) and j.is_due
     }
     batch.tags = insert.tags(connection, wanted)
+    batch.queued_at = now if stamp is None else stamp()
     answers = [_place_one(batch, p, j) for p, j in zip(prepared, judged, strict=True)]
     if write:
         insert.insert(connection, batch.jobs, batch.payloads)
@@ -210,7 +215,7 @@ def _new_job(batch: _Batch, p: Prepared, j: _Judgement) -> NewJob:
         p.requested,
         place_in_lane,
         j.when.at,
-        batch.now,
+        batch.queued_at,
         change_at,
         p.expires_at,
         j.deadline_at,
