@@ -140,3 +140,48 @@ def test_further_jobs_are_queued_exactly_when_the_first_succeeds(home: Home) -> 
     finished = jobs(home)
     assert [job["state"] for job in finished] == ["completed"] * 4
     assert home.json("jobs", "show", "4")["job"]["result_data"] == {"left": 0}
+
+
+def test_a_stop_while_the_database_is_locked_loses_nothing(home: Home) -> None:
+    home.environment["WEDSYNC_OPS_BUSY_TIMEOUT_S"] = "0.2"
+    home.register(UNTIL_TOLD)
+    for name in ("a", "b", "c"):
+        home.enqueue("until-told", {"folder": str(home.path), "name": name})
+    worker = home.start("--concurrency", "1")
+    eventually((home.path / "running-a").exists)
+    with home.write_lock():
+        worker.send_signal(signal.SIGTERM)
+        (home.path / "go-a").touch()
+        assert worker.stderr is not None
+        assert "locked" in worker.stderr.readline()
+        assert worker.poll() is None
+    assert worker.wait(30) == 0
+    assert sorted(str(job["state"]) for job in jobs(home)) == ["available", "available", "completed"]
+    assert [w["stopped_at"] is None for w in home.json("workers", "list", "--all")["workers"]] == [False]
+
+
+def test_a_number_of_jobs_is_kept_to_although_a_thread_is_stuck(home: Home) -> None:
+    home.register(
+        definition(
+            "stuck",
+            "stuck",
+            isolation="thread",
+            resource_requirements="{execution_timeout: 0.2}",
+            retry="{attempts: 9, delay: 0}",
+        )
+    )
+    home.enqueue("stuck", {})
+    worker = home.start("--max-jobs", "2", "--concurrency", "2")
+    assert worker.wait(30) == 0
+    assert jobs(home)[0]["attempt"] == 2
+
+
+def test_a_paused_supplier_does_not_keep_a_drain_from_the_others(home: Home) -> None:
+    home.register(definition("one", "version_one"))
+    for _ in range(5):
+        home.enqueue("one", {}, "--priority", "high")
+    other = home.enqueue("one", {}, supplier_id="s2")
+    home.json("queue", "pause", "--supplier", "s1")
+    home.run("run-worker", "--drain")
+    assert {job["job_id"]: job["state"] for job in jobs(home)}[other["job_id"]] == "completed"
+    assert [job["state"] for job in jobs(home)].count("available") == 5
