@@ -26,6 +26,7 @@ from wedsync_ops.jobs import actions
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.model import Priority, Queued, Result, State
 from wedsync_ops.jobs.store import finish, retention
+from wedsync_ops.operations.maintenance import sweep
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -200,8 +201,7 @@ class TestCancelAndRetry:
     def test_a_job_without_its_payload_cannot_be_retried(self, queue: Queue) -> None:
         job_id = actions.enqueue(queue, request()).job_id or 0
         actions.cancel(queue, [job_id])
-        with queue.database.transaction() as connection:
-            retention.strip_dead(connection, NOW + 1)
+        sweep(queue.database, retention.dead_payloads(NOW + 1))
         (answer,) = actions.retry(queue, [job_id])
         assert isinstance(answer, WrongState)
         assert "no config and context any more" in str(answer)
