@@ -7,6 +7,7 @@ PostgreSQL is reached through psycopg 3. Stores write SQL once; the few places w
 
 import re
 import sqlite3
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ _SQLITE_ERRORS = (
     ("not a database", errors.DatabaseCorrupt),
     ("malformed", errors.DatabaseCorrupt),
 )
+
+_CONFLICTS = ("40001", "40P01")
+"""PostgreSQL's serialization failure and deadlock: of the transactions that block each other one is undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,23 +148,31 @@ def _connect_postgres(url: URL) -> Database:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Let errors of the database come out as the platform's own, one line each."""
+    """Let errors of the database come out as the platform's own, one line each: the drivers' and SQLAlchemy's."""
     try:
         yield
     except DBAPIError as error:
+        raise _translate(error.orig, is_lost=error.connection_invalidated) from error
+    except _drivers() as error:
         raise _translate(error) from error
-    except sqlite3.Error as error:
-        raise _named(str(error)) from error
     except SQLAlchemyError as error:
         raise errors.DatabaseError(_one_line(error)) from error
 
 
-def _translate(error: DBAPIError) -> errors.WedsyncError:
-    if isinstance(error.orig, sqlite3.Error):
-        return _named(str(error.orig))
-    if error.connection_invalidated or "connection" in str(error.orig).lower():
-        return errors.DatabaseUnreachable(f"the database cannot be reached: {_one_line(error.orig)}")
-    return errors.DatabaseError(f"the database failed: {_one_line(error.orig)}")
+def _drivers() -> tuple[type[Exception], ...]:
+    """The errors of the drivers that are in use: psycopg's can be met only where it was imported."""
+    psycopg = sys.modules.get("psycopg")
+    return (sqlite3.Error,) if psycopg is None else (sqlite3.Error, psycopg.Error)
+
+
+def _translate(error: BaseException | None, *, is_lost: bool = False) -> errors.WedsyncError:
+    if isinstance(error, sqlite3.Error):
+        return _named(str(error))
+    if getattr(error, "sqlstate", None) in _CONFLICTS:
+        return errors.DatabaseConflict()
+    if is_lost or "connection" in str(error).lower():
+        return errors.DatabaseUnreachable(f"the database cannot be reached: {_one_line(error)}")
+    return errors.DatabaseError(f"the database failed: {_one_line(error)}")
 
 
 def _named(message: str) -> errors.WedsyncError:

@@ -187,6 +187,13 @@ class DatabaseUnreachable(DatabaseError):
     code = "database_unreachable"
 
 
+class DatabaseConflict(DatabaseError):
+    """Another transaction got in the way; this one was undone, and can be repeated."""
+
+    code = "database_conflict"
+    hint = "try again"
+
+
 class StorageFull(WedsyncError):
     """The disk is full or a file-size limit was reached; nothing was changed."""
 

@@ -65,7 +65,9 @@ class Settings:
     loss_limit: int = _setting(20, "executions lost with their worker after which a job is discarded")
     kill_limit: int = _setting(3, "executions that killed their slot after which a job is discarded")
     keep_completed: int = _setting(100, "latest completed jobs per module type that keep config, context and result")
-    keep_failed: int = _setting(50, "latest failed executions per module type that keep traceback and log")
+    keep_failed: int = _setting(
+        50, "latest failed executions per module type that keep traceback and log; as many others"
+    )
     retention_days: int = _setting(90, "days that rows of finished jobs and executions stay")
     dead_letter_days: int = _setting(90, "days that a discarded job keeps what a retry needs")
     network_capacity_mbps: float = _setting(1000.0, "the host's network capacity, for network_usage")

@@ -1,17 +1,20 @@
 """What callers do with the queue."""
 
 import threading
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from tests.stores import databases
 from tests.stores.queues import NOW, later, queue_on, request
 from tests.stores.rows import ending, number_of, row, take
 from wedsync_ops.db import Database
 from wedsync_ops.errors import (
+    DatabaseConflict,
     InvalidConfig,
     InvalidInput,
     KeyConflict,
@@ -25,7 +28,8 @@ from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs import actions
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.model import Priority, Queued, Result, State
-from wedsync_ops.jobs.store import finish, retention
+from wedsync_ops.jobs.store import finish, insert, retention
+from wedsync_ops.operations.maintenance import sweep
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -200,8 +204,7 @@ class TestCancelAndRetry:
     def test_a_job_without_its_payload_cannot_be_retried(self, queue: Queue) -> None:
         job_id = actions.enqueue(queue, request()).job_id or 0
         actions.cancel(queue, [job_id])
-        with queue.database.transaction() as connection:
-            retention.strip_dead(connection, NOW + 1)
+        sweep(queue.database, retention.dead_payloads(NOW + 1))
         (answer,) = actions.retry(queue, [job_id])
         assert isinstance(answer, WrongState)
         assert "no config and context any more" in str(answer)
@@ -241,3 +244,60 @@ class TestPauses:
         actions.enqueue(queue, request())
         (lane,) = actions.status(queue).lanes
         assert (lane.lane.priority, lane.available) == (Priority.NORMAL, 1)
+
+
+class TestConflicts:
+    """On PostgreSQL two transactions can block each other; one of them is undone, and repeated."""
+
+    def test_queueing_is_repeated_when_it_meets_a_deadlock(self, queue: Queue) -> None:
+        if queue.database.is_sqlite:  # its writers take turns
+            return
+        answers: list[Queued] = []
+        thread = threading.Thread(target=lambda: answers.append(actions.enqueue(queue, request(key="k"))))
+        with queue.database.transaction() as connection:
+            # Ours holds a shard of the lanes and then wants the key; queueing holds the key and then wants the shard.
+            connection.execute(text("SET LOCAL deadlock_timeout = '1min'"))  # so that the other one is undone
+            connection.execute(text("SELECT pg_advisory_xact_lock(7102830, shard) FROM generate_series(0, 7) AS shard"))
+            thread.start()
+            eventually(lambda: waits_for_a_lock(queue.database))
+            insert.keyed(connection, ["k"])
+        thread.join()
+        assert [answer.duplicate for answer in answers] == [False]
+        assert jobs_of(queue.database) == 1
+
+    def test_what_is_met_time_and_again_is_said(self, queue: Queue) -> None:
+        if queue.database.is_sqlite:
+            return
+        with queue.database.transaction() as connection:
+            connection.execute(
+                text(
+                    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+                    " $$ BEGIN RAISE EXCEPTION 'could not serialize access' USING ERRCODE = '40001'; END $$"
+                )
+            )
+            connection.execute(
+                text("CREATE TRIGGER refuse BEFORE INSERT ON jobs FOR EACH ROW EXECUTE FUNCTION refuse()")
+            )
+        try:
+            with pytest.raises(DatabaseConflict):
+                actions.enqueue(queue, request())
+        finally:
+            with queue.database.transaction() as connection:
+                connection.execute(text("DROP TRIGGER refuse ON jobs"))
+                connection.execute(text("DROP FUNCTION refuse"))
+        assert jobs_of(queue.database) == 0
+
+
+def waits_for_a_lock(database: Database) -> bool:
+    with database.reading() as connection:
+        waiting = text(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory' AND database ="
+            " (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        return bool(connection.execute(waiting).scalar_one())
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"

@@ -17,7 +17,8 @@ from wedsync_ops.db import Database
 from wedsync_ops.jobs.model import Claimed, Lane, Priority, Result, State
 from wedsync_ops.jobs.store import claim, control, finish, lanes, retention, workers
 from wedsync_ops.jobs.store.claim import Change
-from wedsync_ops.jobs.store.lanes import LaneCount, Moves
+from wedsync_ops.jobs.store.lanes import LaneCount, LaneError, Moves
+from wedsync_ops.operations.maintenance import sweep
 
 MODULES = st.sampled_from(["email", "info"])
 PRIORITIES = st.sampled_from([0, 1, 3])
@@ -147,8 +148,8 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def forget(self) -> None:
-        with self.database.transaction() as connection:
-            retention.drop_jobs(connection, self.time)
+        sweep(self.database, retention.dead_jobs(self.time))
+        sweep(self.database, retention.executions("email", self.time))
 
     @invariant()
     def counters_are_true(self) -> None:
@@ -156,8 +157,8 @@ class Life(RuleBasedStateMachine):
             assert shown(connection) == counted(connection)
 
     def teardown(self) -> None:
-        with self.database.transaction() as connection:
-            assert lanes.recount(connection) == 0
+        with self.database.reading() as connection:
+            assert lanes.errors(connection) == []
 
 
 def test_counters_equal_a_count_after_anything(shared_database: Database) -> None:
@@ -190,7 +191,7 @@ def test_counters_hold_while_many_write_at_once(database: Database) -> None:
     assert failures == []
     with database.transaction() as connection:
         assert shown(connection) == counted(connection)
-        assert lanes.recount(connection) == 0
+        assert lanes.errors(connection) == []
 
 
 def step(connection: Any, rand: random.Random, worker: str) -> None:
@@ -203,7 +204,7 @@ def step(connection: Any, rand: random.Random, worker: str) -> None:
     finish.apply(connection, [ending(job, State.COMPLETED) for job in done])
     claim.release(connection, [job for job in jobs if job not in done], now=NOW)
     if rand.random() < 0.3:
-        assert lanes.recount(connection) == 0
+        assert lanes.errors(connection) == []
 
 
 def test_transactions_that_save_lanes_in_different_orders_do_not_deadlock(database: Database) -> None:
@@ -263,20 +264,80 @@ def test_processes_count_in_shards_of_their_own(database: Database) -> None:
         assert counted(connection) == shown(connection)
 
 
-def test_recount_repairs_what_is_off(database: Database) -> None:
+def spoil(connection: Any) -> None:
+    """Jobs of three lanes, and counters that are off in three: too high, missing, and of a lane without jobs."""
+    add(connection)
+    add(connection, module_type="info", state=State.SCHEDULED)
+    add(connection, module_type="sms")
+    connection.execute(text("UPDATE lane_counts SET available = 7, waiting = -3 WHERE module_type = 'email'"))
+    connection.execute(text("DELETE FROM lane_counts WHERE module_type = 'info'"))
+    lost = Moves()
+    lost.enter("gone", 2, State.AVAILABLE, 9)
+    lost.save(connection)
+
+
+def found_errors(database: Database) -> list[LaneError]:
+    with database.reading() as connection:
+        return lanes.errors(connection)
+
+
+def correct(database: Database, errors: list[LaneError]) -> int:
     with database.transaction() as connection:
-        add(connection)
-        add(connection, module_type="info", state=State.SCHEDULED)
-        add(connection, module_type="sms")
-        connection.execute(text("UPDATE lane_counts SET available = 7, waiting = -3 WHERE module_type = 'email'"))
-        connection.execute(text("DELETE FROM lane_counts WHERE module_type = 'info'"))
-        lost = Moves()
-        lost.enter("gone", 2, State.AVAILABLE, 9)
-        lost.save(connection)
-        assert lanes.recount(connection) == 3
-        assert shown(connection) == counted(connection)
-        assert shown(connection) == {("email", 1): (1, 1), ("info", 1): (0, 1), ("sms", 1): (1, 1)}
-        assert lanes.recount(connection) == 0
+        return lanes.correct(connection, errors)
+
+
+class TestCorrection:
+    def test_repairs_what_is_off(self, database: Database) -> None:
+        with database.transaction() as connection:
+            spoil(connection)
+        assert correct(database, found_errors(database)) == 3
+        assert found_errors(database) == []
+        with database.reading() as connection:
+            assert shown(connection) == counted(connection)
+            assert shown(connection) == {("email", 1): (1, 1), ("info", 1): (0, 1), ("sms", 1): (1, 1)}
+
+    def test_is_right_though_jobs_move_after_the_look(self, database: Database) -> None:
+        with database.transaction() as connection:
+            spoil(connection)
+        errors = found_errors(database)
+        with database.transaction() as connection:
+            add_many(connection, [{}] * 3 + [{"module_type": "info"}] * 2)
+            finish.apply(connection, [ending(job, State.COMPLETED) for job in take(connection, 2)])
+        assert correct(database, errors) == 3
+        with database.reading() as connection:
+            assert shown(connection) == counted(connection)
+
+    def test_of_two_that_found_the_same_only_one_corrects(self, database: Database) -> None:
+        with database.transaction() as connection:
+            spoil(connection)
+        first, second = found_errors(database), found_errors(database)
+        assert (correct(database, first), correct(database, second)) == (3, 0)
+        with database.reading() as connection:
+            assert shown(connection) == counted(connection)
+
+    def test_of_two_at_once_only_one_corrects(self, database: Database) -> None:
+        """The second waits for the first, and then sees that it has been done."""
+        with database.transaction() as connection:
+            spoil(connection)
+        errors = found_errors(database)
+        counts: list[int] = []
+        thread = threading.Thread(target=lambda: counts.append(correct(database, errors)))
+        with database.transaction() as connection:
+            assert lanes.correct(connection, errors) == 3
+            thread.start()
+            thread.join(0.1)
+        thread.join()
+        assert counts == [0]
+        with database.reading() as connection:
+            assert shown(connection) == counted(connection)
+
+    def test_corrects_again_where_another_error_came_later(self, database: Database) -> None:
+        for _ in range(2):
+            with database.transaction() as connection:
+                spoil(connection)
+            assert correct(database, found_errors(database)) == 3
+        with database.reading() as connection:
+            assert shown(connection) == counted(connection)
 
 
 def test_waiting_is_summed_up_by_module() -> None:

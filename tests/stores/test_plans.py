@@ -15,6 +15,7 @@ from wedsync_ops.db import Database
 from wedsync_ops.jobs.model import Claimed, Lane, Priority, State
 from wedsync_ops.jobs.store import claim, control, durations, finish, insert, lanes, retention, view, workers
 from wedsync_ops.jobs.store.insert import Keyed
+from wedsync_ops.jobs.store.retention import Key, Sweep
 
 LANE = Lane("email", Priority.NORMAL)
 
@@ -44,6 +45,18 @@ def _measured(connection: Connection) -> None:
 
 def _claimed(connection: Connection) -> list[Claimed]:
     return take(connection)
+
+
+def _swept(connection: Connection, sweep: Sweep, key: Key, after: Key) -> None:
+    """What a sweep does with its first page, a later one, and what it found."""
+    sweep.look(connection, ())
+    sweep.look(connection, after)
+    sweep.forget(connection, [key])
+
+
+def _leftovers(place: int) -> Sweep:
+    policy = retention.Policy(NOW, NOW, NOW, NOW, NOW, 1, 1)
+    return [*retention.sweeps(policy, [])][-4:][place]
 
 
 CASES: dict[str, tuple[Callable[[Connection], Any], str]] = {
@@ -83,12 +96,33 @@ CASES: dict[str, tuple[Callable[[Connection], Any], str]] = {
     "retryable": (lambda c: control.retryable(c, [1]), "jobs USING INTEGER PRIMARY KEY (rowid=?)"),
     "show": (lambda c: view.show_job(c, 1), "executions_by_job (job_id=?)"),
     "durations": (_measured, "executions_by_module (module_type=?)"),
-    "drop executions": (
-        lambda c: (add(c), retention.drop_executions(c, NOW)),
-        "executions_by_module (module_type=? AND finished_at<?)",
-    ),
-    "strip completed": (lambda c: retention.strip_completed(c, 1), "payloads_with_result"),
     "lanes": (lanes.read, "lane_counts"),
+    "old executions": (
+        lambda c: _swept(c, retention.executions("email", NOW), (1,), (1, 1)),
+        "executions_by_module (module_type=? AND finished_at>? AND finished_at<?)",
+    ),
+    "jobs of old executions": (
+        lambda c: _swept(c, retention.executions("email", NOW), (1,), (1, 1)),
+        "jobs USING INTEGER PRIMARY KEY (rowid=?)",
+    ),
+    "old dead jobs": (lambda c: _swept(c, retention.dead_jobs(NOW), (1,), (1, 1)), "jobs_dead (finished_at>? AND"),
+    "completed payloads": (
+        lambda c: _swept(c, retention.completed_payloads(0), (1,), (1,)),
+        "payloads_with_result (job_id>?)",
+    ),
+    "dead payloads": (lambda c: _swept(c, retention.dead_payloads(NOW), (1,), (1, 1)), "jobs_dead (finished_at>? AND"),
+    "details": (
+        lambda c: _swept(c, retention.details(0), (1,), (1,)),
+        "execution_details USING INTEGER PRIMARY KEY (rowid>?)",
+    ),
+    "leftover samples": (
+        lambda c: _swept(c, _leftovers(0), ("h", 1), ("h", 1)),
+        "host_samples USING COVERING INDEX sqlite_autoindex_host_samples_1 ((host,sampled_at)>(?,?))",
+    ),
+    "leftover tags": (
+        lambda c: _swept(c, _leftovers(3), ("email", 1, "s"), ("email", 1, "s")),
+        "sqlite_autoindex_supplier_tags_1 (module_type=? AND priority=? AND supplier_id=?)",
+    ),
 }
 
 
@@ -105,6 +139,14 @@ def test_uses_its_index_and_never_scans_the_jobs(sqlite_plans: Database, name: s
     walked = [step for step in found if step.startswith(("SCAN jobs", "SCAN executions", "SCAN payloads"))]
     bounded = ("jobs_to_promote", "jobs_to_reconsider", "jobs_leased", "payloads_with_result")
     assert [step for step in walked if not step.endswith(bounded)] == []
+
+
+def test_lanes_are_checked_by_what_waits_alone(sqlite_plans: Database) -> None:
+    with plans(sqlite_plans) as found, sqlite_plans.transaction() as connection:
+        lanes.errors(connection)
+        assert lanes.correct(connection, [lanes.LaneError(LANE, 1, 1, 0, 0)]) == 1
+    walked = [step for step in found if "jobs" in step]
+    assert walked == ["SCAN jobs USING INDEX jobs_to_claim", "SCAN jobs USING INDEX jobs_to_promote"]
 
 
 def test_the_newest_jobs_are_listed_without_sorting(sqlite_plans: Database) -> None:

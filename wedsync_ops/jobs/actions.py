@@ -1,12 +1,13 @@
 """What callers do with the queue: queue jobs, look at their place, cancel and retry them, pause lanes."""
 
+import contextlib
 import getpass
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
-from wedsync_ops.errors import InvalidInput, UnknownJob, WaitTimedOut, WedsyncError, WrongState
+from wedsync_ops.errors import DatabaseConflict, InvalidInput, UnknownJob, WaitTimedOut, WedsyncError, WrongState
 from wedsync_ops.jobs import intake, wakeup
 from wedsync_ops.jobs.model import FINISHED, Queued, Request, State
 from wedsync_ops.jobs.prepare import Prepared, prepare
@@ -18,6 +19,8 @@ from wedsync_ops.jobs.store.view import JobView
 
 RETRY_CHUNK = 500
 """How many discarded jobs one transaction brings back."""
+CONFLICTS = 4
+"""How often queueing is repeated that another transaction got in the way of: what is met by chance passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,13 @@ def _placed(
         # The lanes' tags and the keys are read as for real ones; nothing is written.
         with queue.database.reading() as connection:
             return intake.place(connection, queue.rules, prepared, now=queue.clock.now(), write=False)
+    for _ in range(CONFLICTS):
+        with contextlib.suppress(DatabaseConflict):
+            return _written(queue, prepared, atomic=atomic)
+    return _written(queue, prepared, atomic=atomic)
+
+
+def _written(queue: Queue, prepared: Sequence[Prepared], *, atomic: bool) -> list[Queued | WedsyncError]:
     answers: list[Queued | WedsyncError] = []
     try:
         with queue.database.transaction() as connection:

@@ -1,9 +1,8 @@
 """Maintenance: one command for cron. Each task works in short transactions and can be repeated at any time."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-
-from sqlalchemy import Connection
 
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
@@ -12,6 +11,7 @@ from wedsync_ops.instants import DAY
 from wedsync_ops.jobs.rescue import rescue
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import durations, lanes, retention
+from wedsync_ops.jobs.store.retention import Key, Policy, Sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,38 +52,48 @@ def _rescue(site: Site) -> Mapping[str, int]:
 
 
 def _counters(site: Site) -> Mapping[str, int]:
+    with site.database.reading() as connection:
+        errors = lanes.errors(connection)
+    corrected = 0
+    if errors:
+        with site.database.transaction() as connection:
+            corrected = lanes.correct(connection, errors)
     with site.database.transaction() as connection:
-        corrected = lanes.recount(connection)
         durations.measure(connection, site.clock.now())
     return {"lanes_corrected": corrected}
 
 
 def _retention(site: Site) -> Mapping[str, int]:
     settings, now = site.rules.settings, site.clock.now()
-    old, dead = now - settings.retention_days * DAY, now - settings.dead_letter_days * DAY
-    steps: dict[str, Callable[[Connection], int]] = {
-        "completed_stripped": lambda c: retention.strip_completed(c, settings.keep_completed),
-        "dead_letters_stripped": lambda c: retention.strip_dead(c, dead),
-        "details_dropped": lambda c: retention.drop_details(c, settings.keep_failed),
-        "executions_dropped": lambda c: retention.drop_executions(c, old),
-        "jobs_dropped": lambda c: retention.drop_jobs(c, min(old, dead)),
-    }
-    counts = {name: _in_chunks(site, step) for name, step in steps.items()}
-    with site.database.transaction() as connection:
-        counts["leftovers_dropped"] = retention.drop_leftovers(
-            connection, now=now, samples_before=now - DAY, workers_before=now - 7 * DAY
-        )
+    policy = Policy(
+        now=now,
+        old=now - settings.retention_days * DAY,
+        dead=now - settings.dead_letter_days * DAY,
+        samples=now - DAY,
+        workers=now - 7 * DAY,
+        keep_completed=settings.keep_completed,
+        keep_failed=settings.keep_failed,
+    )
+    with site.database.reading() as connection:
+        module_types = retention.module_types(connection)
+    counts = dict.fromkeys(retention.COUNTS, 0)
+    for one in retention.sweeps(policy, module_types):
+        for name, count in sweep(site.database, one).items():
+            counts[name] += count
     return counts
 
 
-def _in_chunks(site: Site, step: Callable[[Connection], int]) -> int:
-    total = 0
-    while True:
-        with site.database.transaction() as connection:
-            done = step(connection)
-        total += done
-        if done < retention.CHUNK:
-            return total
+def sweep(database: Database, one: Sweep) -> Mapping[str, int]:
+    """Forget all that a sweep finds; returns how much, by name. Looks while it reads, and writes only in between."""
+    counts: Counter[str] = Counter()
+    after: Key | None = ()
+    while after is not None:
+        with database.reading() as connection:
+            keys, after = one.look(connection, after)
+        if keys:
+            with database.transaction() as connection:
+                counts.update(one.forget(connection, keys))
+    return counts
 
 
 TASKS: Mapping[str, Task] = {

@@ -81,8 +81,8 @@ class Retryable:
 
 
 def retryable(connection: Connection, ids: Sequence[int]) -> list[Retryable]:
-    """Those of the jobs that failed for good, were cancelled or expired; locked on PostgreSQL."""
-    locking = " FOR UPDATE OF jobs" if connection.dialect.name == "postgresql" else ""
+    """Those of the jobs that failed for good, were cancelled or expired; locked on PostgreSQL, with their payloads."""
+    locking = " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
     rows = db.run(
         connection,
         (

@@ -6,7 +6,7 @@ several workers on PostgreSQL don't wait for each other's row; readers add the s
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -15,6 +15,8 @@ from wedsync_ops import db
 from wedsync_ops.jobs.model import Lane, Priority, State
 
 _SHARDS = 8
+_CORRECTIONS = _SHARDS
+"""The shard that only corrections change."""
 # A transaction may save several times, in no common order: whoever shares a shard must take turns, or they deadlock.
 _TURN = "SELECT pg_advisory_xact_lock(7102830, :shard)"
 _ADD = (
@@ -28,13 +30,19 @@ _READ = (
     " FROM lane_counts GROUP BY module_type, priority"
 )
 # One statement, so that it sees counters and jobs at one moment however many others commit meanwhile.
-_OFF = (
-    "SELECT module_type, priority, sum(available) AS available, sum(waiting) AS waiting FROM ("
-    "SELECT module_type, priority, CASE WHEN state = 'available' THEN 1 ELSE 0 END AS available, 1 AS waiting"
-    " FROM jobs WHERE state IN ('scheduled','available','retryable') UNION ALL"
-    " SELECT module_type, priority, -available, -waiting FROM lane_counts) AS entries"
-    " GROUP BY module_type, priority HAVING sum(available) <> 0 OR sum(waiting) <> 0"
+_ERRORS = (
+    "SELECT module_type, priority, sum(available) AS available, sum(waiting) AS waiting,"
+    " sum(corrected_available) AS corrected_available, sum(corrected_waiting) AS corrected_waiting FROM ("
+    "SELECT module_type, priority, count(*) AS available, count(*) AS waiting,"
+    " 0 AS corrected_available, 0 AS corrected_waiting"
+    " FROM jobs WHERE state = 'available' GROUP BY module_type, priority UNION ALL"
+    " SELECT module_type, priority, 0, 1, 0, 0 FROM jobs WHERE state IN ('scheduled','retryable') UNION ALL"
+    " SELECT module_type, priority, -available, -waiting,"
+    " CASE WHEN shard = :shard THEN available ELSE 0 END, CASE WHEN shard = :shard THEN waiting ELSE 0 END"
+    " FROM lane_counts) AS entries"
+    " GROUP BY module_type, priority HAVING sum(available) <> 0 OR sum(waiting) <> 0 ORDER BY module_type, priority"
 )
+_CORRECT = f"{_ADD} WHERE lane_counts.available = :corrected_available AND lane_counts.waiting = :corrected_waiting"
 _WAITING = frozenset((State.SCHEDULED, State.AVAILABLE, State.RETRYABLE))
 
 
@@ -45,6 +53,17 @@ class LaneCount:
     lane: Lane
     available: int
     waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaneError:
+    """What is to be added to a lane's counters so that they are right, and what corrections had added until then."""
+
+    lane: Lane
+    available: int
+    waiting: int
+    corrected_available: int
+    corrected_waiting: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +120,39 @@ def waiting_by_module(counts: Iterable[LaneCount]) -> Mapping[str, int]:
     return total
 
 
-def recount(connection: Connection) -> int:
-    """Set the counters to what the jobs table says; returns how many lanes were off. For maintenance: reads it all."""
-    moves = Moves()
-    count = 0
-    for row in db.run(connection, _OFF):
-        moves.available[row.module_type, row.priority] = int(row.available)
-        moves.waiting[row.module_type, row.priority] = int(row.waiting)
-        count += 1
-    moves.save(connection)
-    return count
+def errors(connection: Connection) -> list[LaneError]:
+    """The lanes whose counters differ from the jobs, seen at one moment. For maintenance: reads all that waits."""
+    return [
+        LaneError(
+            Lane(row.module_type, Priority(row.priority)),
+            int(row.available),
+            int(row.waiting),
+            int(row.corrected_available),
+            int(row.corrected_waiting),
+        )
+        for row in db.run(connection, _ERRORS, {"shard": _CORRECTIONS})
+    ]
+
+
+def correct(connection: Connection, found: Sequence[LaneError]) -> int:
+    """Add what was found to be missing; returns how many lanes were corrected.
+
+    Jobs and counters move together, so a difference stays what it was, however much of both moves meanwhile. Only
+    another correction takes it away; so a lane that has been corrected since it was looked at is left alone.
+    """
+    return sum(
+        db.run(
+            connection,
+            _CORRECT,
+            {
+                "module_type": error.lane.module_type,
+                "priority": error.lane.priority,
+                "shard": _CORRECTIONS,
+                "available": error.available,
+                "waiting": error.waiting,
+                "corrected_available": error.corrected_available,
+                "corrected_waiting": error.corrected_waiting,
+            },
+        ).rowcount
+        for error in found
+    )

@@ -1,115 +1,265 @@
-"""What is forgotten when: payloads first, then details, then whole rows. In chunks, so that nobody waits.
+"""What is forgotten when: payloads first, then details, then whole rows.
 
 Of completed jobs the latest ones per module type keep config, context and result, of failed executions the latest keep
 traceback and log; discarded jobs keep what a retry needs for longer; measurements stay until the rows go.
+
+Nobody waits for it. A sweep looks for what is old page by page, each page through an index and in a reading
+transaction of its own, and forgets what a page held in a short write transaction, which checks again whatever others
+may have changed in between.
 """
+
+import heapq
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, text
 
 from wedsync_ops import db
+from wedsync_ops.jobs.model import FAILED
 
-CHUNK = 1000
-"""The most rows that one transaction forgets."""
+CHUNK = 500
+"""The most rows that one look reads and one transaction forgets."""
 
-_STRIP = "UPDATE payloads SET config = NULL, context = NULL, result = NULL WHERE job_id IN {ids}"
-
-
-def strip_completed(connection: Connection, keep: int) -> int:
-    """Forget config, context and result of completed jobs beyond the latest ``keep`` of each module type."""
-    ids = connection.execute(
-        text(
-            "SELECT job_id FROM (SELECT payloads.job_id, row_number() OVER"
-            " (PARTITION BY jobs.module_type ORDER BY jobs.finished_at DESC, jobs.id DESC) AS place"
-            # CROSS JOIN holds SQLite to this order, so that it reads the few results that are kept, not every job.
-            " FROM payloads CROSS JOIN jobs WHERE jobs.id = payloads.job_id"
-            " AND payloads.result IS NOT NULL AND jobs.state = 'completed') AS ranked"
-            " WHERE place > :keep ORDER BY job_id LIMIT :chunk"
-        ),
-        {"keep": keep, "chunk": CHUNK},
-    ).scalars()
-    return _strip(connection, list(ids))
+Key = tuple[Any, ...]
+"""A row's key, or the place in an index at which a look goes on."""
 
 
-def strip_dead(connection: Connection, before: int) -> int:
-    """Forget config and context of jobs that were discarded, cancelled or expired before an instant."""
-    ids = connection.execute(
-        text(
-            "SELECT jobs.id FROM jobs JOIN payloads ON payloads.job_id = jobs.id"
-            " WHERE state IN ('discarded','cancelled','expired') AND finished_at < :before"
-            " AND payloads.config IS NOT NULL ORDER BY jobs.id LIMIT :chunk"
-        ),
-        {"before": before, "chunk": CHUNK},
-    ).scalars()
-    return _strip(connection, list(ids))
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is kept. Instants in microseconds: rows that ended before ``old`` go, dead jobs before ``dead`` are bare."""
+
+    now: int
+    old: int
+    dead: int
+    samples: int
+    workers: int
+    keep_completed: int
+    keep_failed: int
 
 
-def drop_details(connection: Connection, keep: int) -> int:
-    """Forget traceback and log of executions beyond the latest ``keep`` of each module type."""
-    ids = connection.execute(
-        text(
-            "SELECT execution_id FROM (SELECT execution_id, row_number() OVER"
-            " (PARTITION BY module_type ORDER BY executions.id DESC) AS place"
-            " FROM execution_details JOIN executions ON executions.id = execution_id) AS ranked"
-            " WHERE place > :keep ORDER BY execution_id LIMIT :chunk"
-        ),
-        {"keep": keep, "chunk": CHUNK},
-    ).scalars()
-    return _delete(connection, "execution_details", "execution_id", list(ids))
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One kind of forgetting.
+
+    ``look`` takes the place to go on from (empty at first) and returns the keys to forget and the next place, ``None``
+    after the last page. ``forget`` returns how much it forgot, by name.
+    """
+
+    look: Callable[[Connection, Key], tuple[list[Key], Key | None]]
+    forget: Callable[[Connection, Sequence[Key]], Mapping[str, int]]
 
 
-def drop_executions(connection: Connection, before: int) -> int:
-    """Forget executions that finished before an instant, with their details."""
-    ids: list[int] = []
-    for module_type in connection.execute(text("SELECT DISTINCT module_type FROM lane_counts")).scalars():
-        found = connection.execute(
-            text(
-                "SELECT id FROM executions WHERE module_type = :module_type AND finished_at < :before"
-                " ORDER BY finished_at LIMIT :chunk"
-            ),
-            {"module_type": module_type, "before": before, "chunk": CHUNK - len(ids)},
-        )
-        ids.extend(found.scalars())
-    _delete(connection, "execution_details", "execution_id", ids)
-    return _delete(connection, "executions", "id", ids)
+COUNTS = (
+    "executions_dropped",
+    "jobs_dropped",
+    "completed_stripped",
+    "dead_letters_stripped",
+    "details_dropped",
+    "leftovers_dropped",
+)
+"""The names of what is counted."""
 
 
-def drop_jobs(connection: Connection, before: int) -> int:
-    """Forget jobs that finished before an instant, with their payloads and so their keys."""
-    ids = list(
-        connection.execute(
-            text(
-                "SELECT id FROM jobs WHERE state IN ('completed','discarded','cancelled','expired')"
-                " AND finished_at < :before ORDER BY id LIMIT :chunk"
-            ),
-            {"before": before, "chunk": CHUNK},
-        ).scalars()
+def sweeps(policy: Policy, module_types: Sequence[str]) -> Iterator[Sweep]:
+    """Every kind of forgetting, in the order in which each leaves the least to the next."""
+    for module_type in module_types:
+        yield executions(module_type, policy.old)
+    yield dead_jobs(min(policy.old, policy.dead))
+    yield completed_payloads(policy.keep_completed)
+    yield dead_payloads(policy.dead)
+    yield details(policy.keep_failed)
+    yield leftovers("host_samples", {"host": "text", "sampled_at": "bigint"}, "sampled_at", policy.samples)
+    yield leftovers("workers", {"id": "text"}, "stopped_at", policy.workers)
+    yield leftovers("pauses", {"scope": "text", "name": "text"}, "until", policy.now)
+    tag_key = {"module_type": "text", "priority": "bigint", "supplier_id": "text"}
+    yield leftovers("supplier_tags", tag_key, "tag", policy.now)
+
+
+def module_types(connection: Connection) -> list[str]:
+    """Every module type that ever had a job."""
+    return sorted(connection.execute(text("SELECT DISTINCT module_type FROM lane_counts")).scalars())
+
+
+def executions(module_type: str, before: int) -> Sweep:
+    """A module type's executions that finished before an instant, and with them the jobs that they completed.
+
+    A completed job ended with the execution that completed it, so that these need no index of their own on jobs.
+    """
+    old = text(
+        "SELECT finished_at, id FROM executions WHERE module_type = :module_type AND finished_at < :before"
+        " AND (finished_at, id) > (:at, :last) ORDER BY finished_at, id LIMIT :chunk"
     )
-    _delete(connection, "payloads", "job_id", ids)
-    return _delete(connection, "jobs", "id", ids)
 
+    def look(connection: Connection, after: Key) -> tuple[list[Key], Key | None]:
+        at, last = after or (-1, 0)
+        values = {"module_type": module_type, "before": before, "at": at, "last": last, "chunk": CHUNK}
+        rows = connection.execute(old, values).all()
+        return [(row.id,) for row in rows], _next(rows)
 
-def drop_leftovers(connection: Connection, *, now: int, samples_before: int, workers_before: int) -> int:
-    """Forget old samples, stopped workers, ended pauses, and fair starts that have passed."""
-    total = 0
-    for statement, values in (
-        ("DELETE FROM host_samples WHERE sampled_at < :before", {"before": samples_before}),
-        ("DELETE FROM workers WHERE stopped_at < :before", {"before": workers_before}),
-        ("DELETE FROM pauses WHERE until < :before", {"before": now}),
-        ("DELETE FROM supplier_tags WHERE tag < :before", {"before": now}),
-    ):
-        total += connection.execute(text(statement), values).rowcount
-    return total
-
-
-def _strip(connection: Connection, ids: list[int]) -> int:
-    if ids:
-        connection.execute(text(_STRIP.format(ids=db.ids_source(connection))), {"ids": db.many(ids)})
-    return len(ids)
-
-
-def _delete(connection: Connection, table: str, column: str, ids: list[int]) -> int:
-    if ids:
-        connection.execute(
-            text(f"DELETE FROM {table} WHERE {column} IN {db.ids_source(connection)}"), {"ids": db.many(ids)}
+    def forget(connection: Connection, keys: Sequence[Key]) -> Mapping[str, int]:
+        source, values = db.ids_source(connection), _ids(keys)
+        jobs = connection.execute(
+            text(
+                f"DELETE FROM jobs WHERE id IN (SELECT job_id FROM executions WHERE id IN {source})"
+                " AND state = 'completed' AND finished_at < :before"
+            ),
+            {**values, "before": before},
         )
-    return len(ids)
+        connection.execute(text(f"DELETE FROM execution_details WHERE execution_id IN {source}"), values)
+        done = connection.execute(text(f"DELETE FROM executions WHERE id IN {source}"), values)
+        return {"executions_dropped": done.rowcount, "jobs_dropped": jobs.rowcount}
+
+    return Sweep(look, forget)
+
+
+def dead_jobs(before: int) -> Sweep:
+    """Jobs that were discarded, cancelled or expired before an instant, with their payloads and so their keys."""
+
+    def forget(connection: Connection, keys: Sequence[Key]) -> Mapping[str, int]:
+        still = {"ids": db.many(_still_dead(connection, keys, before))}
+        done = connection.execute(text(f"DELETE FROM jobs WHERE id IN {db.ids_source(connection)}"), still)
+        return {"jobs_dropped": done.rowcount}
+
+    return Sweep(_dead(before), forget)
+
+
+def completed_payloads(keep: int) -> Sweep:
+    """Config, context and result of completed jobs beyond the latest ``keep`` of each module type."""
+    latest = _Latest(keep)
+    # CROSS JOIN holds SQLite to this order: it reads the few results that are kept, not every job.
+    with_result = text(
+        "SELECT payloads.job_id AS id, jobs.module_type, jobs.finished_at FROM payloads CROSS JOIN jobs"
+        " WHERE jobs.id = payloads.job_id AND jobs.state = 'completed'"
+        " AND payloads.result IS NOT NULL AND payloads.job_id > :after ORDER BY payloads.job_id LIMIT :chunk"
+    )
+
+    def look(connection: Connection, after: Key) -> tuple[list[Key], Key | None]:
+        rows = connection.execute(with_result, {"after": after[0] if after else 0, "chunk": CHUNK}).all()
+        beyond = [latest.push(row.module_type, (row.finished_at, row.id)) for row in rows]
+        return [(key[-1],) for key in beyond if key is not None], (rows[-1].id,) if len(rows) == CHUNK else None
+
+    def forget(connection: Connection, keys: Sequence[Key]) -> Mapping[str, int]:
+        return {"completed_stripped": _strip(connection, [job_id for (job_id,) in keys])}
+
+    return Sweep(look, forget)
+
+
+def dead_payloads(before: int) -> Sweep:
+    """Config and context of jobs that were discarded, cancelled or expired before an instant."""
+
+    def forget(connection: Connection, keys: Sequence[Key]) -> Mapping[str, int]:
+        return {"dead_letters_stripped": _strip(connection, _still_dead(connection, keys, before))}
+
+    return Sweep(_dead(before, " AND EXISTS (SELECT 1 FROM payloads WHERE job_id = id AND config IS NOT NULL)"), forget)
+
+
+def details(keep: int) -> Sweep:
+    """Traceback and log beyond the latest ``keep`` failed executions of each module type.
+
+    The log of one that did not fail pushes out no traceback; of those the latest ``keep`` stay, too.
+    """
+    latest = _Latest(keep)
+    kept = text(
+        "SELECT execution_id AS id, module_type, outcome FROM execution_details CROSS JOIN executions"
+        " WHERE executions.id = execution_id AND execution_id > :after ORDER BY execution_id LIMIT :chunk"
+    )
+
+    def look(connection: Connection, after: Key) -> tuple[list[Key], Key | None]:
+        rows = connection.execute(kept, {"after": after[0] if after else 0, "chunk": CHUNK}).all()
+        beyond = [latest.push((row.module_type, row.outcome in FAILED), (row.id,)) for row in rows]
+        return [key for key in beyond if key is not None], (rows[-1].id,) if len(rows) == CHUNK else None
+
+    def forget(connection: Connection, keys: Sequence[Key]) -> Mapping[str, int]:
+        statement = f"DELETE FROM execution_details WHERE execution_id IN {db.ids_source(connection)}"
+        return {"details_dropped": connection.execute(text(statement), _ids(keys)).rowcount}
+
+    return Sweep(look, forget)
+
+
+def leftovers(table: str, key: Mapping[str, str], column: str, before: int) -> Sweep:
+    """Rows whose instant lies before another, in a table that has no index on it: read whole, by its primary key.
+
+    ``key`` holds the primary key's columns with their types.
+    """
+    names = ", ".join(key)
+    marks = ", ".join(f":{name}" for name in key)
+
+    def look(connection: Connection, after: Key) -> tuple[list[Key], Key | None]:
+        onward = f" WHERE ({names}) > ({marks})" if after else ""
+        statement = text(f"SELECT {names}, {column} AS instant FROM {table}{onward} ORDER BY {names} LIMIT :chunk")
+        rows = connection.execute(statement, {**dict(zip(key, after, strict=False)), "chunk": CHUNK}).all()
+        past = [tuple(row[:-1]) for row in rows if row.instant is not None and row.instant < before]
+        return past, tuple(rows[-1][:-1]) if len(rows) == CHUNK else None
+
+    def forget(connection: Connection, keys: Sequence[Key]) -> Mapping[str, int]:
+        # What somebody else is writing just now is left for the next time, so that nobody deadlocks.
+        locking = " FOR UPDATE OF t SKIP LOCKED" if connection.dialect.name == "postgresql" else ""
+        columns = ", ".join(f"t.{name}" for name in key)
+        same = " AND ".join(f"t.{name} = r.{name}" for name in key)
+        still = f"{db.rows_source(connection, key)} CROSS JOIN {table} t WHERE {same} AND t.{column} < :before"
+        chosen = f"({names}) IN (SELECT {columns} FROM {still}{locking})"
+        done = connection.execute(
+            text(f"DELETE FROM {table} WHERE {chosen}"), {"rows": db.many(keys), "before": before}
+        )
+        return {"leftovers_dropped": done.rowcount}
+
+    return Sweep(look, forget)
+
+
+class _Latest:
+    """The latest few of each group, while everything passes by once in any order."""
+
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
+        self._groups: defaultdict[Hashable, list[Key]] = defaultdict(list)
+
+    def push(self, group: Hashable, key: Key) -> Key | None:
+        """Take one in; returns the one that therefore is not among the latest."""
+        kept = self._groups[group]
+        if len(kept) < self._keep:
+            heapq.heappush(kept, key)
+            return None
+        return heapq.heappushpop(kept, key)
+
+
+def _dead(before: int, only: str = "") -> Callable[[Connection, Key], tuple[list[Key], Key | None]]:
+    """Looks through the jobs that were discarded, cancelled or expired before an instant."""
+    ended = text(
+        f"SELECT finished_at, id FROM jobs WHERE state IN ('discarded','cancelled','expired'){only}"
+        " AND finished_at < :before AND (finished_at, id) > (:at, :last) ORDER BY finished_at, id LIMIT :chunk"
+    )
+
+    def look(connection: Connection, after: Key) -> tuple[list[Key], Key | None]:
+        at, last = after or (-1, 0)
+        rows = connection.execute(ended, {"before": before, "at": at, "last": last, "chunk": CHUNK}).all()
+        return [(row.id,) for row in rows], _next(rows)
+
+    return look
+
+
+def _still_dead(connection: Connection, keys: Sequence[Key], before: int) -> list[int]:
+    """Those that nobody retries: not since they were found, nor (on PostgreSQL) at this moment."""
+    locking = " FOR UPDATE SKIP LOCKED" if connection.dialect.name == "postgresql" else ""
+    rows = connection.execute(
+        text(
+            f"SELECT id FROM jobs WHERE id IN {db.ids_source(connection)}"
+            f" AND state IN ('discarded','cancelled','expired') AND finished_at < :before{locking}"
+        ),
+        {**_ids(keys), "before": before},
+    )
+    return list(rows.scalars())
+
+
+def _strip(connection: Connection, ids: Sequence[int]) -> int:
+    statement = "UPDATE payloads SET config = NULL, context = NULL, result = NULL WHERE job_id IN "
+    return connection.execute(text(statement + db.ids_source(connection)), {"ids": db.many(ids)}).rowcount
+
+
+def _next(rows: Sequence[Any]) -> Key | None:
+    return tuple(rows[-1]) if len(rows) == CHUNK else None
+
+
+def _ids(keys: Sequence[Key]) -> dict[str, str]:
+    return {"ids": db.many([key[0] for key in keys])}
