@@ -172,7 +172,7 @@ def _named(message: str) -> errors.WedsyncError:
 
 
 def _one_line(error: object) -> str:
-    return " ".join(str(error).split())[:300]
+    return errors.shortened(" ".join(str(error).split()))
 
 
 # The dialects differ in how a statement takes many rows. These give the same SQL two spellings.

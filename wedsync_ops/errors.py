@@ -8,6 +8,19 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 
+def shortened(text: str, most: int = 300) -> str:
+    """A text of at most ``most`` characters; what is cut off ends in an ellipsis."""
+    return text if len(text) <= most else text[:most] + "…"
+
+
+def quoted(value: object, most: int = 60) -> str:
+    """A value as messages name it: text in quotes, cut inside them when it is long; anything else as it is written."""
+    if isinstance(value, str):
+        return repr(shortened(value, most))
+    written = repr(value)
+    return written if len(written) <= most else repr(shortened(written, most))
+
+
 class WedsyncError(Exception):
     """The operation failed."""
 

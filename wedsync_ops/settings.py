@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from wedsync_ops import yamldoc
-from wedsync_ops.errors import InputFileError, SettingError, WedsyncError
+from wedsync_ops.errors import InputFileError, SettingError, WedsyncError, quoted
 from wedsync_ops.instants import zone_named
 
 ENVIRONMENT_PREFIX = "WEDSYNC_OPS_"
@@ -170,7 +170,7 @@ def _from_file(path: Path) -> dict[str, Any]:
         raise SettingError(f"{path}: the file must be a mapping of settings")
     for name in value:
         if name not in names():
-            raise SettingError(f"{path}: there is no setting {name[:60]!r}{_nearest(name[:60])}")
+            raise SettingError(f"{path}: there is no setting {quoted(name)}{_nearest(name[:60])}")
     return value
 
 
@@ -232,7 +232,7 @@ def _convert(name: str, value: Any, source: str) -> Any:
     try:
         return _CONVERTERS[kind](value)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise SettingError(f"the setting {name} ({source}) cannot be {str(value)[:60]!r}: {error}") from error
+        raise SettingError(f"the setting {name} ({source}) cannot be {quoted(str(value))}: {error}") from error
 
 
 def _check(settings: Settings) -> None:

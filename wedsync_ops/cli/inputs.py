@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wedsync_ops.errors import InputFileError, UsageError
+from wedsync_ops.errors import InputFileError, UsageError, quoted
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -47,7 +47,7 @@ def _opened(file: str) -> IO[bytes]:
     except OSError as error:
         raise InputFileError(f"the file {file} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise InputFileError(f"the file {file!r} cannot be read: {error}") from error
+        raise InputFileError(f"the file {quoted(file)} cannot be read: {error}") from error
 
 
 def read_input(file: str, limit: int) -> bytes:

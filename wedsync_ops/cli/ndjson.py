@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from wedsync_ops import codec
-from wedsync_ops.errors import InputFileError, InvalidInput, InvalidJson, WedsyncError
+from wedsync_ops.errors import InputFileError, InvalidInput, InvalidJson, WedsyncError, quoted
 from wedsync_ops.jobs.model import Request
 
 _REQUIRED = ("module_type", "config", "context")
@@ -62,7 +62,7 @@ def _request(value: dict[str, Any]) -> Request:
         if name not in _KEYS:
             near = difflib.get_close_matches(name, _KEYS, n=1)
             suggestion = f"; did you mean {near[0]!r}?" if near else ""
-            raise InvalidInput(f"there is no key {name[:60]!r}{suggestion}", hint=f"the keys are {', '.join(_KEYS)}")
+            raise InvalidInput(f"there is no key {quoted(name)}{suggestion}", hint=f"the keys are {', '.join(_KEYS)}")
     for name in _REQUIRED:
         if name not in value:
             raise InvalidInput(f"{name} is missing")

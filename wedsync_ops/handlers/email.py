@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from wedsync_ops.errors import WedsyncError
+from wedsync_ops.errors import WedsyncError, shortened
 from wedsync_ops.handlers import catalogue
 from wedsync_ops.handlers.addresses import address_fault, ascii_address
 from wedsync_ops.handlers.contract import Mail, PermanentError, Run, Site, checked_by
@@ -34,7 +34,7 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
     from wedsync_ops.handlers import attachments, compose, render
 
     personalization = config.get("personalization") or {}
-    values = render.values_for(context, personalization)
+    values = render.values_for(context, run.site, personalization)
     template_id = config["template_id"]
     rendered = render.mail(template_id, values, run.site, config.get("subject_override"))
     letter = compose.Letter(
@@ -129,7 +129,7 @@ def _personalization_faults(fields: object) -> Iterator[str]:
         yield "config.personalization: must be an object"
         return
     for name, value in fields.items():
-        place = f"config.personalization.{name[:40]}"
+        place = f"config.personalization.{shortened(name, 40)}"
         if name in RESERVED:
             yield f"{place}: the name is taken; choose another"
         if isinstance(value, Mapping | list):

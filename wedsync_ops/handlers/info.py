@@ -38,7 +38,7 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
     from wedsync_ops.handlers import attachments, page, render
 
     _refuse_expired(config, run)
-    values = render.values_for(context)
+    values = render.values_for(context, run.site)
     title = " ".join(render.fill(config["title"], values, what="title").split())
     body = page.body(config["content"], config.get("content_type", "text"), values)
     files = attachments.read(_files(config), run.site.attachments_dir)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from wedsync_ops.errors import InvalidInput
+from wedsync_ops.errors import InvalidInput, quoted
 from wedsync_ops.modules.model import ModuleVersion, Pointer
 from wedsync_ops.modules.registry import Registry
 from wedsync_ops.weddings.context import singular
@@ -56,7 +56,7 @@ def vendor_defaults(vendor_type: str) -> VendorDefaults:
     known = _VENDORS.get(singular(vendor_type))
     if known is None:
         raise InvalidInput(
-            f"there is no vendor type {vendor_type[:60]!r}", hint=f"the vendor types are {', '.join(_VENDORS)}"
+            f"there is no vendor type {quoted(vendor_type)}", hint=f"the vendor types are {', '.join(_VENDORS)}"
         )
     return known
 
@@ -75,7 +75,7 @@ def tier_includes(tier: str | None, module_id: str) -> bool:
         return True
     names = tuple(TIERS)
     if tier not in names:
-        raise InvalidInput(f"there is no tier {tier[:60]!r}", hint=f"the tiers are {', '.join(names)}")
+        raise InvalidInput(f"there is no tier {quoted(tier)}", hint=f"the tiers are {', '.join(names)}")
     needed = tier_of(module_id)
     return needed is None or names.index(needed) <= names.index(tier)
 
