@@ -256,13 +256,23 @@ def test_a_locked_database(registered: Cli, home: Path, monkeypatch: pytest.Monk
     finally:
         connection.close()
     assert (answer.code, answer.error["code"]) == (1, "database_locked")
+    assert str(home / "wedsync-ops.db") in answer.error["message"]
 
 
-@pytest.mark.parametrize("url", ["nonsense", "mysql://host/name", "sqlite://", "sqlite:///:memory:"])
-def test_a_database_url_that_cannot_be_used(cli: Cli, url: str) -> None:
+@pytest.mark.parametrize("url", ["", "nonsense", "mysql://host/name", "sqlite://", "sqlite:///:memory:", "/x.db"])
+def test_a_database_url_that_cannot_be_used(cli: Cli, home: Path, url: str) -> None:
     answer = cli("--db", url, "jobs", "list", "--json")
-    assert answer.code == 1
-    assert answer.error["code"] == "database_unreachable"
+    assert answer.code == 2
+    assert answer.error["code"] == "setting"
+    assert not home.exists()
+
+
+def test_a_database_in_a_folder_that_cannot_be_made(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    answer = cli("--db", f"sqlite:///{tmp_path}/file/x.db", "jobs", "list", "--json")
+    assert (answer.code, answer.error["code"]) == (1, "database_unreachable")
+    assert f"{tmp_path}/file" in answer.error["message"]
+    assert "WEDSYNC_OPS_HOME" not in answer.error["message"]
 
 
 def test_a_file_size_limit_is_a_full_disk(registered: Cli, home: Path) -> None:
