@@ -81,6 +81,10 @@ def test_files_and_standard_input(registered: Cli, tmp_path: Path) -> None:
         ["note", "--config", CONFIG, "--context", CONTEXT, "--delay", "soon"],
         ["note", "--config", CONFIG, "--context", CONTEXT, "--delay", "-1"],
         ["note", "--config", CONFIG, "--context", CONTEXT, "--delay", "nan"],
+        ["note", "--config", CONFIG, "--context", CONTEXT, "--delay", "inf"],
+        ["note", "--config", CONFIG, "--context", CONTEXT, "--wait", "--timeout", "nan"],
+        ["note", "--config", CONFIG, "--context", CONTEXT, "--wait", "--timeout", "inf"],
+        ["note", "--config", CONFIG, "--context", CONTEXT, "--at", "2027-02-30T00:00:00Z"],
         ["note", "--config", CONFIG, "--context", CONTEXT, "--delay", "1", "--at", "2090-01-01T00:00:00Z"],
         ["note", "--config", CONFIG, "--context", CONTEXT, "--atomic"],
         ["note", "--config", CONFIG, "--context", CONTEXT, "--timeout", "1"],
@@ -169,8 +173,8 @@ def test_bytes_on_the_command_line_that_are_no_text(home: Path, registered: Cli)
 @pytest.mark.parametrize("option", ["--at", "--deadline", "--expires"])
 def test_a_time_that_is_none(registered: Cli, option: str) -> None:
     answer = enqueue(registered, option, "tomorrow")
-    assert answer.code == 3
-    assert answer.error["code"] == "invalid_time"
+    assert (answer.code, answer.error["code"]) == (2, "usage")
+    assert answer.error["message"].startswith(f"{option}: 'tomorrow' is not a time")
 
 
 @pytest.mark.parametrize("key", ["", " ", "a\nb", "x" * 300])

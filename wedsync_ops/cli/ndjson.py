@@ -1,6 +1,7 @@
 """Jobs as lines of JSON: read one by one in bounded memory, each wrong one an error of its own."""
 
 import difflib
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
@@ -23,13 +24,18 @@ class Line:
 
 
 def read_lines(stream: IO[bytes]) -> Iterator[Line]:
-    """The lines of a stream as requests. Raises InputFileError when the stream itself breaks."""
+    """The lines of a stream as requests; a byte-order mark before the first is skipped.
+
+    Raises InputFileError when the stream itself breaks.
+    """
     number = 0
     while True:
         number += 1
         raw, is_whole = _next(stream)
         if not raw:
             return
+        if number == 1:
+            raw = raw.removeprefix(BOM_UTF8)
         if not is_whole:
             too_long = InvalidJson("the line is too long", hint=f"at most {codec.MAX_BYTES:,} bytes are accepted")
             yield Line(number, too_long)
