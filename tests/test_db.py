@@ -11,7 +11,16 @@ from sqlalchemy import text
 
 from wedsync_ops import db, migrate
 from wedsync_ops.db import Database
-from wedsync_ops.errors import DatabaseError, DatabaseLocked, DatabaseReadOnly, DatabaseUnreachable
+from wedsync_ops.errors import (
+    DatabaseError,
+    DatabaseIo,
+    DatabaseLocked,
+    DatabaseReadOnly,
+    DatabaseUnreachable,
+    SettingError,
+    StorageFull,
+    WedsyncError,
+)
 from wedsync_ops.settings import Settings
 
 ADD = text("INSERT INTO supplier_tags VALUES ('email', 1, :name, 1)")
@@ -93,7 +102,7 @@ class TestSqlite:
         assert database.file is not None
         with closing(sqlite3.connect(database.file, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            with pytest.raises(DatabaseLocked), database.transaction() as connection:
+            with pytest.raises(DatabaseLocked, match=f"^{database.file}: "), database.transaction() as connection:
                 connection.execute(ADD, {"name": "x"})
             assert names(database) == []
         with database.transaction() as connection:
@@ -121,6 +130,15 @@ class TestSqlite:
         "nonsense",
         "sqlite://",
         "sqlite:///:memory:",
+        "sqlite:///file::memory:",
+        "sqlite:///file:x.db?mode=memory",
+        "sqlite://host/x.db",
+        "sqlite:///x.db?mode=ro",
+        "sqlite:///x.db?timeout=soon",
+        "sqlite+aiosqlite:///x.db",
+        "/some/path.db",
+        "file:x?mode=ro",
+        ".",
         "mysql://root@localhost/x",
         "postgresql+asyncpg://localhost/x",
         "oracle://x",
@@ -129,16 +147,32 @@ class TestSqlite:
     ],
 )
 def test_urls_that_cannot_be_used_are_refused_in_one_line(url: str, tmp_path: Path) -> None:
-    with pytest.raises(DatabaseUnreachable) as caught:
+    with pytest.raises(SettingError, match="database") as caught:
         db.connect(Settings(home=tmp_path, db=url))
     assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("disk I/O error", DatabaseIo),
+        ("database or disk is full", StorageFull),
+        ("unable to open database file", DatabaseUnreachable),
+        ("no such vfs: x", DatabaseError),
+    ],
+)
+def test_every_error_says_where(message: str, kind: type[WedsyncError]) -> None:
+    with pytest.raises(kind, match=r"^/srv/ops\.db: the "), db.translated("/srv/ops.db"):
+        raise sqlite3.OperationalError(message)
 
 
 def test_a_server_that_is_not_there_is_unreachable_and_its_password_not_shown(tmp_path: Path) -> None:
     database = db.connect(Settings(home=tmp_path, db="postgresql+psycopg://ann:s3cret@127.0.0.1:1/x?connect_timeout=2"))
-    with pytest.raises(DatabaseUnreachable) as caught:
+    with pytest.raises(DatabaseUnreachable, match=r"127\.0\.0\.1:1/x\?connect_timeout=2: ") as caught:
         migrate.ensure(database)
     assert "s3cret" not in str(caught.value)
+    assert "--db" not in str(caught.value)
     assert "\n" not in str(caught.value)
     database.close()
 

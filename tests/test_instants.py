@@ -121,10 +121,40 @@ def test_a_date_is_the_one_that_is_written(text: str) -> None:
     assert parse_date(text) == date(2027, 6, 19)
 
 
-@pytest.mark.parametrize("text", ["", "2027-02-29", "2027-13-01", "19.06.2027", "1969-12-31", "9000-01-01", "x" * 999])
+@pytest.mark.parametrize(
+    ("text", "zone", "day"),
+    [
+        ("2027-02-13T02:00:00Z", "America/New_York", date(2027, 2, 12)),
+        ("2027-02-13T02:00:00Z", "Europe/London", date(2027, 2, 13)),
+        ("2027-02-12T23:00:00-05:00", "Pacific/Kiritimati", date(2027, 2, 13)),
+        ("2027-02-13T02:00:00", "America/New_York", date(2027, 2, 13)),
+        ("2027-02-13", "America/New_York", date(2027, 2, 13)),
+    ],
+)
+def test_an_instant_lies_on_the_day_that_its_zone_has(text: str, zone: str, day: date) -> None:
+    assert parse_date(text, ZoneInfo(zone)) == day
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "2027-02-29", "2027-13-01", "19.06.2027", "2027-W01-1", "20270601", "2027-6-1", "2027-06-19x12:00", "x" * 999],
+)
 def test_refuses_what_is_no_date(text: str) -> None:
-    with pytest.raises(InvalidTime):
+    with pytest.raises(InvalidTime, match=r"is not a date .*YYYY-MM-DD"):
         parse_date(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["0001-01-01", "1969-12-31", "9000-01-01", "9999-01-01", "9999-12-31T23:00-12:00", "1970-01-01T00:00Z"]
+)
+def test_a_date_too_early_or_too_late_is_told_the_years(text: str) -> None:
+    with pytest.raises(InvalidTime, match=r"is outside the years 1970 to 8999 .*YYYY-MM-DD"):
+        parse_date(text, ZoneInfo("America/New_York"))
+
+
+def test_a_long_text_is_cut_inside_its_quotes() -> None:
+    with pytest.raises(InvalidTime, match=f"^'{'x' * 60}…' is not a time "):
+        parse_instant("x" * 100)
 
 
 def test_a_day_starts_and_lasts_as_its_zone_has_it() -> None:
@@ -138,7 +168,20 @@ def test_a_day_starts_and_lasts_as_its_zone_has_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "Mars/Base", "../../etc/passwd", "/etc/passwd", "Europe", "Europe/London\x00", "é"]
+    "name",
+    [
+        "",
+        "Mars/Base",
+        "../../etc/passwd",
+        "/etc/passwd",
+        "Europe",
+        "Europe/London\x00",
+        "é",
+        "localtime",
+        "posixrules",
+        "posix/Europe/London",
+        "right/Europe/London",
+    ],
 )
 def test_refuses_what_is_no_zone(name: str) -> None:
     with pytest.raises(InvalidInput, match="is not a time zone"):

@@ -166,7 +166,22 @@ class TestRefused:
     )
     def test_a_value_that_does_not_fit(self, name: str, value: str) -> None:
         message = refused({f"WEDSYNC_OPS_{name.upper()}": value})
-        assert f"the setting {name}" in message
+        assert f"the setting {name} (environment) " in message
+        assert not [word for word in ("literal", "convert", "limit for") if word in message]
+
+    @pytest.mark.parametrize(
+        ("name", "value", "words"),
+        [
+            ("lease_s", "soon", "must be a number of at most 1e12, not 'soon'"),
+            ("max_slots", "2.5", "must be a whole number, not '2.5'"),
+            ("peak_months", "6, june", "must be months from 1 to 12, such as 5, 6, 7, not '6, june'"),
+            ("lease_s", [3], "must be a number of at most 1e12, not a list"),
+            ("sms_token", 53_724, "must be text, not a number"),
+            ("db", "", "is empty (leave it out"),
+        ],
+    )
+    def test_what_a_value_must_be_is_said(self, name: str, value: Any, words: str) -> None:
+        assert f"the setting {name} (option) {words}" in refused(**{name: value})
 
     @pytest.mark.parametrize(
         ("name", "value"),
@@ -200,7 +215,8 @@ class TestRefused:
 
     def test_values_that_do_not_go_together(self) -> None:
         assert "heartbeat_s" in refused(heartbeat_s=20, lease_s=30)
-        assert "min_slots is more than max_slots" in refused(min_slots=9, max_slots=8)
+        slots = refused({"WEDSYNC_OPS_MAX_SLOTS": "8"}, min_slots=9)
+        assert "min_slots (option) is 9, and max_slots (environment) only 8" in slots
         assert "month 5 stands in both" in refused(mid_months="4,5")
 
     def test_a_nul_in_a_path(self) -> None:

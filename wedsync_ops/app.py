@@ -7,7 +7,7 @@ from pathlib import Path
 from wedsync_ops import db, migrate
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
-from wedsync_ops.errors import HomeUnusable
+from wedsync_ops.errors import DatabaseUnreachable, HomeUnusable, WedsyncError
 from wedsync_ops.handlers.contract import Site
 from wedsync_ops.instants import zone_named
 from wedsync_ops.jobs.actions import Queue
@@ -53,11 +53,11 @@ def open_app(loaded: Loaded, clock: Clock | None = None) -> App:
     Raises HomeUnusable, DatabaseError and what lies below them.
     """
     settings = loaded.settings
-    _make_home(settings.home)
     database = db.connect(settings)
     try:
+        _make(settings.home, HomeUnusable)
         if database.file is not None:
-            _make_home(database.file.parent)
+            _make(database.file.parent, DatabaseUnreachable)
         migrate.ensure(database)
         time = clock or database.server_clock()
     except BaseException:
@@ -94,8 +94,8 @@ def site_of(settings: Settings) -> Site:
     )
 
 
-def _make_home(home: Path) -> None:
+def _make(folder: Path, failure: type[WedsyncError]) -> None:
     try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise HomeUnusable(f"the folder {home} cannot be made: {error.strerror}") from error
+        raise failure(f"the folder {folder} cannot be made: {error.strerror}") from error

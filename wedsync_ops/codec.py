@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from wedsync_ops.errors import InvalidJson
+from wedsync_ops.errors import InvalidJson, quoted
 
 MAX_BYTES = 1024 * 1024
 """The most that one document may measure, in bytes."""
@@ -105,7 +105,7 @@ def _check(value: Any, what: str, levels: int) -> None:
         _check_level(what, levels)
         for key, item in value.items():
             if not isinstance(key, str):
-                raise InvalidJson(f"{what} has a key that is no string: {key!r:.60}")
+                raise InvalidJson(f"{what} has a key that is no string: {quoted(key)}")
             _check_text(key, what)
             _check(item, what, levels - 1)
     elif isinstance(value, list | tuple):

@@ -8,6 +8,7 @@ PostgreSQL is reached through psycopg 3. Stores write SQL once; the few places w
 import re
 import sqlite3
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,17 +18,22 @@ from typing import Any
 
 import orjson
 from sqlalchemy import URL, Connection, CursorResult, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SAWarning, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from wedsync_ops import errors
 from wedsync_ops.clock import Clock, OffsetClock, SystemClock
-from wedsync_ops.settings import Settings
+from wedsync_ops.settings import Settings, shown
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
+_URL_HINT = "write sqlite:///FILE (an absolute path makes it four slashes) or postgresql+psycopg://user@host/name"
+_SQLITE_DRIVERS = ("sqlite", "sqlite+pysqlite")
+# SQLite calls only a disk without space full; a quota and a limit on the size of files come as these I/O errors.
+_CANNOT_GROW = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
 _SQLITE_ERRORS = (
     ("database or disk is full", errors.StorageFull),
-    ("disk i/o error", errors.StorageFull),
+    ("disk i/o error", errors.DatabaseIo),
+    ("unable to open", errors.DatabaseUnreachable),
     ("database is locked", errors.DatabaseLocked),
     ("readonly database", errors.DatabaseReadOnly),
     ("not a database", errors.DatabaseCorrupt),
@@ -40,11 +46,15 @@ _CONFLICTS = ("40001", "40P01")
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """An open database: a writer and a reader engine, and the file when it is SQLite."""
+    """An open database: a writer and a reader engine, and the file when it is SQLite.
+
+    ``where`` names it in messages: the file, or the server's URL without what is secret.
+    """
 
     writer: Engine
     reader: Engine
     file: Path | None
+    where: str
 
     @property
     def is_sqlite(self) -> bool:
@@ -54,13 +64,13 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A write transaction: all of it is committed, or nothing. Driver errors come out as DatabaseError."""
-        with translated(), self.writer.begin() as connection:
+        with translated(self.where), self.writer.begin() as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A read-only view of one moment; never waits for a writer on SQLite."""
-        with translated(), self.reader.connect() as connection:
+        with translated(self.where), self.reader.connect() as connection:
             yield connection
 
     def server_clock(self) -> Clock:
@@ -80,37 +90,50 @@ class Database:
 def connect(settings: Settings) -> Database:
     """Open the engines for the configured URL; no connection is made yet.
 
-    Raises DatabaseUnreachable for a URL that is none or of another database.
+    Raises SettingError for a URL that is none or of another database, DatabaseUnreachable without the driver.
     """
     try:
         url = make_url(settings.database_url)
     except (ArgumentError, ValueError) as error:
-        raise errors.DatabaseUnreachable(
-            "the database URL cannot be read", hint="write sqlite:///file or postgresql+psycopg://user@host/name"
-        ) from error
-    if url.get_backend_name() == "sqlite":
+        raise errors.SettingError("the database URL (--db) cannot be read", hint=_URL_HINT) from error
+    if url.drivername in _SQLITE_DRIVERS:
         return _connect_sqlite(url, settings)
-    if url.get_backend_name() == "postgresql":
-        return _connect_postgres(url)
-    raise errors.DatabaseUnreachable(
-        f"{url.get_backend_name()!r} databases are not supported", hint="use sqlite:/// or postgresql+psycopg://"
+    if url.drivername in ("postgresql", "postgresql+psycopg", "postgresql+psycopg2"):
+        return _connect_postgres(url, shown(settings, "db"))
+    raise errors.SettingError(
+        f"the database URL (--db) is of a kind that is not supported: {errors.quoted(url.drivername)}", hint=_URL_HINT
     )
 
 
+@contextmanager
+def _options_checked() -> Iterator[None]:
+    """A URL's host and options that its database has no use for are no mere warnings."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", SAWarning)
+            yield
+    except (ArgumentError, ValueError, TypeError, SAWarning) as error:
+        raise errors.SettingError(
+            "the database URL (--db) holds a host or options that cannot be used", hint=_URL_HINT
+        ) from error
+
+
 def _connect_sqlite(url: URL, settings: Settings) -> Database:
-    if not url.database or url.database == ":memory:":
-        raise errors.DatabaseUnreachable("an in-memory database cannot be shared", hint="name a file: sqlite:///FILE")
+    name = (url.database or "").removeprefix("file:")
+    if name in ("", ":memory:") or url.query.get("mode") == "memory":
+        raise errors.SettingError("an in-memory database cannot be shared", hint="name a file: --db sqlite:///FILE")
     arguments: dict[str, Any] = {"timeout": settings.busy_timeout_s, "check_same_thread": False}
-    file = Path(url.database.removeprefix("file:")).absolute()
-    if url.database.startswith("file:"):
+    file = Path(name).absolute()
+    if url.database != name:
         url = url.update_query_dict({"uri": "true"})
     # One writer per process: SQLite has one write lock, and a second connection would only wait for it.
-    writer = create_engine(url, connect_args=arguments, poolclass=QueuePool, pool_size=1, max_overflow=0)
-    reader = create_engine(url, connect_args=arguments, poolclass=QueuePool, pool_size=2, max_overflow=8)
+    with _options_checked():
+        writer = create_engine(url, connect_args=arguments, poolclass=QueuePool, pool_size=1, max_overflow=0)
+        reader = create_engine(url, connect_args=arguments, poolclass=QueuePool, pool_size=2, max_overflow=8)
     synchronous = "FULL" if settings.durability == "full" else "NORMAL"
     for engine, begin in ((writer, "BEGIN IMMEDIATE"), (reader, "BEGIN")):
         _prepare_sqlite(engine, begin, synchronous)
-    return Database(writer, reader, file)
+    return Database(writer, reader, file, str(file))
 
 
 def _prepare_sqlite(engine: Engine, begin: str, synchronous: str) -> None:
@@ -132,31 +155,30 @@ def _prepare_sqlite(engine: Engine, begin: str, synchronous: str) -> None:
         connection.exec_driver_sql(begin)
 
 
-def _connect_postgres(url: URL) -> Database:
-    if url.get_driver_name() not in ("psycopg", "psycopg2"):
-        raise errors.DatabaseUnreachable(f"the driver {url.get_driver_name()!r} is not supported")
+def _connect_postgres(url: URL, where: str) -> Database:
     try:
-        engine = create_engine(
-            url.set(drivername="postgresql+psycopg"), pool_size=4, max_overflow=8, pool_pre_ping=True
-        )
+        with _options_checked():
+            engine = create_engine(
+                url.set(drivername="postgresql+psycopg"), pool_size=4, max_overflow=8, pool_pre_ping=True
+            )
     except ModuleNotFoundError as error:
         raise errors.DatabaseUnreachable(
             "the PostgreSQL driver is not installed", hint="pip install 'wedsync-ops[postgres]'"
         ) from error
-    return Database(engine, engine, None)
+    return Database(engine, engine, None, where)
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Let errors of the database come out as the platform's own, one line each: the drivers' and SQLAlchemy's."""
+def translated(where: str) -> Iterator[None]:
+    """Let errors of the database that ``where`` names come out as ours, one line each: the drivers', SQLAlchemy's."""
     try:
         yield
     except DBAPIError as error:
-        raise _translate(error.orig, is_lost=error.connection_invalidated) from error
+        raise _translate(error.orig, where, is_lost=error.connection_invalidated) from error
     except _drivers() as error:
-        raise _translate(error) from error
+        raise _translate(error, where) from error
     except SQLAlchemyError as error:
-        raise errors.DatabaseError(_one_line(error)) from error
+        raise errors.DatabaseError(f"{where}: {_one_line(error)}") from error
 
 
 def _drivers() -> tuple[type[Exception], ...]:
@@ -165,30 +187,28 @@ def _drivers() -> tuple[type[Exception], ...]:
     return (sqlite3.Error,) if psycopg is None else (sqlite3.Error, psycopg.Error)
 
 
-def _translate(error: BaseException | None, *, is_lost: bool = False) -> errors.WedsyncError:
+def _translate(error: BaseException | None, where: str, *, is_lost: bool = False) -> errors.WedsyncError:
     if isinstance(error, sqlite3.Error):
-        return _named(str(error))
+        return _named(error, where)
     if getattr(error, "sqlstate", None) in _CONFLICTS:
         return errors.DatabaseConflict()
     if is_lost or "connection" in str(error).lower():
-        return errors.DatabaseUnreachable(f"the database cannot be reached: {_one_line(error)}")
-    return errors.DatabaseError(f"the database failed: {_one_line(error)}")
+        return errors.DatabaseUnreachable(f"{where}: the database cannot be reached: {_one_line(error)}", hint="")
+    return errors.DatabaseError(f"{where}: the database failed: {_one_line(error)}")
 
 
-def _named(message: str) -> errors.WedsyncError:
-    lowered = message.lower()
+def _named(error: sqlite3.Error, where: str) -> errors.WedsyncError:
+    if getattr(error, "sqlite_errorcode", None) in _CANNOT_GROW:
+        return errors.StorageFull.of(where)
+    lowered = str(error).lower()
     for part, kind in _SQLITE_ERRORS:
         if part in lowered:
-            return kind()
-    if "unable to open" in lowered:
-        return errors.DatabaseUnreachable(
-            "the database file cannot be opened", hint="check --db and the permissions of its folder"
-        )
-    return errors.DatabaseError(f"the database failed: {message}")
+            return kind.of(where)
+    return errors.DatabaseError(f"{where}: the database failed: {error}")
 
 
 def _one_line(error: object) -> str:
-    return " ".join(str(error).split())[:300]
+    return errors.shortened(" ".join(str(error).split()))
 
 
 def run(

@@ -5,7 +5,20 @@ HTTP API) has one table from these classes to its exit codes or statuses; nothin
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
+
+
+def shortened(text: str, most: int = 300) -> str:
+    """A text of at most ``most`` characters; what is cut off ends in an ellipsis."""
+    return text if len(text) <= most else text[:most] + "…"
+
+
+def quoted(value: object, most: int = 60) -> str:
+    """A value as messages name it: text in quotes, cut inside them when it is long; anything else as it is written."""
+    if isinstance(value, str):
+        return repr(shortened(value, most))
+    written = repr(value)
+    return written if len(written) <= most else repr(shortened(written, most))
 
 
 class WedsyncError(Exception):
@@ -19,6 +32,12 @@ class WedsyncError(Exception):
         self.advice = hint if hint is not None else self.hint
         self.details = list(details)
         super().__init__(self.message)
+
+    @classmethod
+    def of(cls, where: str) -> Self:
+        """The error with its default message, said of a file or a server."""
+        said = (cls.__doc__ or "").strip().removesuffix(".")
+        return cls(f"{where}: {said[:1].lower()}{said[1:]}")
 
     def __str__(self) -> str:
         return f"{self.message} ({self.advice})" if self.advice else self.message
@@ -168,7 +187,7 @@ class DatabaseReadOnly(DatabaseError):
 
 
 class DatabaseCorrupt(DatabaseError):
-    """The file is not a database of wedsync-ops."""
+    """This is not a database of wedsync-ops."""
 
     code = "database_corrupt"
     hint = "point --db at another file, or restore a backup"
@@ -185,6 +204,14 @@ class DatabaseUnreachable(DatabaseError):
     """The database cannot be opened."""
 
     code = "database_unreachable"
+    hint = "check --db and the permissions of its folder"
+
+
+class DatabaseIo(DatabaseError):
+    """The database's file cannot be read or written."""
+
+    code = "database_io"
+    hint = "check that --db names a file on a disk, and that the disk is well"
 
 
 class DatabaseConflict(DatabaseError):

@@ -4,11 +4,12 @@ Integers compare, sort, store and subtract the same in Python, SQLite and Postgr
 local date only where a person or a calendar rule needs one.
 """
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from wedsync_ops.errors import InvalidInput, InvalidTime
+from wedsync_ops.errors import InvalidInput, InvalidTime, quoted
 
 SECOND = 1_000_000
 """One second in microseconds, the unit of every instant and every ``_us`` length."""
@@ -18,6 +19,10 @@ DAY = 24 * HOUR
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_YEAR = 9000
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ].+)?", re.ASCII)
+_DATE_HINT = "write it as YYYY-MM-DD, such as 2027-06-19"
+# Names that a machine may know and no other has to: its own zone, POSIX's rules, and clocks that count leap seconds.
+_OF_THE_MACHINE = re.compile(r"localtime|posixrules|(?:posix|right)/.*", re.DOTALL)
 
 
 def from_datetime(moment: datetime) -> int:
@@ -47,11 +52,11 @@ def parse_instant(text: str, *, zone: ZoneInfo | None = None) -> int:
     try:
         moment = datetime.fromisoformat(_printable(text.strip()))
     except ValueError as error:
-        raise InvalidTime(f"{text[:60]!r} is not a time") from error
+        raise InvalidTime(f"{quoted(text)} is not a time") from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone or UTC)
-    if not 1970 <= moment.year < _LATEST_YEAR:
-        raise InvalidTime(f"the time {text[:60]!r} is outside the years 1970 to {_LATEST_YEAR - 1}")
+    if not _is_in_range(moment):
+        raise InvalidTime(f"the time {quoted(text)} is outside the years 1970 to {_LATEST_YEAR - 1}")
     return max(from_datetime(moment), 0)
 
 
@@ -63,25 +68,41 @@ def _printable(text: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def parse_date(text: str) -> date:
-    """Read a calendar date, YYYY-MM-DD, or the date part of an ISO time. Raises InvalidTime when there is none."""
+def parse_date(text: str, zone: ZoneInfo | None = None) -> date:
+    """Read a calendar date, YYYY-MM-DD, or the day on which an ISO time lies.
+
+    A time with an offset is an instant, and its day is the one in ``zone``; without an offset, or without a zone, it
+    is the day that is written. Raises InvalidTime when there is none, or outside the years 1970 to 8999.
+    """
     try:
-        moment = date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(_printable(text)).date()
+        if not _DATE.fullmatch(text):
+            raise ValueError("not YYYY-MM-DD")
+        moment = datetime.fromisoformat(_printable(text))
     except ValueError as error:
-        raise InvalidTime(f"{text[:60]!r} is not a date", hint="write it as YYYY-MM-DD, such as 2027-06-19") from error
-    if not 1970 <= moment.year < _LATEST_YEAR:
-        raise InvalidTime(f"the date {text[:60]!r} is outside the years 1970 to {_LATEST_YEAR - 1}")
-    return moment
+        raise InvalidTime(f"{quoted(text)} is not a date", hint=_DATE_HINT) from error
+    day = moment.date()
+    if zone is not None and moment.tzinfo is not None and _is_in_range(day):
+        day = moment.astimezone(zone).date()
+    if not _is_in_range(day):
+        outside = f"the date {quoted(text)} is outside the years 1970 to {_LATEST_YEAR - 1}"
+        raise InvalidTime(outside, hint=_DATE_HINT)
+    return day
+
+
+def _is_in_range(day: date) -> bool:
+    return 1970 <= day.year < _LATEST_YEAR
 
 
 @lru_cache(maxsize=1024)
 def zone_named(name: str) -> ZoneInfo:
     """The time zone of an IANA name such as ``Europe/London``. Raises InvalidInput for any other text."""
     try:
+        if _OF_THE_MACHINE.fullmatch(name):
+            raise ValueError("not a name of IANA's")
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise InvalidInput(
-            f"{name[:60]!r} is not a time zone", hint="use an IANA name, such as Europe/London"
+            f"{quoted(name)} is not a time zone", hint="use an IANA name, such as Europe/London"
         ) from error
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from wedsync_ops.db import Database
-from wedsync_ops.errors import DatabaseCorrupt, DatabaseNewer, DatabaseReadOnly, HomeUnusable
+from wedsync_ops.errors import DatabaseCorrupt, DatabaseNewer, DatabaseReadOnly, DatabaseUnreachable
 
 HEAD = "0001"
 """The newest revision that this version knows; a test compares it with the migrations."""
@@ -30,7 +30,7 @@ def ensure(database: Database) -> None:
     if _revision(database) == HEAD:
         return
     with _alone(database), database.transaction() as connection:
-        if _revision_of(connection) != HEAD:
+        if _revision_of(connection, database.where) != HEAD:
             _upgrade(connection)
 
 
@@ -38,20 +38,20 @@ def _revision(database: Database) -> str | None:
     if database.file is not None and not database.file.exists():
         return None
     with database.reading() as connection:
-        return _revision_of(connection)
+        return _revision_of(connection, database.where)
 
 
-def _revision_of(connection: Connection) -> str | None:
+def _revision_of(connection: Connection, where: str) -> str | None:
     tables = set(inspect(connection).get_table_names())
     if "alembic_version" not in tables:
         if tables & {"jobs", "modules", "executions"} or (tables and connection.dialect.name == "sqlite"):
-            raise DatabaseCorrupt("the database belongs to another program")
+            raise DatabaseCorrupt(f"{where}: the database belongs to another program")
         return None
     revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     if revision is not None and revision not in KNOWN:
         if "jobs" not in tables:  # Alembic made it, but not from migrations of ours
-            raise DatabaseCorrupt("the database belongs to another program")
-        raise DatabaseNewer(f"the database has revision {revision}; this version knows revisions up to {HEAD}")
+            raise DatabaseCorrupt(f"{where}: the database belongs to another program")
+        raise DatabaseNewer(f"{where}: it has revision {revision}; this version knows revisions up to {HEAD}")
     return revision
 
 
@@ -84,7 +84,7 @@ def _file_lock(path: Path) -> Iterator[None]:
     except OSError as error:
         if path.parent.is_dir():
             raise DatabaseReadOnly(f"the folder {path.parent} cannot be written: {error.strerror}") from error
-        raise HomeUnusable(f"the folder {path.parent} cannot be used: {error.strerror}") from error
+        raise DatabaseUnreachable(f"the folder {path.parent} cannot be used: {error.strerror}") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

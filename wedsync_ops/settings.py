@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from wedsync_ops import yamldoc
-from wedsync_ops.errors import InputFileError, SettingError, WedsyncError
+from wedsync_ops import codec, yamldoc
+from wedsync_ops.errors import InputFileError, SettingError, WedsyncError, quoted
 from wedsync_ops.instants import zone_named
 
 ENVIRONMENT_PREFIX = "WEDSYNC_OPS_"
@@ -118,7 +118,7 @@ def load(
     if "home" not in given:
         given["home"] = _default_home()
     settings = Settings(**given)
-    _check(settings)
+    _check(settings, sources)
     return Loaded(settings, sources)
 
 
@@ -172,7 +172,7 @@ def _from_file(path: Path) -> dict[str, Any]:
         raise SettingError(f"{path}: the file must be a mapping of settings")
     for name in value:
         if name not in names():
-            raise SettingError(f"{path}: there is no setting {name[:60]!r}{_nearest(name[:60])}")
+            raise SettingError(f"{path}: there is no setting {quoted(name)}{_nearest(name[:60])}")
     return value
 
 
@@ -190,26 +190,26 @@ def _months(value: Any) -> tuple[int, ...]:
     items = value.replace(",", " ").split() if isinstance(value, str) else list(value)
     months = tuple(map(_whole, items))
     if any(not 1 <= month <= 12 for month in months):
-        raise ValueError("months run from 1 to 12")
+        raise ValueError
     return months
 
 
 def _whole(value: Any) -> int:
     if isinstance(value, bool | float):
-        raise ValueError("a whole number is needed")
+        raise TypeError
     return int(value)
 
 
 def _number(value: Any) -> float:
     number = float(value)
     if isinstance(value, bool) or not math.isfinite(number) or abs(number) > 1e12:
-        raise ValueError("a number is needed")
+        raise ValueError
     return number
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or "\x00" in value:
-        raise ValueError("text is needed")
+        raise ValueError
     return value
 
 
@@ -217,46 +217,56 @@ def _path(value: Any) -> Path:
     return Path(value if isinstance(value, Path) else _text(value)).expanduser().absolute()
 
 
-_CONVERTERS: dict[Any, Callable[[Any], Any]] = {
-    Path: _path,
-    Path | None: _path,
-    str: _text,
-    str | None: _text,
-    int: _whole,
-    float: _number,
-    float | None: _number,
-    tuple[int, ...]: _months,
+_A_NUMBER = "a number of at most 1e12"
+_CONVERTERS: dict[Any, tuple[Callable[[Any], Any], str]] = {
+    Path: (_path, "a path"),
+    Path | None: (_path, "a path"),
+    str: (_text, "text"),
+    str | None: (_text, "text"),
+    int: (_whole, "a whole number"),
+    float: (_number, _A_NUMBER),
+    float | None: (_number, _A_NUMBER),
+    tuple[int, ...]: (_months, "months from 1 to 12, such as 5, 6, 7"),
 }
+"""How the fields of each type are read, and what a value must be for that."""
 
 
 def _convert(name: str, value: Any, source: str) -> Any:
-    kind = next(item.type for item in fields(Settings) if item.name == name)
+    item = next(item for item in fields(Settings) if item.name == name)
+    convert, needed = _CONVERTERS[item.type]
+    if name == "db" and value == "":
+        raise SettingError(f"the setting db ({source}) is empty", hint="leave it out for the file in the home")
     try:
-        return _CONVERTERS[kind](value)
+        return convert(value)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise SettingError(f"the setting {name} ({source}) cannot be {str(value)[:60]!r}: {error}") from error
+        is_shown = isinstance(value, str | int | float) and not isinstance(value, bool) and not item.metadata["secret"]
+        given = quoted(value) if is_shown else codec.kind_of(value)
+        raise SettingError(f"the setting {name} ({source}) must be {needed}, not {given}") from error
 
 
-def _check(settings: Settings) -> None:
-    zone = settings.timezone
+def _wrong(sources: Mapping[str, str], name: str, why: str, hint: str | None = None) -> SettingError:
+    return SettingError(f"the setting {name} ({sources[name]}) {why}", hint=hint)
+
+
+def _check(settings: Settings, sources: Mapping[str, str]) -> None:
     try:
-        zone_named(zone)
+        zone_named(settings.timezone)
     except WedsyncError as error:
-        raise SettingError(f"the setting timezone: {error.message}", hint=error.advice) from error
+        raise _wrong(sources, "timezone", f"cannot be used: {error.message}", error.advice) from error
     for name, choices in _CHOICES.items():
         if getattr(settings, name) not in choices:
-            raise SettingError(f"the setting {name} must be one of {', '.join(choices)}")
+            raise _wrong(sources, name, f"must be one of {', '.join(choices)}")
     for name in _POSITIVE:
         if getattr(settings, name) <= 0:
-            raise SettingError(f"the setting {name} must be more than 0")
+            raise _wrong(sources, name, "must be more than 0")
     for name, most in _NOT_NEGATIVE.items():
         if not 0 <= getattr(settings, name) <= most:
-            raise SettingError(f"the setting {name} must be 0 to {most:,}")
+            raise _wrong(sources, name, f"must be 0 to {most:,}")
     for name, schemes in _SCHEMES.items():
         value = getattr(settings, name)
         if value is not None and not _is_url(value, schemes):
-            raise SettingError(f"the setting {name} must be a URL such as {schemes[0]}://host")
-    _check_together(settings)
+            raise _wrong(sources, name, f"must be a URL such as {schemes[0]}://host")
+    _check_together(settings, sources)
 
 
 def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
@@ -267,11 +277,12 @@ def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
         return False
 
 
-def _check_together(settings: Settings) -> None:
+def _check_together(settings: Settings, sources: Mapping[str, str]) -> None:
     if settings.heartbeat_s is not None and not 0 < settings.heartbeat_s <= settings.lease_s / 2:
-        raise SettingError("the setting heartbeat_s must be more than 0 and at most half of lease_s")
+        raise _wrong(sources, "heartbeat_s", "must be more than 0 and at most half of lease_s")
     if settings.min_slots > settings.max_slots:
-        raise SettingError("the setting min_slots is more than max_slots")
+        why = f"is {settings.min_slots}, and max_slots ({sources['max_slots']}) only {settings.max_slots}"
+        raise _wrong(sources, "min_slots", why, "change one of them")
     overlap = set(settings.peak_months) & set(settings.mid_months)
     if overlap:
         raise SettingError(f"month {min(overlap)} stands in both peak_months and mid_months")

@@ -13,7 +13,7 @@ import yaml
 
 from wedsync_ops import codec
 from wedsync_ops.codec import MAX_BYTES, MAX_DEPTH
-from wedsync_ops.errors import InvalidJson, InvalidYaml
+from wedsync_ops.errors import InvalidJson, InvalidYaml, quoted, shortened
 
 Path = tuple[str | int, ...]
 
@@ -60,7 +60,7 @@ def read(raw: bytes) -> Document:
         reason = " ".join(str(error.problem or error.context).split())
         raise _refusal(mark.line + 1 if mark else 1, f"the file is not YAML: {reason}") from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise _refusal(1, f"the file is not YAML: {' '.join(str(error).split())[:200]}") from error
+        raise _refusal(1, f"the file is not YAML: {shortened(' '.join(str(error).split()), 200)}") from error
 
 
 def _parse(text: str) -> Document:
@@ -118,7 +118,7 @@ class _Reader:
         while not isinstance(event := self._loader.get_event(), yaml.MappingEndEvent):
             key = self._key(event)
             if key in result:
-                raise _refusal(event.start_mark.line + 1, f"the key {key[:60]!r} stands twice")
+                raise _refusal(event.start_mark.line + 1, f"the key {quoted(key)} stands twice")
             self.lines[(*path, key)] = event.start_mark.line + 1
             result[key] = self.value((*path, key), self._loader.get_event())
         return result
@@ -140,7 +140,7 @@ class _Reader:
         try:
             value = self._loader.construct_object(yaml.ScalarNode(tag, event.value, event.start_mark, event.end_mark))
         except ValueError as error:
-            raise _refusal(line, f"{event.value[:60]!r} is not a value that YAML knows") from error
+            raise _refusal(line, f"{quoted(event.value)} is not a value that YAML knows") from error
         return _checked(value, line)
 
     def _resolved(self, event: Any) -> str:

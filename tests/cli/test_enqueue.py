@@ -81,6 +81,10 @@ def test_files_and_standard_input(registered: Cli, tmp_path: Path) -> None:
         ["note", "--config", CONFIG, "--context", CONTEXT, "--delay", "soon"],
         ["note", "--config", CONFIG, "--context", CONTEXT, "--delay", "-1"],
         ["note", "--config", CONFIG, "--context", CONTEXT, "--delay", "nan"],
+        ["note", "--config", CONFIG, "--context", CONTEXT, "--delay", "inf"],
+        ["note", "--config", CONFIG, "--context", CONTEXT, "--wait", "--timeout", "nan"],
+        ["note", "--config", CONFIG, "--context", CONTEXT, "--wait", "--timeout", "inf"],
+        ["note", "--config", CONFIG, "--context", CONTEXT, "--at", "2027-02-30T00:00:00Z"],
         ["note", "--config", CONFIG, "--context", CONTEXT, "--delay", "1", "--at", "2090-01-01T00:00:00Z"],
         ["note", "--config", CONFIG, "--context", CONTEXT, "--atomic"],
         ["note", "--config", CONFIG, "--context", CONTEXT, "--timeout", "1"],
@@ -169,8 +173,8 @@ def test_bytes_on_the_command_line_that_are_no_text(home: Path, registered: Cli)
 @pytest.mark.parametrize("option", ["--at", "--deadline", "--expires"])
 def test_a_time_that_is_none(registered: Cli, option: str) -> None:
     answer = enqueue(registered, option, "tomorrow")
-    assert answer.code == 3
-    assert answer.error["code"] == "invalid_time"
+    assert (answer.code, answer.error["code"]) == (2, "usage")
+    assert answer.error["message"].startswith(f"{option}: 'tomorrow' is not a time")
 
 
 @pytest.mark.parametrize("key", ["", " ", "a\nb", "x" * 300])
@@ -256,13 +260,23 @@ def test_a_locked_database(registered: Cli, home: Path, monkeypatch: pytest.Monk
     finally:
         connection.close()
     assert (answer.code, answer.error["code"]) == (1, "database_locked")
+    assert str(home / "wedsync-ops.db") in answer.error["message"]
 
 
-@pytest.mark.parametrize("url", ["nonsense", "mysql://host/name", "sqlite://", "sqlite:///:memory:"])
-def test_a_database_url_that_cannot_be_used(cli: Cli, url: str) -> None:
+@pytest.mark.parametrize("url", ["", "nonsense", "mysql://host/name", "sqlite://", "sqlite:///:memory:", "/x.db"])
+def test_a_database_url_that_cannot_be_used(cli: Cli, home: Path, url: str) -> None:
     answer = cli("--db", url, "jobs", "list", "--json")
-    assert answer.code == 1
-    assert answer.error["code"] == "database_unreachable"
+    assert answer.code == 2
+    assert answer.error["code"] == "setting"
+    assert not home.exists()
+
+
+def test_a_database_in_a_folder_that_cannot_be_made(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    answer = cli("--db", f"sqlite:///{tmp_path}/file/x.db", "jobs", "list", "--json")
+    assert (answer.code, answer.error["code"]) == (1, "database_unreachable")
+    assert f"{tmp_path}/file" in answer.error["message"]
+    assert "WEDSYNC_OPS_HOME" not in answer.error["message"]
 
 
 def test_a_file_size_limit_is_a_full_disk(registered: Cli, home: Path) -> None:

@@ -105,6 +105,21 @@ def test_atomic_and_good(registered: Cli, tmp_path: Path) -> None:
     assert send(registered, tmp_path, [line(), line()], "--atomic").document["queued"] == 2
 
 
+def test_what_is_wrong_with_a_line_names_its_keys(registered: Cli, tmp_path: Path) -> None:
+    lines = [line(delay=-1), line(delay=1, at="2090-01-01T00:00:00Z")]
+    messages = [error["message"] for error in send(registered, tmp_path, lines).document["errors"]]
+    assert [message.partition(" ")[0] for message in messages] == ["delay", "at"]
+    assert "--" not in "".join(messages)
+
+
+def test_a_byte_order_mark_is_skipped(registered: Cli, tmp_path: Path) -> None:
+    raw = json.dumps(line()).encode()
+    assert send(registered, tmp_path, [b"\xef\xbb\xbf" + raw, raw]).document["queued"] == 2
+    assert send(registered, tmp_path, [b"\xef\xbb\xbf", raw]).document["queued"] == 1
+    assert send(registered, tmp_path, [raw, b"\xef\xbb\xbf" + raw]).document["refused"] == 1
+    assert send(registered, tmp_path, [b"\xef\xbb\xbf"]).code == 3
+
+
 def test_nothing_done_is_3(registered: Cli, tmp_path: Path) -> None:
     answer = send(registered, tmp_path, [line(module_type="nota")])
     assert answer.code == 3

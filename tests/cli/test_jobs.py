@@ -68,7 +68,7 @@ def test_jobs_list(registered: Cli) -> None:
         (["list", "--state", "sleeping"], 2),
         (["list", "--limit", "-1"], 2),
         (["list", "--limit", "many"], 2),
-        (["list", "--since", "soon"], 3),
+        (["list", "--since", "soon"], 2),
         (["list", "--module", "nothing"], 4),
         (["show", "one"], 2),
         (["show", "7"], 4),
@@ -139,7 +139,9 @@ def test_pause_and_resume(registered: Cli) -> None:
         (["resume", "--supplier", "s", "--all"], 2),
         (["pause", "nothing"], 4),
         (["resume", "nothing"], 4),
-        (["pause", "note", "--until", "soon"], 3),
+        (["pause", "--supplier", ""], 2),
+        (["resume", "--supplier", " "], 2),
+        (["pause", "note", "--until", "soon"], 2),
         (["pause", "note", "--until", "2020-01-01T00:00:00Z"], 3),
     ],
 )
@@ -181,6 +183,7 @@ def test_metrics_without_data(registered: Cli) -> None:
     ]
     assert registered("metrics", "--module", "nothing").code == 4
     assert registered("metrics", "--range", "long").code == 2
+    assert registered("metrics", "--interval", "nan").code == 2
     assert registered("metrics", "--prometheus", "--json").code == 2
     assert registered("metrics", "--prometheus").out.startswith("# HELP wedsync_ops_")
 
@@ -245,12 +248,20 @@ def test_a_worker_drains_what_was_queued(registered: Cli, home: Path) -> None:
         (["--concurrency", "0"], 2),
         (["--max-jobs", "0"], 2),
         (["--min-slots", "9", "--max-slots", "3"], 2),
+        (["--concurrency", "5", "--max-slots", "3"], 2),
+        (["--concurrency", "5", "--min-slots", "9"], 2),
         (["--modules", ","], 2),
         (["--modules", "note,nothing"], 4),
     ],
 )
 def test_workers_that_cannot_start(registered: Cli, arguments: list[str], code: int) -> None:
     assert registered("run-worker", "--drain", *arguments).code == code
+
+
+def test_slots_outside_a_limit_are_told_which(registered: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEDSYNC_OPS_MAX_SLOTS", "3")
+    told = registered("run-worker", "--drain", "--concurrency", "5").err
+    assert "--concurrency is 5, and the setting max_slots (environment) is 3" in told
 
 
 def test_what_retention_took_is_null(registered: Cli, home: Path) -> None:

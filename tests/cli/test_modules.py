@@ -101,7 +101,8 @@ def test_modules_list_narrows(registered: Cli) -> None:
     assert ids("--all") == ["idle", "note", "refuse"]
     assert ids("--category", "testing", "--capability", "write", "--tier", "free") == ["note", "refuse"]
     assert ids("--capability", "fly") == []
-    assert registered("modules", "list", "--tier", "golden").code == 3
+    assert registered("modules", "list", "--tier", "golden").code == 2
+    assert registered("modules", "list", "--vendor-type", "plumber").code == 2
 
 
 def test_modules_show(registered: Cli) -> None:
@@ -141,6 +142,11 @@ def test_validate(registered: Cli, tmp_path: Path) -> None:
     bad = registered("modules", "validate", "note", "--config", '{"count": "x", "more": 1}', "--json")
     assert (bad.code, bad.document["is_valid"]) == (3, False)
     assert len(bad.document["errors"]) == 3
+    assert (bad.error["code"], bad.error["details"]) == ("invalid_config", bad.document["errors"])
+    told = registered("modules", "validate", "note", "--config", "{}")
+    assert told.code == 3
+    assert told.err.startswith("error: the config does not fit note: ")
+    assert told.err.count("\n") == 1
     file = tmp_path / "config.json"
     file.write_text('{"text": "x"}')
     assert registered("modules", "validate", "note", "--config", f"@{file}").code == 0

@@ -39,8 +39,8 @@ def test_a_time_without_offset_is_the_platforms(cli: Cli, monkeypatch: pytest.Mo
 
 def test_a_time_that_is_none(cli: Cli) -> None:
     answer = cli("season", "--at", "soon", "--json")
-    assert answer.code == 3
-    assert answer.error["code"] == "invalid_time"
+    assert (answer.code, answer.error["code"]) == (2, "usage")
+    assert answer.error["message"].startswith("--at: 'soon' is not a time")
 
 
 def test_for_people(cli: Cli) -> None:

@@ -67,6 +67,13 @@ def test_every_shipped_template_makes_a_well_formed_mail(tmp_path: Path, templat
     assert "{{" not in html.get_content() + text.get_content() + mail["Subject"]
 
 
+def test_the_wedding_day_is_the_one_of_the_weddings_zone(tmp_path: Path) -> None:
+    site = site_in(tmp_path)
+    context = {**CONTEXT, "wedding_date": "2027-02-13T02:00:00Z", "timezone": "America/New_York"}
+    attempt(site, {"template_id": "booking-confirmation"}, context)
+    assert mails(site)[0]["Subject"] == "Your booking is confirmed: Friday, 12 February 2027"
+
+
 def test_the_same_key_is_delivered_once_with_the_same_message_id(tmp_path: Path) -> None:
     site = site_in(tmp_path)
     for _ in range(3):

@@ -7,7 +7,7 @@ import pytest
 
 from wedsync_ops import yamldoc
 from wedsync_ops.db import Database
-from wedsync_ops.errors import InvalidInput
+from wedsync_ops.errors import UsageError
 from wedsync_ops.modules import actions, discovery, registry, schema, store
 from wedsync_ops.modules.model import Definition
 from wedsync_ops.weddings.context import singular
@@ -205,9 +205,9 @@ def test_discovery_by_vendor_type_puts_its_modules_first(shipped: registry.Regis
 
 
 def test_a_tier_or_vendor_type_that_is_none_is_refused_with_the_known_ones(shipped: registry.Registry) -> None:
-    with pytest.raises(InvalidInput, match="free, starter, professional, scale, enterprise"):
+    with pytest.raises(UsageError, match="free, starter, professional, scale, enterprise"):
         discovery.discover(shipped, tier="gold")
-    with pytest.raises(InvalidInput, match="photographer, venue"):
+    with pytest.raises(UsageError, match="photographer, venue"):
         discovery.discover(shipped, vendor_type="dj")
 
 

@@ -17,7 +17,8 @@ PARIS = ZoneInfo("Europe/Paris")
     "context",
     [
         {"wedding_date": "2026-06-19"},
-        {"wedding_date": "2026-06-19T23:30:00-08:00"},
+        {"wedding_date": "2026-06-19T23:30:00"},
+        {"wedding_date": "2026-06-18T23:30:00Z"},
         {"client_data": {"wedding_date": "2026-06-19"}},
         {"wedding_date": None, "client_data": {"wedding_date": "2026-06-19"}},
         {"wedding_date": "2026-06-19", "client_data": {"wedding_date": "2030-01-01"}},
@@ -42,10 +43,22 @@ def test_the_zone_of_the_context_goes_before_the_platforms(place: str) -> None:
     assert found == Wedding(date(2026, 6, 19), ZoneInfo("Asia/Tokyo"))
 
 
+def test_an_instant_is_a_day_of_the_weddings_zone() -> None:
+    new_york = ZoneInfo("America/New_York")
+    context = {"timezone": "America/New_York", "wedding_date": "2027-02-13T02:00:00Z"}
+    assert wedding_from(context, PARIS) == Wedding(date(2027, 2, 12), new_york)
+
+
 @pytest.mark.parametrize(
     "bad",
-    ["", " ", "soon", "2026-02-30", "19/06/2026", "2026-06", "0001-01-01", "9999-12-31", 20260619, True, ["2026"], {}],
+    ["", " ", "soon", "2026-02-30", "19/06/2026", "2026-06", "20260619", "2026-W25-5", "0001-01-01", "9999-12-31"],
 )
+def test_a_wedding_date_that_cannot_be_is_told_how_dates_are_written(bad: str) -> None:
+    with pytest.raises(InvalidContext, match=r"context\.wedding_date: .*write it as YYYY-MM-DD"):
+        wedding_from({"wedding_date": bad}, PARIS)
+
+
+@pytest.mark.parametrize("bad", ["", "soon", 20260619, True, ["2026"], {}])
 def test_a_wedding_date_that_is_none_is_refused_and_says_where(bad: Any) -> None:
     with pytest.raises(InvalidContext, match=r"context\.wedding_date") as caught:
         wedding_from({"wedding_date": bad}, PARIS)

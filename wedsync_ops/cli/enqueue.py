@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from wedsync_ops.cli import exits
-from wedsync_ops.cli.inputs import JSON_METAVAR, DryRun, Json, read_objects
+from wedsync_ops.cli.inputs import JSON_METAVAR, DryRun, Json, finite, instant_of, read_objects
 from wedsync_ops.cli.lazy import single
 from wedsync_ops.errors import UsageError, WaitTimedOut, WedsyncError
 
@@ -30,7 +30,9 @@ def enqueue(
         Literal["low", "normal", "high", "critical"] | None, typer.Option(help="At least this.")
     ] = None,
     at: Annotated[str | None, typer.Option(metavar="TIME", help="When it is due (ISO 8601).")] = None,
-    delay: Annotated[float | None, typer.Option(metavar="MINUTES", help="When it is due, from now.")] = None,
+    delay: Annotated[
+        float | None, typer.Option(metavar="MINUTES", min=0, callback=finite, help="When it is due, from now.")
+    ] = None,
     key: Annotated[str | None, typer.Option(metavar="KEY", help="The same key and payload is queued once.")] = None,
     deadline: Annotated[str | None, typer.Option(metavar="TIME", help="By when it must be done.")] = None,
     expires: Annotated[str | None, typer.Option(metavar="TIME", help="After this it is not started any more.")] = None,
@@ -43,7 +45,9 @@ def enqueue(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until the job has finished; exit code 1 if not well.")
     ] = False,
-    timeout: Annotated[float | None, typer.Option(metavar="S", min=0, help="With --wait: at most so long.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="S", min=0, callback=finite, help="With --wait: at most so long.")
+    ] = None,
     json: Json = False,
 ) -> int:
     """Queue one job, or many from a file.
@@ -92,6 +96,8 @@ def _request(
         raise UsageError(f"{missing} is missing", hint="see 'wedsync-ops enqueue --help'")
     if texts["at"] is not None and delay is not None:
         raise UsageError("--at and --delay exclude each other", hint="give one of them")
+    for name in ("at", "deadline", "expires"):
+        instant_of(texts[name], f"--{name}")  # only whether it is a time; which one depends on the recipient's zone
     given = read_objects(config=config, context=context)
     return Request(module, given["config"], given["context"], delay=delay, **texts)
 

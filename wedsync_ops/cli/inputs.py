@@ -1,5 +1,6 @@
 """What commands are given: JSON from an argument, a file or standard input; times; a yes."""
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wedsync_ops.errors import InputFileError, UsageError
+from wedsync_ops.errors import InputFileError, UsageError, quoted
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -17,6 +18,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 JSON_METAVAR = "JSON|@FILE|-"
+
+
+def finite(value: float | None) -> float | None:
+    """The callback of every option that is a number with a point: ``nan`` and ``inf`` are wrong usage."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number")
+    return value
 
 
 def read_objects(**arguments: str) -> dict[str, dict[str, Any]]:
@@ -47,7 +55,7 @@ def _opened(file: str) -> IO[bytes]:
     except OSError as error:
         raise InputFileError(f"the file {file} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise InputFileError(f"the file {file!r} cannot be read: {error}") from error
+        raise InputFileError(f"the file {quoted(file)} cannot be read: {error}") from error
 
 
 def read_input(file: str, limit: int) -> bytes:
@@ -60,7 +68,7 @@ def read_input(file: str, limit: int) -> bytes:
 
 
 def instant_of(text: str | None, option: str, zone: "ZoneInfo | None" = None) -> int | None:
-    """An option's time as an instant; without an offset it is taken in ``zone``. Raises InvalidTime."""
+    """An option's time as an instant; without an offset it is taken in ``zone``. Raises UsageError."""
     from wedsync_ops.errors import InvalidTime
     from wedsync_ops.instants import parse_instant
 
@@ -69,7 +77,7 @@ def instant_of(text: str | None, option: str, zone: "ZoneInfo | None" = None) ->
     try:
         return parse_instant(text, zone=zone)
     except InvalidTime as error:
-        raise InvalidTime(f"{option}: {error.message}") from error
+        raise UsageError(f"{option}: {error.message}", hint=error.advice) from error
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -8,7 +8,7 @@ import typer
 from wedsync_ops.cli import exits
 from wedsync_ops.cli.inputs import DryRun, Json, instant_of
 from wedsync_ops.cli.lazy import group
-from wedsync_ops.errors import InvalidInput, PartlyDone, UnknownJob, UsageError, WedsyncError
+from wedsync_ops.errors import InvalidInput, PartlyDone, UnknownJob, UsageError, WedsyncError, quoted
 
 if TYPE_CHECKING:
     from wedsync_ops.jobs.actions import Queue
@@ -133,7 +133,7 @@ def _check_retry(ids: Sequence[int] | None, state: str | None, filtered: bool) -
     if bool(ids) == (state is not None):
         raise UsageError("either job ids or --state discarded is needed", hint="see 'wedsync-ops jobs retry --help'")
     if state is not None and state != "discarded":
-        raise UsageError(f"--state {state!r:.60} cannot be retried as a whole", hint="only --state discarded")
+        raise UsageError(f"--state {quoted(state)} cannot be retried as a whole", hint="only --state discarded")
     if ids and filtered:
         raise UsageError("--module, --error and --dry-run go with --state discarded")
     _check_ids(ids or ())
@@ -182,7 +182,7 @@ def _states(given: Sequence[str]) -> "list[State]":
     names = [name for text in given for name in text.split(",") if name]
     for name in names:
         if name not in list(State):
-            raise UsageError(f"{name[:60]!r} is not a state", hint=f"the states are {', '.join(State)}")
+            raise UsageError(f"{quoted(name)} is not a state", hint=f"the states are {', '.join(State)}")
     return [State(name) for name in dict.fromkeys(names)]
 
 

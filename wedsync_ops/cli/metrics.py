@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wedsync_ops.cli.inputs import Json
+from wedsync_ops.cli.inputs import Json, finite
 from wedsync_ops.cli.lazy import single
 from wedsync_ops.errors import UsageError
 
@@ -25,7 +25,9 @@ def metrics(
     watch: Annotated[
         bool, typer.Option("--watch", help="Again and again, until Ctrl-C; JSON Lines with --json.")
     ] = False,
-    interval: Annotated[float, typer.Option(metavar="S", min=0.1, max=86400, help="With --watch: how often.")] = 2.0,
+    interval: Annotated[
+        float, typer.Option(metavar="S", min=0.1, max=86400, callback=finite, help="With --watch: how often.")
+    ] = 2.0,
     prometheus: Annotated[bool, typer.Option("--prometheus", help="In Prometheus's text format.")] = False,
     json: Json = False,
 ) -> None:

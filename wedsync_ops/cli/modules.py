@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wedsync_ops.cli import exits
 from wedsync_ops.cli.inputs import JSON_METAVAR, DryRun, Json, Yes, confirm, read_objects
 from wedsync_ops.cli.lazy import group
-from wedsync_ops.errors import WedsyncError
+from wedsync_ops.errors import InvalidConfig, WedsyncError
 
 if TYPE_CHECKING:
     from wedsync_ops.app import App
@@ -191,7 +190,7 @@ def validate(
     config: Config,
     version: Annotated[int | None, typer.Option(help="Another version than the one in force.")] = None,
     json: Json = False,
-) -> int:
+) -> None:
     """Check a config against a module type's schema. Exit code 3 when it does not fit."""
     from wedsync_ops.cli.opening import opened
     from wedsync_ops.cli.render import emit, say
@@ -206,7 +205,9 @@ def validate(
         _say_all("error", found.errors)
         _say_all("warning", found.warnings)
         say("the config fits" if found.is_valid else f"the config does not fit {module_id}")
-    return exits.DONE if found.is_valid else exits.INVALID
+    if not found.is_valid:
+        more = f", and {len(found.errors) - 1} more" if len(found.errors) > 1 else ""
+        raise InvalidConfig(f"the config does not fit {module_id}: {found.errors[0]}{more}", details=found.errors)
 
 
 @app.command()

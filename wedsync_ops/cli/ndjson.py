@@ -1,12 +1,13 @@
 """Jobs as lines of JSON: read one by one in bounded memory, each wrong one an error of its own."""
 
 import difflib
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
 from wedsync_ops import codec
-from wedsync_ops.errors import InputFileError, InvalidInput, InvalidJson, WedsyncError
+from wedsync_ops.errors import InputFileError, InvalidInput, InvalidJson, WedsyncError, quoted
 from wedsync_ops.jobs.model import Request
 
 _REQUIRED = ("module_type", "config", "context")
@@ -23,13 +24,18 @@ class Line:
 
 
 def read_lines(stream: IO[bytes]) -> Iterator[Line]:
-    """The lines of a stream as requests. Raises InputFileError when the stream itself breaks."""
+    """The lines of a stream as requests; a byte-order mark before the first is skipped.
+
+    Raises InputFileError when the stream itself breaks.
+    """
     number = 0
     while True:
         number += 1
         raw, is_whole = _next(stream)
         if not raw:
             return
+        if number == 1:
+            raw = raw.removeprefix(BOM_UTF8)
         if not is_whole:
             too_long = InvalidJson("the line is too long", hint=f"at most {codec.MAX_BYTES:,} bytes are accepted")
             yield Line(number, too_long)
@@ -62,7 +68,7 @@ def _request(value: dict[str, Any]) -> Request:
         if name not in _KEYS:
             near = difflib.get_close_matches(name, _KEYS, n=1)
             suggestion = f"; did you mean {near[0]!r}?" if near else ""
-            raise InvalidInput(f"there is no key {name[:60]!r}{suggestion}", hint=f"the keys are {', '.join(_KEYS)}")
+            raise InvalidInput(f"there is no key {quoted(name)}{suggestion}", hint=f"the keys are {', '.join(_KEYS)}")
     for name in _REQUIRED:
         if name not in value:
             raise InvalidInput(f"{name} is missing")

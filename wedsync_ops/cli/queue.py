@@ -103,6 +103,8 @@ def _scope(module: str | None, supplier: str | None, everything: bool) -> tuple[
     given += [("all", "")] if everything else []
     if len(given) != 1 or given[0][1] is None:
         raise UsageError("one of MODULE, --supplier and --all is needed")
+    if supplier is not None and not supplier.strip():
+        raise UsageError("--supplier is empty", hint="name a supplier, or give --all")
     return given[0][0], given[0][1]
 
 

@@ -1,11 +1,14 @@
 """``run-worker``: execute jobs."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wedsync_ops.cli.lazy import single
 from wedsync_ops.errors import UsageError
+
+if TYPE_CHECKING:
+    from wedsync_ops.app import App
 
 app = single()
 _MOST = 10_000
@@ -38,6 +41,8 @@ def run_worker(
     if wanted is not None and not wanted:
         raise UsageError("--modules names no module type")
     with opened(context, min_slots=min_slots, max_slots=max_slots, region=region) as opened_app:
+        if concurrency is not None:
+            _check_concurrency(concurrency, opened_app)
         registry = opened_app.registry()
         for module in wanted or ():
             registry.pointer(module)
@@ -50,3 +55,15 @@ def run_worker(
             max_jobs=max_jobs,
         )
         return work(opened_app, options)
+
+
+def _check_concurrency(slots: int, app: "App") -> None:
+    """``--concurrency`` lies within the limits that somebody has set; the defaults don't limit what is asked for."""
+    for name, is_outside in (
+        ("min_slots", slots < app.settings.min_slots),
+        ("max_slots", slots > app.settings.max_slots),
+    ):
+        source = app.sources[name]
+        if is_outside and source != "default":
+            limit = f"{name} ({source}) is {getattr(app.settings, name)}"
+            raise UsageError(f"--concurrency is {slots}, and the setting {limit}", hint="change one of them")

@@ -4,6 +4,8 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from wedsync_ops.errors import quoted
+
 _ADDRESS = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     r"@(?=[^@]{1,253}\Z)(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -35,7 +37,7 @@ def named_address(value: str) -> tuple[str, str]:
     match = _NAMED.fullmatch(value)
     name, address = (match["name"], match["address"]) if match else ("", value.strip())
     if _fault(address) is not None:
-        raise ValueError(f"{value[:80]!r} is not an e-mail address")
+        raise ValueError(f"{quoted(value, 80)} is not an e-mail address")
     return one_line(name), ascii_address(address)
 
 
@@ -56,12 +58,12 @@ def _fault(value: str) -> str | None:
     if address.count("@") > 1 or "," in address or ";" in address:
         return "must be one single address"
     if address.isascii():
-        return f"{address[:80]!r} is not an e-mail address"
+        return f"{quoted(address, 80)} is not an e-mail address"
     return _international_fault(address)
 
 
 def _international_fault(address: str) -> str | None:
-    wrong = f"{address[:80]!r} is not an e-mail address"
+    wrong = f"{quoted(address, 80)} is not an e-mail address"
     local, _, domain = address.rpartition("@")
     if not local.isascii() or any(unicodedata.category(sign) in {"Cc", "Cf", "Zs"} for sign in domain):
         return wrong

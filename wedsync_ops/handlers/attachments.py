@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wedsync_ops.errors import quoted
 from wedsync_ops.handlers.addresses import one_line
 from wedsync_ops.handlers.contract import PermanentError
 
@@ -62,12 +63,12 @@ def _find(name: object, folder: Path | None) -> Path | str:
     if not isinstance(name, str) or not name.strip() or "\x00" in name:
         return "the name of a file is needed"
     if folder is None:
-        return f"{name[:80]!r} cannot be attached: the setting attachments_dir is not set"
+        return f"{quoted(name, 80)} cannot be attached: the setting attachments_dir is not set"
     try:
         root = folder.resolve()
         path = (root / name).resolve()
         if not path.is_relative_to(root):
-            return f"{name[:80]!r} lies outside attachments_dir"
-        return path if path.is_file() else f"there is no file {name[:80]!r} in attachments_dir"
+            return f"{quoted(name, 80)} lies outside attachments_dir"
+        return path if path.is_file() else f"there is no file {quoted(name, 80)} in attachments_dir"
     except (OSError, RuntimeError):
-        return f"{name[:80]!r} cannot be read"
+        return f"{quoted(name, 80)} cannot be read"

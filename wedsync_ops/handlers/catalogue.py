@@ -4,6 +4,8 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
+from wedsync_ops.errors import quoted
+
 SHIPPED = Path(__file__).with_name("templates")
 SUBJECT, HTML, TEXT = "subject.txt", "body.html", "body.txt"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -20,7 +22,7 @@ def problem(template_id: object, templates_dir: Path | None) -> str | None:
     if template_id in known:
         return None
 
-    return f"there is no template {template_id[:60]!r}; known: {', '.join(sorted(known))}"
+    return f"there is no template {quoted(template_id)}; known: {', '.join(sorted(known))}"
 
 
 def known(templates_dir: Path | None) -> frozenset[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from wedsync_ops.handlers.addresses import address_fault, ascii_address
 from wedsync_ops.handlers.contract import PermanentError, Site
-from wedsync_ops.handlers.fields import RESERVED, fields_from, part
+from wedsync_ops.handlers.fields import RESERVED, part
 
 
 def recipient_fault(context: Mapping[str, Any]) -> str | None:
@@ -34,7 +34,7 @@ def reply_address(config: Mapping[str, Any], context: Mapping[str, Any]) -> str 
     return None
 
 
-def text_faults(config: Mapping[str, Any], context: Mapping[str, Any], *names: str) -> Iterator[str]:
+def text_faults(config: Mapping[str, Any], context: Mapping[str, Any], site: Site, *names: str) -> Iterator[str]:
     """Which of these texts of a config, and of its ``personalization``, cannot be rendered for this very job."""
     personal = config.get("personalization") or {}
     if not isinstance(personal, Mapping):
@@ -47,9 +47,9 @@ def text_faults(config: Mapping[str, Any], context: Mapping[str, Any], *names: s
         return
     from wedsync_ops.handlers.render import faults_in, values_for
 
-    faults = list(faults_in(own, fields_from(context)))
+    faults = list(faults_in(own, values_for(context, site)))
     if not faults:
-        faults += faults_in(texts, values_for(context, personal))
+        faults += faults_in(texts, values_for(context, site, personal))
     yield from faults
 
 

@@ -14,6 +14,8 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from wedsync_ops.errors import shortened
+
 Handler = Callable[[Mapping[str, Any], Mapping[str, Any], "Run"], Mapping[str, Any]]
 Check = Callable[[Mapping[str, Any], Mapping[str, Any], "Site"], Iterable[str]]
 _H = TypeVar("_H", bound=Callable[..., Any])
@@ -140,4 +142,4 @@ def problems(handler: object, config: Mapping[str, Any], context: Mapping[str, A
     try:
         return tuple(check(config, context, site))
     except Exception as error:  # noqa: BLE001 - another party's code, which may raise anything
-        return (" ".join(f"the handler's check failed with {type(error).__name__}: {error}".split())[:300],)
+        return (shortened(" ".join(f"the handler's check failed with {type(error).__name__}: {error}".split())),)

@@ -35,7 +35,7 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
     from wedsync_ops.handlers import attachments, compose, render
 
     personalization = config.get("personalization") or {}
-    values = render.values_for(context, personalization)
+    values = render.values_for(context, run.site, personalization)
     template_id = config["template_id"]
     rendered = render.mail(template_id, values, run.site, config.get("subject_override"))
     letter = compose.Letter(
@@ -68,7 +68,7 @@ def _option_faults(config: Mapping[str, Any], context: Mapping[str, Any], site: 
         fault = address_fault(reply_to)
         if fault:
             yield f"config.reply_to: {fault}"
-    yield from text_faults(config, context, "subject_override")
+    yield from text_faults(config, context, site, "subject_override")
     yield from attachment_faults(config.get("attachments"), site)
 
 

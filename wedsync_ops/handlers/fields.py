@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from wedsync_ops.errors import WedsyncError
 from wedsync_ops.instants import parse_date
@@ -33,13 +34,13 @@ class Fields(dict[str, Any]):
         self.field_owner = owner
 
 
-def fields_from(context: Mapping[str, Any]) -> dict[str, Any]:
+def fields_from(context: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
     """The merge fields and the four groups ``client``, ``supplier``, ``step`` and ``wedding``.
 
-    What the context doesn't say is left out; the renderer knows polite words for it.
+    What the context doesn't say is left out; the renderer knows polite words for it. ``zone`` is the wedding's.
     """
     client, supplier, step = (part(context, name) for name in ("client_data", "supplier_data", "step_data"))
-    wedding = _wedding(context, client, step)
+    wedding = _wedding(context, client, step, zone)
     found = {
         "couple_name": couple_name(context, client),
         "wedding_date": wedding.get("date"),
@@ -91,18 +92,20 @@ def supplier_name(context: Mapping[str, Any], supplier: Mapping[str, Any]) -> st
 
 
 @lru_cache(maxsize=4096)
-def date_in_words(text: str) -> str:
-    """``2027-06-19`` as ``Saturday, 19 June 2027``. Raises InvalidTime when it is no date."""
-    day = parse_date(text)
+def date_in_words(text: str, zone: ZoneInfo | None = None) -> str:
+    """``2027-06-19`` as ``Saturday, 19 June 2027``; ``zone`` as for ``parse_date``. Raises InvalidTime."""
+    day = parse_date(text, zone)
     return f"{day:%A}, {day.day} {day:%B} {day.year}"
 
 
-def _wedding(context: Mapping[str, Any], client: Mapping[str, Any], step: Mapping[str, Any]) -> dict[str, Any]:
+def _wedding(
+    context: Mapping[str, Any], client: Mapping[str, Any], step: Mapping[str, Any], zone: ZoneInfo
+) -> dict[str, Any]:
     wedding = dict(part(context, "wedding"))
     on = text_of(context, "wedding_date") or text_of(client, "wedding_date") or text_of(wedding, "date")
     if on is not None:
         wedding["iso_date"] = on
-        wedding["date"] = _in_words(on)
+        wedding["date"] = _in_words(on, zone)
     venue = _venue(client) or _venue(step) or _venue(context) or _venue(wedding)
     location = text_of(context, "location") or text_of(client, "location")
     places = {"venue": venue, "location": location}
@@ -113,8 +116,8 @@ def _venue(values: Mapping[str, Any]) -> str | None:
     return text_of(values, "venue_name", "venue") or text_of(part(values, "venue"), "name")
 
 
-def _in_words(text: str) -> str:
+def _in_words(text: str, zone: ZoneInfo) -> str:
     try:
-        return date_in_words(text)
+        return date_in_words(text, zone)
     except WedsyncError:
         return text

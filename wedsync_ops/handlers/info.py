@@ -18,7 +18,7 @@ _MAILED = ("email", "both")
 
 def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
     """What keeps this page from ever being published, each in one line that begins with where it is."""
-    yield from text_faults(config, context, "title", "content")
+    yield from text_faults(config, context, site, "title", "content")
     yield from attachment_faults(_files(config), site)
     if config.get("display_in") in _MAILED:
         fault = recipient_fault(context)
@@ -33,7 +33,7 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
     from wedsync_ops.handlers import attachments, page, render
 
     _refuse_expired(config, run)
-    values = render.values_for(context)
+    values = render.values_for(context, run.site)
     title = " ".join(render.fill(config["title"], values, what="title").split())
     body = page.body(config["content"], config.get("content_type", "text"), values)
     files = attachments.read(_files(config), run.site.attachments_dir)

@@ -12,12 +12,15 @@ from typing import Any, Literal
 
 from jinja2 import ChoiceLoader, FileSystemLoader, Template, TemplateError, TemplateNotFound, TemplateSyntaxError
 
+from wedsync_ops.errors import shortened
 from wedsync_ops.handlers import catalogue
 from wedsync_ops.handlers.checks import is_template
 from wedsync_ops.handlers.contract import PermanentError, Site
 from wedsync_ops.handlers.fields import fields_from
 from wedsync_ops.handlers.plaintext import from_html
 from wedsync_ops.handlers.sandbox import BUDGET, MAX_OUTPUT, MAX_ROUNDS, Sandbox
+from wedsync_ops.instants import zone_named
+from wedsync_ops.weddings.context import zone_from
 
 Kind = Literal["text", "html", "markdown"]
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
@@ -35,12 +38,14 @@ class Rendered:
     text: str
 
 
-def values_for(context: Mapping[str, Any], personalization: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def values_for(
+    context: Mapping[str, Any], site: Site, personalization: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The fields of a context, and what ``personalization`` adds: its texts are templates over those fields.
 
-    Raises PermanentError when one of them fails.
+    Raises PermanentError when one of them fails, InvalidContext when the context's time zone is none.
     """
-    values = fields_from(context)
+    values = fields_from(context, zone_from(context, zone_named(site.timezone)))
     if personalization:
         values |= {name: _personal(name, value, values) for name, value in personalization.items()}
     return values
@@ -106,7 +111,7 @@ class _SafeHtml(str):
 
 
 def _personal(name: str, value: Any, values: Mapping[str, Any]) -> Any:
-    return fill(value, values, what=f"personalization.{name[:40]}") if isinstance(value, str) else value
+    return fill(value, values, what=f"personalization.{shortened(name, 40)}") if isinstance(value, str) else value
 
 
 def _escape_markdown(text: str) -> str:
@@ -161,5 +166,5 @@ def _run(template: Template, values: Mapping[str, Any], what: str) -> str:
 def _reason(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
-    text = " ".join(str(error).split())[:300] or type(error).__name__
+    text = shortened(" ".join(str(error).split())) or type(error).__name__
     return f"line {error.lineno}: {text}" if isinstance(error, TemplateSyntaxError) else text

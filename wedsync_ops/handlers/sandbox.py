@@ -16,7 +16,7 @@ from jinja2.runtime import Context, LoopContext, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
-from wedsync_ops.errors import WedsyncError
+from wedsync_ops.errors import WedsyncError, quoted
 from wedsync_ops.handlers.fields import date_in_words
 from wedsync_ops.handlers.polite import words_for
 
@@ -108,7 +108,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def getattr(self, obj: Any, attribute: str) -> Any:
         """A field of data; nothing else has attributes. Names that begin with an underscore are refused."""
         if attribute.startswith("_"):
-            raise SecurityError(f"the name {attribute[:40]!r} begins with an underscore")
+            raise SecurityError(f"the name {quoted(attribute, 40)} begins with an underscore")
         if isinstance(obj, Mapping):
             value = obj.get(attribute)
             return value if _is_given(value) else self.undefined(obj=obj, name=attribute)
@@ -170,9 +170,9 @@ def _fault(node: nodes.Node, allowed: tuple[type[nodes.Node], ...]) -> str | Non
         return f"{what} is not allowed in a template"
     word = _name_of(node)
     if word is not None and word.startswith("_"):
-        return f"the name {word[:40]!r} begins with an underscore, which is not allowed in a template"
+        return f"the name {quoted(word, 40)} begins with an underscore, which is not allowed in a template"
     if isinstance(node, nodes.Filter) and (node.name not in _ALLOWED_FILTERS or node.dyn_args or node.dyn_kwargs):
-        return f"there is no filter {node.name[:40]!r}; known: {', '.join(sorted(_ALLOWED_FILTERS))}"
+        return f"there is no filter {quoted(node.name, 40)}; known: {', '.join(sorted(_ALLOWED_FILTERS))}"
     if isinstance(node, nodes.For) and node.recursive:
         return "a recursive loop is not allowed in a template"
     if isinstance(node, nodes.Extends) and not isinstance(node.template, nodes.Const):

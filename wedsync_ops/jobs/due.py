@@ -48,7 +48,7 @@ class Wish:
 def decide(now: int, wish: Wish) -> Due:
     """The instant at which a job is due, never before ``now``, and why.
 
-    Raises UsageError for --at together with --delay or a delay below 0, InvalidContext for a job after a wedding
+    Raises UsageError for ``at`` together with ``delay`` or a delay below 0, InvalidContext for a job after a wedding
     without a date, InvalidConfig for a custom send_time without send_at, InvalidTime past the year 8999.
     """
     reasons: list[str] = []
@@ -61,7 +61,7 @@ def decide(now: int, wish: Wish) -> Due:
 
 def _asked_for(now: int, wish: Wish, reasons: list[str]) -> int:
     if wish.at is not None and wish.delay_min is not None:
-        raise UsageError("--at and --delay exclude each other", hint="give one of them")
+        raise UsageError("at and delay exclude each other", hint="give one of them")
     if wish.at is not None:
         if wish.at <= now:
             reasons.append("the time asked for is past: now")
@@ -71,7 +71,7 @@ def _asked_for(now: int, wish: Wish, reasons: list[str]) -> int:
     if wish.delay_min is None:
         return now
     if not wish.delay_min >= 0:
-        raise UsageError("--delay must be 0 or more minutes")
+        raise UsageError("delay must be 0 or more minutes")
     if wish.delay_min:
         reasons.append(f"delayed by {_minutes(wish.delay_min)} as asked for")
     return _in_range(now + _microseconds(wish.delay_min))

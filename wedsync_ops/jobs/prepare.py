@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from wedsync_ops import codec
-from wedsync_ops.errors import InvalidConfig, InvalidContext, InvalidInput, InvalidTime
+from wedsync_ops.errors import InvalidConfig, InvalidContext, InvalidInput, InvalidTime, quoted
 from wedsync_ops.handlers.contract import problems
 from wedsync_ops.instants import parse_instant
 from wedsync_ops.jobs import due
@@ -106,7 +106,7 @@ def _priority(word: Any) -> Priority:
         return Priority.NORMAL
     chosen = _PRIORITIES.get(word) if isinstance(word, str) else None
     if chosen is None:
-        raise InvalidInput(f"{word!r:.60} is not a priority", hint=f"use one of {', '.join(_PRIORITIES)}")
+        raise InvalidInput(f"{quoted(word)} is not a priority", hint=f"use one of {', '.join(_PRIORITIES)}")
     return chosen
 
 
@@ -114,7 +114,7 @@ def _key(key: Any) -> str | None:
     if key is None:
         return None
     if not isinstance(key, str) or not key.strip() or len(key) > _MAX_KEY or not key.isprintable():
-        raise InvalidInput(f"the key must be 1 to {_MAX_KEY} printable characters, not {key!r:.60}")
+        raise InvalidInput(f"the key must be 1 to {_MAX_KEY} printable characters, not {quoted(key)}")
     return key
 
 

@@ -73,7 +73,7 @@ class PostgresWatch:
     """LISTEN on a connection of its own; a notification arrives with the commit that it belongs to."""
 
     def __init__(self, database: Database) -> None:
-        with translated():
+        with translated(database.where):
             self._pooled = database.writer.connect().execution_options(isolation_level="AUTOCOMMIT")
             self._pooled.execute(text(f"LISTEN {CHANNEL}"))
         self._driver: Any = self._pooled.connection.driver_connection

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from wedsync_ops.db import Database
-from wedsync_ops.errors import UnknownModule, UsageError
+from wedsync_ops.errors import UnknownModule, UsageError, quoted
 from wedsync_ops.instants import DAY, HOUR, MINUTE, SECOND, iso
 from wedsync_ops.metrics import aggregate, store
 from wedsync_ops.metrics.model import Counts, Metrics, ModuleMetrics, PlatformMetrics, Range, Times, Utilization
@@ -25,7 +25,7 @@ def parse_range(text: str) -> int:
     length = int(found[1]) * _UNITS[found[2]] if found else 0
     if not 0 < length <= _LONGEST:
         raise UsageError(
-            f"{text[:60]!r} is not a range",
+            f"{quoted(text)} is not a range",
             hint="write a number and s, m, h or d, such as 5m, 1h or 30d; at most 3650d",
         )
     return length
@@ -52,7 +52,7 @@ def measure(
         executed = store.executed_types(connection)
         types = list(dict.fromkeys((*registry_modules, *sorted({*executed, *lengths}))))
         if module is not None and module not in types:
-            raise UnknownModule(f"there is no module type {module[:60]!r}")
+            raise UnknownModule(f"there is no module type {quoted(module)}")
         tallies = {name: store.tally(connection, name, over) for name in types}
         utilized = _utilization(connection, executed, now, network_capacity_mbps)
     measured = tuple(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from wedsync_ops.errors import InvalidInput
+from wedsync_ops.errors import UsageError, quoted
 from wedsync_ops.modules.model import ModuleVersion, Pointer
 from wedsync_ops.modules.registry import Registry
 from wedsync_ops.weddings.context import singular
@@ -52,11 +52,11 @@ class Listed:
 
 
 def vendor_defaults(vendor_type: str) -> VendorDefaults:
-    """The defaults of a vendor type, singular or plural. Raises InvalidInput for one that is not known."""
+    """The defaults of a vendor type, singular or plural. Raises UsageError for one that is not known."""
     known = _VENDORS.get(singular(vendor_type))
     if known is None:
-        raise InvalidInput(
-            f"there is no vendor type {vendor_type[:60]!r}", hint=f"the vendor types are {', '.join(_VENDORS)}"
+        raise UsageError(
+            f"there is no vendor type {quoted(vendor_type)}", hint=f"the vendor types are {', '.join(_VENDORS)}"
         )
     return known
 
@@ -69,13 +69,13 @@ def tier_of(module_id: str) -> str | None:
 def tier_includes(tier: str | None, module_id: str) -> bool:
     """Whether a supplier of a tier may use a module type; without a tier everything is allowed.
 
-    Raises InvalidInput for a tier that is none.
+    Raises UsageError for a tier that is none.
     """
     if tier is None:
         return True
     names = tuple(TIERS)
     if tier not in names:
-        raise InvalidInput(f"there is no tier {tier[:60]!r}", hint=f"the tiers are {', '.join(names)}")
+        raise UsageError(f"there is no tier {quoted(tier)}", hint=f"the tiers are {', '.join(names)}")
     needed = tier_of(module_id)
     return needed is None or names.index(needed) <= names.index(tier)
 
@@ -91,7 +91,7 @@ def discover(
 ) -> tuple[Listed, ...]:
     """The module types that fit every condition given, by id; a vendor type's preferred ones come first.
 
-    Inactive and retired ones only with ``include_all``. Raises InvalidInput for an unknown tier or vendor type.
+    Inactive and retired ones only with ``include_all``. Raises UsageError for an unknown tier or vendor type.
     """
     tier_includes(tier, "")
     defaults = None if vendor_type is None else vendor_defaults(vendor_type)

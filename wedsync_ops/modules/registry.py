@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from wedsync_ops import codec, yamldoc
-from wedsync_ops.errors import DatabaseError, InvalidInput, InvalidYaml, ModuleInactive, NotFound, UnknownModule
+from wedsync_ops.errors import DatabaseError, InvalidInput, InvalidYaml, ModuleInactive, NotFound, UnknownModule, quoted
 from wedsync_ops.modules import schema
 from wedsync_ops.modules.model import Definition, ModuleVersion, Pointer, Problem, Validation
 from wedsync_ops.modules.resolve import resolve
@@ -165,7 +165,7 @@ def _duplicates(document: Document, items: list[Any]) -> list[Problem]:
         if name in seen:
             first = document.line_of(("modules", seen[name], "id"))
             problems.append(
-                _problem(document, ("modules", index, "id"), f"the id {name[:60]!r} stands already in line {first}")
+                _problem(document, ("modules", index, "id"), f"the id {quoted(name)} stands already in line {first}")
             )
         seen.setdefault(name, index)
     return problems
@@ -187,14 +187,14 @@ def _words(fault: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
         return f"there is no such field{_near(str(fault['loc'][-1]), tuple(Definition.model_fields))}"
     if kind == "string_pattern_mismatch":
-        return f"must match {context['pattern']}, and {str(fault['input'])[:60]!r} does not"
+        return f"must match {context['pattern']}, and {quoted(str(fault['input']))} does not"
     if kind == "int_from_float":
         return "must be a whole number"
     message = str(fault["msg"]).replace("Input should be a valid ", "must be a valid ")
     for theirs, ours in _FIELDS.items():
         message = message.replace(f"must be a valid {theirs}", f"must be {ours}")
     message = message.replace("Input should be ", "must be ").replace("String should have", "must have")
-    shown = "" if isinstance(fault["input"], dict | list) else f", not {fault['input']!r:.60}"
+    shown = "" if isinstance(fault["input"], dict | list) else f", not {quoted(fault['input'])}"
     return message + shown
 
 
@@ -234,7 +234,7 @@ class Registry:
             return self.pointers[module_id]
         except KeyError:
             near = _near(str(module_id), tuple(self.pointers))
-            raise UnknownModule(f"there is no module type {str(module_id)[:60]!r}{near}") from None
+            raise UnknownModule(f"there is no module type {quoted(str(module_id))}{near}") from None
 
     def current(self, module_id: str) -> ModuleVersion:
         """The version that new jobs of a module type get, be it usable or not. Raises UnknownModule."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Protocol, cast
 
-from wedsync_ops.errors import InvalidInput
+from wedsync_ops.errors import InvalidInput, shortened
 
 GROUP = "wedsync_ops.handlers"
 """The group of entry points that other packages offer handlers in."""
@@ -65,7 +65,7 @@ def _imported(name: str, module_name: str) -> Any:
         missing = error.name or module_name
         raise InvalidInput(f"the handler {name!r} does not exist: there is no Python module {missing!r}") from error
     except (Exception, SystemExit) as error:  # importing runs another party's code, which may raise anything
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        reason = shortened(" ".join(f"{type(error).__name__}: {error}".split()), 200)
         raise InvalidInput(f"the handler {name!r} cannot be imported: {reason}") from error
 
 

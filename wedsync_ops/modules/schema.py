@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from wedsync_ops.codec import kind_of
-from wedsync_ops.errors import InvalidInput
+from wedsync_ops.errors import InvalidInput, quoted, shortened
 
 if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator, ValidationError
@@ -37,7 +37,7 @@ def written(root: str, place: Place) -> str:
         if isinstance(step, int):
             text += f"[{step}]"
         else:
-            text += f".{step}" if _SIMPLE_KEY.fullmatch(step) else f'["{step[:60]}"]'
+            text += f".{step}" if _SIMPLE_KEY.fullmatch(step) else f'["{shortened(step, 60)}"]'
     return text
 
 
@@ -151,7 +151,7 @@ def _keyword(key: str, value: Any, root: Mapping[str, Any], place: Place) -> Ite
         yield place, "$id is not accepted: references within the schema start with #"
     elif key == "format" and isinstance(value, str):
         if not _knows_format(value):
-            yield place, f"the format {value[:60]!r} is not known, so it would check nothing"
+            yield place, f"the format {quoted(value)} is not known, so it would check nothing"
     elif key == "pattern" and isinstance(value, str):
         yield from _pattern(value, place)
     elif key in _NAMED and isinstance(value, dict):
@@ -165,7 +165,10 @@ def _keyword(key: str, value: Any, root: Mapping[str, Any], place: Place) -> Ite
 
 def _reference(target: str, root: Mapping[str, Any], place: Place) -> Iterator[Fault]:
     if not target.startswith("#"):
-        yield place, f"the reference {target[:100]!r} leads out of the schema; only #/… is accepted, nothing is fetched"
+        yield (
+            place,
+            f"the reference {quoted(target, 100)} leads out of the schema; only #/… is accepted, nothing is fetched",
+        )
     elif target.startswith("#/"):
         node: Any = root
         for step in target[2:].split("/"):
@@ -175,7 +178,7 @@ def _reference(target: str, root: Mapping[str, Any], place: Place) -> Iterator[F
             elif isinstance(node, dict) and name in node:
                 node = node[name]
             else:
-                yield place, f"the reference {target[:100]!r} leads nowhere in the schema"
+                yield place, f"the reference {quoted(target, 100)} leads nowhere in the schema"
                 return
 
 
@@ -183,7 +186,10 @@ def _pattern(pattern: str, place: Place) -> Iterator[Fault]:
     try:
         _compile({"pattern": pattern})
     except ValueError:
-        yield place, f"{pattern[:100]!r} is no pattern that runs in linear time (no look-around, no back-references)"
+        yield (
+            place,
+            f"{quoted(pattern, 100)} is no pattern that runs in linear time (no look-around, no back-references)",
+        )
 
 
 @cache
@@ -196,7 +202,7 @@ def _knows_format(name: str) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(getattr(error, "message", error)).split())[:300]
+    return shortened(" ".join(str(getattr(error, "message", error)).split()))
 
 
 def _meta_message(error: "ValidationError") -> str:
@@ -266,9 +272,9 @@ _FORMATS = {
 _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "type": lambda facts: f"must be {_either(facts['types'])}",
     "format": _format,
-    "enum": lambda facts: f"must be one of {', '.join(str(option) for option in facts['options'])}"[:300],
-    "const": lambda facts: f"must be {facts['expected_value']}"[:300],
-    "pattern": lambda facts: f"must match the pattern {facts['pattern']}"[:300],
+    "enum": lambda facts: shortened(f"must be one of {', '.join(str(option) for option in facts['options'])}"),
+    "const": lambda facts: shortened(f"must be {facts['expected_value']}"),
+    "pattern": lambda facts: shortened(f"must match the pattern {facts['pattern']}"),
     "minimum": lambda facts: f"must be at least {facts['limit']}",
     "maximum": lambda facts: f"must be at most {facts['limit']}",
     "exclusiveMinimum": lambda facts: f"must be more than {facts['limit']}",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
-from wedsync_ops.errors import UsageError
+from wedsync_ops.errors import UsageError, quoted
 from wedsync_ops.instants import DAY
 from wedsync_ops.jobs.rescue import rescue
 from wedsync_ops.jobs.rules import Rules
@@ -35,7 +35,7 @@ def run(site: Site, names: Sequence[str]) -> list[Done]:
     """Run the named tasks in order, all of them when none is named. Raises UsageError for an unknown name."""
     unknown = [name for name in names if name not in TASKS]
     if unknown:
-        raise UsageError(f"there is no maintenance task {unknown[0]!r}", hint=f"use one of {', '.join(TASKS)}")
+        raise UsageError(f"there is no maintenance task {quoted(unknown[0])}", hint=f"use one of {', '.join(TASKS)}")
     return [Done(name, TASKS[name].run(site)) for name in names or TASKS]
 
 

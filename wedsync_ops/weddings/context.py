@@ -25,8 +25,8 @@ _SINGULAR = {
 def wedding_from(context: Mapping[str, Any], default_zone: ZoneInfo) -> Wedding | None:
     """The wedding that a context tells of, ``None`` when it names no date. ``default_zone`` is the platform's.
 
-    The date is YYYY-MM-DD, or the date that an ISO time is written with. Raises InvalidContext when the date or the
-    time zone is none.
+    The date is YYYY-MM-DD or an ISO time: with an offset, the day on which it lies in the wedding's zone. Raises
+    InvalidContext when the date or the time zone is none.
     """
     return wedding_in(context, zone_from(context, default_zone))
 
@@ -90,6 +90,6 @@ def _found(context: Mapping[str, Any], name: str, *places: str) -> Any:
 @lru_cache(maxsize=16_384)
 def _wedding(text: str, zone: ZoneInfo) -> Wedding:
     try:
-        return Wedding(parse_date(text), zone)
+        return Wedding(parse_date(text, zone), zone)
     except InvalidInput as error:
         raise InvalidContext(f"context.wedding_date: {error.message}", hint=error.advice) from error
