@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 from wedsync_ops import codec
 from wedsync_ops.errors import WedsyncError
-from wedsync_ops.instants import zone_named
 from wedsync_ops.jobs import lifecycle
 from wedsync_ops.jobs.model import Claimed, Outcome, Request, Result, State, Transition
 from wedsync_ops.jobs.prepare import Prepared, prepare
@@ -101,8 +100,7 @@ def wedding_days(rules: Rules, on: Any, zone_name: str | None, at: int) -> int |
     """Calendar days from an instant to a job's wedding, in its zone; ``None`` without a wedding."""
     if on is None:
         return None
-    zone = rules.calendar.zone if zone_name is None else zone_named(zone_name)
-    return days_until(Wedding(on, zone), at)
+    return days_until(Wedding(on, rules.zone(zone_name)), at)
 
 
 def _error(transition: Transition, outcome: Outcome) -> str | None:
