@@ -357,7 +357,7 @@ class Worker:
             self._me = self._enlist()
             self._fenced = False
             dead.retire(self._database, self._clock.now())
-        except (DatabaseError, StorageFull, OSError) as error:
+        except (DatabaseError, StorageFull, OSError, RuntimeError) as error:  # the last: no thread to be had
             self._house.fault(error)
         self._dispatch.look_again()
 
