@@ -1,5 +1,6 @@
 """Opening databases, transactions, and the drivers' errors in the platform's own words."""
 
+import socket
 import sqlite3
 import threading
 from contextlib import closing
@@ -184,6 +185,17 @@ def test_a_short_postgres_url_gets_the_driver_that_is_installed(postgres_url: st
     with database.reading() as connection:
         assert connection.execute(text("SELECT 1")).scalar() == 1
     database.close()
+
+
+def test_a_server_that_says_nothing_is_not_waited_for_longer_than_the_url_says(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        database = db.connect(Settings(home=tmp_path, db=f"postgresql+psycopg://u@{address}/x?connect_timeout=2"))
+        with pytest.raises(DatabaseUnreachable), database.reading():
+            pass
+        query = database.writer.url.query
+        assert (query["connect_timeout"], query["tcp_user_timeout"]) == ("2", "20000")
+        database.close()
 
 
 def test_errors_of_the_database_come_out_as_one_line(database: Database) -> None:

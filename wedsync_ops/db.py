@@ -23,6 +23,7 @@ from sqlalchemy.pool import QueuePool
 
 from wedsync_ops import errors
 from wedsync_ops.clock import Clock, OffsetClock, SystemClock
+from wedsync_ops.instants import SECOND
 from wedsync_ops.settings import Settings, shown
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
@@ -42,6 +43,16 @@ _SQLITE_ERRORS = (
 
 _CONFLICTS = ("40001", "40P01")
 """PostgreSQL's serialization failure and deadlock: of the transactions that block each other one is undone."""
+
+_PATIENCE = {
+    "connect_timeout": "10",
+    "keepalives_idle": "5",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+}
+"""A server that is gone without a word is noticed within 20 s (the last is in ms), not after the kernel's 15 minutes or
+2 hours: a heartbeat must not wait for it as long as that. What the URL says itself comes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +89,25 @@ class Database:
         if self.is_sqlite:
             return SystemClock()
         with self.reading() as connection:
-            seconds = connection.execute(text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"))
-            return OffsetClock(int(seconds.scalar_one()))
+            return OffsetClock(_server_now(connection))
 
     def close(self) -> None:
         """Close every connection."""
         self.writer.dispose()
         self.reader.dispose()
+
+
+def follow(connection: Connection, clock: Clock) -> None:
+    """Adjust a clock that is reckoned from this server's; another one is right by itself."""
+    if isinstance(clock, OffsetClock):
+        asked = clock.monotonic()
+        server_now = _server_now(connection)
+        clock.adjust(server_now, within_us=round((clock.monotonic() - asked) * SECOND))
+
+
+def _server_now(connection: Connection) -> int:
+    microseconds = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
+    return int(connection.execute(microseconds).scalar_one())
 
 
 def connect(settings: Settings) -> Database:
@@ -156,11 +179,10 @@ def _prepare_sqlite(engine: Engine, begin: str, synchronous: str) -> None:
 
 
 def _connect_postgres(url: URL, where: str) -> Database:
+    url = url.set(drivername="postgresql+psycopg", query={**_PATIENCE, **url.query})
     try:
         with _options_checked():
-            engine = create_engine(
-                url.set(drivername="postgresql+psycopg"), pool_size=4, max_overflow=8, pool_pre_ping=True
-            )
+            engine = create_engine(url, pool_size=4, max_overflow=8, pool_pre_ping=True)
     except ModuleNotFoundError as error:
         raise errors.DatabaseUnreachable(
             "the PostgreSQL driver is not installed", hint="pip install 'wedsync-ops[postgres]'"

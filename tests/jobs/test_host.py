@@ -1,3 +1,7 @@
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import pytest
@@ -24,6 +28,7 @@ def test_the_first_sample_has_no_rates_because_nothing_came_before() -> None:
     sample = HostSampler(SystemClock()).sample()
     assert sample.cpu_percent is None
     assert sample.network_mbps is None
+    assert sample.memory_percent is not None
     assert 0 < sample.memory_percent <= 100
 
 
@@ -69,3 +74,27 @@ def test_the_network_is_measured_by_its_busier_direction() -> None:
 
 def test_an_interface_that_went_away_leaves_the_network_unknown() -> None:
     assert network_mbps(BEFORE, replace(BEFORE, at_s=101.0, received=0)) is None
+
+
+def test_a_host_that_cannot_be_read_has_no_figures_and_later_has_them_again() -> None:
+    sampler = HostSampler(SystemClock())
+    sampler.sample()
+    with no_descriptors_left():
+        sample = sampler.sample()
+    assert (sample.cpu_percent, sample.memory_percent, sample.network_mbps) == (None, None, None)
+    sample = sampler.sample()
+    assert sample.memory_percent is not None
+    assert sample.cpu_percent is None
+
+
+@contextmanager
+def no_descriptors_left() -> Iterator[None]:
+    """This process can open no file, as when it has too many open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -117,6 +117,70 @@ class TestRescue:
         with queue.database.reading() as connection:
             assert counted(connection) == {("email", 1): (1003, 1003)}
 
+    def test_by_a_worker_is_never_of_itself(self, queue: Queue) -> None:
+        one, _ = enlisted(queue, 1, heartbeat_at=0)
+        assert rescue(queue.database, queue.rules, NOW, by=one.id) == 0
+        assert rescue(queue.database, queue.rules, NOW, by="another") == 1
+
+    def test_takes_up_a_job_whose_time_zone_nobody_knows_any_more(self, queue: Queue) -> None:
+        _, (job,) = enlisted(queue, 1, stopped_at=NOW)
+        with queue.database.transaction() as connection:
+            connection.execute(text("UPDATE jobs SET timezone = 'Atlantis/Capital'"))
+        assert rescue(queue.database, queue.rules, NOW) == 1
+        with queue.database.reading() as connection:
+            assert row(connection, job.id)["state"] == "available"
+
+
+class TestWhatADeadWorkerLeaves:
+    """Its lock file and its socket."""
+
+    @pytest.fixture
+    def holder(self, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+        """A process that has the lock and the socket of worker ``w`` in this home."""
+        child = subprocess.Popen(
+            [sys.executable, "-c", HOLDER, str(tmp_path / "workers" / "w.lock")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert child.stdout is not None
+        child.stdout.readline()
+        (tmp_path / "wake").mkdir(exist_ok=True)
+        (tmp_path / "wake" / "w").touch()
+        yield child
+        child.kill()
+        child.communicate()
+
+    @staticmethod
+    def bury(queue: Queue, home: Path, host: str = HOST, worker_id: str = "w") -> list[str]:
+        """Declare the worker dead, whose lease is over; returns the names of what is left."""
+        lock_file = str(home / "workers" / "w.lock")
+        with queue.database.transaction() as connection:
+            workers.register(connection, worker(id=worker_id, heartbeat_at=0, host=host, lock_file=lock_file))
+        rescue(queue.database, queue.rules, NOW)
+        with queue.database.reading() as connection:
+            assert workers.living(connection) == []
+        return sorted(str(path.relative_to(home)) for path in home.rglob("*") if not path.is_dir())
+
+    def test_is_removed_with_it(self, queue: Queue, tmp_path: Path, holder: subprocess.Popen[bytes]) -> None:
+        holder.kill()
+        holder.wait()
+        assert self.bury(queue, tmp_path) == []
+
+    def test_stays_while_its_process_lives(self, queue: Queue, tmp_path: Path, holder: subprocess.Popen[bytes]) -> None:
+        holder.send_signal(signal.SIGSTOP)
+        assert self.bury(queue, tmp_path) == ["wake/w", "workers/w.lock"]
+        assert is_locked(tmp_path / "workers" / "w.lock")
+
+    def test_stays_on_another_host(self, queue: Queue, tmp_path: Path, holder: subprocess.Popen[bytes]) -> None:
+        holder.kill()
+        holder.wait()
+        assert self.bury(queue, tmp_path, host="elsewhere") == ["wake/w", "workers/w.lock"]
+
+    def test_is_only_what_bears_its_name(self, queue: Queue, tmp_path: Path, holder: subprocess.Popen[bytes]) -> None:
+        holder.kill()
+        holder.wait()
+        assert self.bury(queue, tmp_path, worker_id="v") == ["wake/w", "workers/w.lock"]
+
 
 class TestIsDead:
     def test_a_process_that_ends_frees_its_lock(self, tmp_path: Path) -> None:

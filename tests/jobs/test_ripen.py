@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from tests.stores import databases
 from tests.stores.queues import NOW, queue_on, request
@@ -87,6 +88,13 @@ class TestPromote:
         moment = NOW + 37 * DAY  # three days late, and one day before the wedding
         assert promoted(queue, moment) == 1
         assert job(queue, job_id)["priority"] == Priority.CRITICAL
+
+    def test_reckons_in_the_platform_s_zone_where_the_job_s_is_not_known(self, queue: Queue) -> None:
+        job_id = queued(queue, wedding_date="2027-01-15", delay=1)
+        with queue.database.transaction() as connection:
+            connection.execute(text("UPDATE jobs SET timezone = 'Atlantis/Capital'"))
+        assert promoted(queue, NOW + MINUTE) == 1
+        assert job(queue, job_id)["priority"] == Priority.HIGH
 
     def test_a_retried_job_keeps_its_rank(self, queue: Queue) -> None:
         job_id = queued(queue)

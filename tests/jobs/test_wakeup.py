@@ -1,5 +1,7 @@
 """Waking idle workers."""
 
+import os
+import resource
 import select
 from pathlib import Path
 
@@ -65,3 +67,20 @@ def test_notify_is_for_both_dialects(database: Database, tmp_path: Path) -> None
     with database.transaction() as connection:
         wakeup.notify(connection)
     wakeup.ring(database, tmp_path)
+
+
+def test_a_process_without_a_descriptor_left_rings_nobody_and_goes_on(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    bell = Bell(tmp_path, "a")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    for left in (0, 1):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free + left, hard))
+        try:
+            wakeup.ring(sqlite_database, tmp_path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert not bell.drain()
+    bell.close()

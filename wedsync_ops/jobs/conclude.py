@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from wedsync_ops import codec
 from wedsync_ops.errors import WedsyncError
-from wedsync_ops.instants import local_date, zone_named
+from wedsync_ops.instants import local_date
 from wedsync_ops.jobs import lifecycle
 from wedsync_ops.jobs.model import Claimed, Outcome, Request, Result, State, Transition
 from wedsync_ops.jobs.prepare import Prepared, prepare
@@ -101,8 +101,7 @@ def wedding_days(rules: Rules, on: date | None, zone_name: str | None, at: int) 
     """Calendar days from an instant to a job's wedding, in its zone; ``None`` without a wedding."""
     if on is None:
         return None
-    zone = rules.calendar.zone if zone_name is None else zone_named(zone_name)
-    return (on - local_date(at, zone)).days
+    return (on - local_date(at, rules.zone(zone_name))).days
 
 
 def _error(transition: Transition, outcome: Outcome) -> str | None:

@@ -1,6 +1,6 @@
 """What to run next: promotes and claims inside the loop's transaction, and keeps what is claimed but not started."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from wedsync_ops.jobs import ripen
 from wedsync_ops.jobs.heap import Heap
 from wedsync_ops.jobs.model import Claimed, Lane, Priority
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import claim, control, lanes
+from wedsync_ops.jobs.store import claim, control, lanes, workers
 from wedsync_ops.jobs.turns import Turns
 
 AHEAD_US = 50_000
@@ -146,6 +146,12 @@ class Dispatcher:
         for job in taken.jobs:
             self._heap.push(job, self._turns.serve(Lane(job.module_type, job.priority)))
         self._last = taken
+
+    def return_unknown(self, connection: Connection, worker_id: str, running: Collection[int], now: int) -> None:
+        """Give back what is leased to this worker without its knowledge: a commit was done, and its answer was lost."""
+        known = {*running, *(job.id for job in self._heap.here())}
+        leased = workers.orphans(connection, worker_id, 2**31 - 1)
+        claim.release(connection, [job for job in leased if job.id not in known], now=now)
 
     def _drop(self, connection: Connection, pauses: Sequence[control.Pause], now: int) -> frozenset[int]:
         """Give back what may not start any more."""

@@ -1,19 +1,21 @@
 """A worker's place among the workers: its row, its lock, its heartbeat, its wake-up socket."""
 
+import contextlib
 import os
 import socket
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from wedsync_ops import __version__
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
-from wedsync_ops.jobs.heart import Heart, Lock
+from wedsync_ops.jobs.heart import Heart, Lock, remove_unheld
 from wedsync_ops.jobs.model import Options
 from wedsync_ops.jobs.store import workers
 from wedsync_ops.jobs.store.workers import Worker
-from wedsync_ops.jobs.wakeup import Bell
+from wedsync_ops.jobs.wakeup import Bell, folder
 from wedsync_ops.settings import Settings
 
 
@@ -46,15 +48,38 @@ def enlist(
     load: Callable[[], tuple[int, int]],
     on_fenced: Callable[[], None],
 ) -> Enlisted:
-    """Make a worker known. ``load`` tells its slots and how many are busy, ``on_fenced`` hears that it was buried."""
+    """Make a worker known. ``load`` tells its slots and how many are busy, ``on_fenced`` hears when to begin anew.
+
+    Raises DatabaseError, StorageFull or OSError, and leaves nothing behind.
+    """
+    worker = _new(settings, options, clock.now())
+    with contextlib.ExitStack() as undo:
+        lock = Lock(Path(worker.lock_file))
+        undo.callback(lock.release)
+        bell = Bell(settings.home, worker.id)
+        undo.callback(bell.close)
+        heart = Heart(settings, clock, worker, load, on_fenced)
+        undo.callback(heart.stop)
+        with database.transaction() as connection:
+            workers.register(connection, worker)
+        heart.start()
+        undo.pop_all()
+    return Enlisted(worker.id, bell, heart, lock)
+
+
+def clear_away(worker: Worker) -> None:
+    """Remove the lock file and the socket that a dead worker left on this host; a stopped one lives, and keeps them."""
+    lock_file = Path(worker.lock_file)
+    if worker.host == socket.gethostname() and lock_file.name == f"{worker.id}.lock" and remove_unheld(lock_file):
+        with contextlib.suppress(OSError):
+            (folder(lock_file.parents[1]) / worker.id).unlink(missing_ok=True)
+
+
+def _new(settings: Settings, options: Options, now: int) -> Worker:
     host = socket.gethostname()
     worker_id = uuid.uuid4().hex[:16]
-    lock_file = settings.home / "workers" / f"{worker_id}.lock"
-    lock = Lock(lock_file)
-    bell = Bell(settings.home, worker_id)
-    now = clock.now()
     modules = options.modules
-    worker = Worker(
+    return Worker(
         id=worker_id,
         name=options.name or f"{host}-{os.getpid()}",
         host=host,
@@ -62,15 +87,10 @@ def enlist(
         version=__version__,
         region=options.region,
         modules=None if modules is None else ",".join(sorted(modules)),
-        lock_file=str(lock_file),
+        lock_file=str(settings.home / "workers" / f"{worker_id}.lock"),
         slots=options.slots,
         busy=0,
         started_at=now,
         heartbeat_at=now,
         stopped_at=None,
     )
-    heart = Heart(settings, clock, worker, load, on_fenced)
-    with database.transaction() as connection:
-        workers.register(connection, worker)
-    heart.start()
-    return Enlisted(worker_id, bell, heart, lock)

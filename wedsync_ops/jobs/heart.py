@@ -33,8 +33,28 @@ class Lock:
         os.close(self._descriptor)
 
 
+def remove_unheld(path: Path) -> bool:
+    """Remove the file of a lock whose holder is dead; False while it lives, be it stopped, or when there is none."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
 class Heart:
-    """Writes the heartbeat and a sample of the host; calls ``on_fenced`` when the worker was declared dead."""
+    """Writes the heartbeat and a sample of the host, and keeps the clock to the database's.
+
+    Calls ``on_fenced`` and ends when the worker was declared dead, or may have been because no heartbeat could be
+    written for longer than the lease.
+    """
 
     def __init__(
         self,
@@ -51,34 +71,51 @@ class Heart:
         self._load = load
         self._on_fenced = on_fenced
         self._sampler = HostSampler(clock)
+        self._beaten_at = clock.monotonic()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._beat_on, name="heartbeat", daemon=True)
 
     def start(self) -> None:
         """Begin to beat."""
         self._sampler.sample()
+        self._beaten_at = self._clock.monotonic()
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop beating and close the connection."""
+        """Stop beating, where it has begun, and close the connection."""
         self._stopped.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
         self._database.close()
 
     def _beat_on(self) -> None:
         while not self._stopped.wait(self._settings.heartbeat):
-            try:
-                if not self._beat():
-                    self._on_fenced()
-                    return
-            except WedsyncError as error:
-                _LOG.warning("the heartbeat could not be written: %s", error)
+            if not self._lives():
+                self._on_fenced()
+                return
+
+    def _lives(self) -> bool:
+        try:
+            lives = self._beat()
+        except Exception as error:  # noqa: BLE001 - a heart that ended in silence would be taken for a death
+            unexpected = error if not isinstance(error, WedsyncError) else None
+            _LOG.warning("the heartbeat could not be written: %s", error, exc_info=unexpected)
+            silent_s = self._clock.monotonic() - self._beaten_at
+            if silent_s > self._settings.lease_s:
+                _LOG.error("no heartbeat could be written for %.1f s, longer than the lease", silent_s)
+                return False
+            return True
+        if not lives:
+            _LOG.error("this worker was declared dead while it was stopped or cut off")
+        self._beaten_at = self._clock.monotonic()
+        return lives
 
     def _beat(self) -> bool:
         slots, busy = self._load()
         host = self._sampler.sample()
-        now = self._clock.now()
         with self._database.transaction() as connection:
+            db.follow(connection, self._clock)
+            now = self._clock.now()
             workers.sample(
                 connection,
                 self._worker.host,

@@ -1,11 +1,13 @@
 """How busy this host is: cores, memory, network, as its own counters tell."""
 
+import logging
 from dataclasses import dataclass
 
 import psutil
 
 from wedsync_ops.clock import Clock
 
+_LOG = logging.getLogger(__name__)
 _BITS_PER_BYTE = 8
 _MEGA = 1_000_000
 
@@ -19,7 +21,7 @@ class HostSample:
 
     sampled_at: int
     cpu_percent: float | None
-    memory_percent: float
+    memory_percent: float | None
     network_mbps: float | None
 
 
@@ -65,13 +67,19 @@ class HostSampler:
         self._last: Counters | None = None
 
     def sample(self) -> HostSample:
-        """The host's load now. The first sample has no rates."""
-        before, after = self._last, _read(self._clock.monotonic())
+        """The host's load now. The first sample has no rates; one that cannot be taken has nothing."""
+        before, self._last = self._last, None
+        now = self._clock.now()
+        try:
+            after, memory = _read(self._clock.monotonic()), float(psutil.virtual_memory().percent)
+        except Exception as error:  # noqa: BLE001 - whatever a kernel's counters say: it is a measurement, no more
+            _LOG.warning("this host cannot be sampled: %s: %s", type(error).__name__, error)
+            return HostSample(now, None, None, None)
         self._last = after
         return HostSample(
-            sampled_at=self._clock.now(),
+            sampled_at=now,
             cpu_percent=None if before is None else cpu_percent(before, after),
-            memory_percent=float(psutil.virtual_memory().percent),
+            memory_percent=memory,
             network_mbps=None if before is None else network_mbps(before, after),
         )
 

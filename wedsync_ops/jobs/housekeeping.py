@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
-from wedsync_ops.errors import DatabaseError, StorageFull, WedsyncError
+from wedsync_ops.errors import DatabaseError, StorageFull
 from wedsync_ops.jobs.rescue import rescue
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import durations
@@ -27,6 +27,8 @@ class House:
         self._load_rules = load_rules
         self._rescued_at = self._measured_at = clock.monotonic()
         self.rules = load_rules()
+        self.worker_id: str | None = None
+        """Whose house it is, once that is known."""
         self.fault_until = 0.0
         """The monotonic second until which the database is left alone."""
 
@@ -35,7 +37,7 @@ class House:
         """Whether the database failed a moment ago."""
         return self.fault_until > self._clock.monotonic()
 
-    def fault(self, error: WedsyncError) -> None:
+    def fault(self, error: Exception) -> None:
         """Report a failure. Outcomes wait in memory, leases are held by the heartbeat."""
         _LOG.error("%s", error)
         self.fault_until = self._clock.monotonic() + FAULT_WAIT_S
@@ -53,7 +55,7 @@ class House:
         """Take up the jobs of dead workers; how many."""
         self._rescued_at = self._clock.monotonic()
         try:
-            return rescue(self._database, self.rules, self._clock.now())
+            return rescue(self._database, self.rules, self._clock.now(), by=self.worker_id)
         except (DatabaseError, StorageFull) as error:
             self.fault(error)
             return 0
@@ -71,6 +73,6 @@ class House:
         """Read the rules anew; on a failure the known ones stay."""
         try:
             self.rules = self._load_rules()
-        except DatabaseError as error:
+        except (DatabaseError, StorageFull) as error:
             self.fault(error)
         return self.rules

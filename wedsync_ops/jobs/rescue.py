@@ -13,6 +13,7 @@ from wedsync_ops.db import Database
 from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs import lifecycle
 from wedsync_ops.jobs.conclude import wedding_days
+from wedsync_ops.jobs.enlist import clear_away
 from wedsync_ops.jobs.model import Result
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import finish, workers
@@ -24,16 +25,21 @@ from wedsync_ops.weddings.season import season_at
 _CHUNK = 500
 
 
-def rescue(database: Database, rules: Rules, now: int) -> int:
-    """Declare dead workers dead and make their jobs available again; returns how many jobs were taken up."""
+def rescue(database: Database, rules: Rules, now: int, *, by: str | None = None) -> int:
+    """Declare dead workers dead and make their jobs available again; returns how many jobs were taken up.
+
+    ``by`` is the id of the worker that asks, and so lives however old its heartbeat is.
+    """
     with database.reading() as connection:
         living = workers.living(connection)
         gone = list(workers.holders_gone(connection))
-    dead = [worker for worker in living if is_dead(worker, now, rules.settings.lease_s)]
+    dead = [one for one in living if one.id != by and is_dead(one, now, rules.settings.lease_s)]
     for worker in dead:
         with database.transaction() as connection:
-            if workers.bury(connection, worker, now):
-                gone.append(worker.id)
+            buried = workers.bury(connection, worker, now)
+        if buried:
+            clear_away(worker)
+            gone.append(worker.id)
     return sum(_take_up(database, rules, worker_id, now) for worker_id in gone)
 
 

@@ -2,7 +2,6 @@
 
 from sqlalchemy import Connection
 
-from wedsync_ops.instants import zone_named
 from wedsync_ops.jobs import priority
 from wedsync_ops.jobs.intake import expected_of, ranked
 from wedsync_ops.jobs.model import Decision, State
@@ -54,11 +53,10 @@ def reconsider(connection: Connection, rules: Rules, now: int) -> int:
 
 def _decide(rules: Rules, job: Ripe, now: int) -> Decision:
     definition = rules.registry.version(job.module_type, job.module_version).definition
-    zone = rules.calendar.zone if job.timezone is None else zone_named(job.timezone)
     return priority.decide(
         job.priority_requested,
         now,
-        wedding=None if job.wedding_on is None else Wedding(job.wedding_on, zone),
+        wedding=None if job.wedding_on is None else Wedding(job.wedding_on, rules.zone(job.timezone)),
         calendar=rules.calendar,
         rules=definition.wedding_optimizations,
         boost=priority.boost_for(definition.wedding_optimizations, job.vendor_type),

@@ -1,9 +1,12 @@
 """What requests and jobs are judged by: the registry, the season, the site and the settings, at one moment."""
 
+import contextlib
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
+from wedsync_ops.errors import InvalidInput
 from wedsync_ops.handlers.contract import Site
-from wedsync_ops.instants import SECOND
+from wedsync_ops.instants import SECOND, zone_named
 from wedsync_ops.modules.registry import Registry
 from wedsync_ops.settings import Settings
 from wedsync_ops.weddings.model import Calendar
@@ -17,6 +20,12 @@ class Rules:
     calendar: Calendar
     site: Site
     settings: Settings
+
+    def zone(self, name: str | None) -> ZoneInfo:
+        """A job's time zone; the platform's for a job that has none, or one that this machine no longer knows."""
+        with contextlib.suppress(InvalidInput):
+            return self.calendar.zone if name is None else zone_named(name)
+        return self.calendar.zone
 
     @property
     def ageing_us(self) -> int:

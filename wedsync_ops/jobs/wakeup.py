@@ -6,7 +6,7 @@ A worker that misses it looks by itself four times a second, so a failure here c
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sqlalchemy import Connection, text
@@ -32,20 +32,21 @@ def ring(database: Database, home: Path) -> None:
     """Wake this home's workers now, after the commit (SQLite only)."""
     if not database.is_sqlite:
         return
-    try:
+    with contextlib.suppress(OSError):  # no folder, or no descriptor left to this process
         names = os.listdir(folder(home))  # noqa: PTH208 - plain names, for the short paths below
-    except OSError:
-        return
-    if not names:
-        return
-    with _inside(folder(home)) as prefix, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        if names:
+            _ring(folder(home), names)
+
+
+def _ring(place: Path, names: Sequence[str]) -> None:
+    with _inside(place) as prefix, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.settimeout(0)
         for name in names:
             try:
                 sender.sendto(b"\x01", f"{prefix}/{name}")
             except ConnectionRefusedError:  # its worker died without taking the socket along
                 with contextlib.suppress(OSError):
-                    (folder(home) / name).unlink()
+                    (place / name).unlink()
             except OSError:
                 continue
 

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any
 
@@ -69,6 +69,7 @@ class Worker:
         self._watch = watch(database)
         self._stops = 0
         self._fenced = False
+        self._in_doubt = False
         self._handed = 0
         self._synced_at = self._looked_at = clock.monotonic()
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -81,13 +82,17 @@ class Worker:
     def run(self) -> End:
         """Work until there is a reason to end."""
         self._house.rescue()
-        with self._enlisted() as me, pool_for(self._house.rules, self._options, self._clock) as pool:
-            self._me, self._slots = me, pool
-            try:
-                return self._loop()
-            finally:
-                self._give_back()
-                self._close()
+        self._slots = pool_for(self._house.rules, self._options, self._clock)
+        self._me = self._enlist()
+        try:
+            with self._slots:
+                try:
+                    return self._loop()
+                finally:
+                    self._give_back()
+                    self._close()
+        finally:
+            self._me.retire(self._database, self._clock.now())
 
     def _loop(self) -> End:
         self._sync()
@@ -105,7 +110,7 @@ class Worker:
                     os.read(self._wake_read, 64)
             if self._fenced:
                 self._start_anew()
-            told = self._me.bell.drain() or self._watch.fileno() in ready
+            told = self._me.bell.drain() or (self._watch.fileno() in ready and self._watch.changed())
             if told or self._must_sync():
                 self._sync()
             if self._house.keep():
@@ -116,6 +121,11 @@ class Worker:
     @property
     def _stopping(self) -> bool:
         return self._stops > 0 or self._exhausted or self._must_recycle
+
+    @property
+    def _resting(self) -> bool:
+        """Whether nothing may start: for good, or until this worker is known under a new id."""
+        return self._stopping or self._fenced
 
     @property
     def _exhausted(self) -> bool:
@@ -129,7 +139,7 @@ class Worker:
     @property
     def _room(self) -> int:
         """How many jobs may be handed out now."""
-        room = 0 if self._stopping else self._slots.free
+        room = 0 if self._resting else self._slots.free
         return room if self._options.max_jobs is None else min(room, self._options.max_jobs - self._handed)
 
     @property
@@ -143,7 +153,7 @@ class Worker:
         return AHEAD_MAX // 2 if self._slots.ahead and self._dispatch.more else 0
 
     def _ended(self) -> bool:
-        if self._running or self._outcomes:
+        if self._running or self._outcomes or self._fenced:
             return False
         if self._stopping:
             return not len(self._dispatch)
@@ -162,7 +172,7 @@ class Worker:
         return End.RECYCLE if self._must_recycle and not self._stops else End.DONE
 
     def _is_due(self) -> bool:
-        return not self._stopping and self._dispatch.is_due(self._clock.now())
+        return not self._resting and self._dispatch.is_due(self._clock.now())
 
     def _must_sync(self) -> bool:
         elapsed = self._clock.monotonic() - self._synced_at
@@ -185,7 +195,7 @@ class Worker:
         longest = max(0.0, self._synced_at + FLUSH_S - now) if self._outcomes else NET_S
         if self._slots.ahead:
             longest = min(longest, STUCK_S)
-        if self._dispatch.next_due is not None and not self._stopping:
+        if self._dispatch.next_due is not None and not self._resting:
             longest = min(longest, max(0.0, (self._dispatch.next_due - self._clock.now()) / SECOND))
         return longest
 
@@ -209,7 +219,7 @@ class Worker:
             self._take_back(STUCK_S)  # what a slot that died has left
 
     def _hand_out(self) -> None:
-        if self._stopping and self._in_hand:
+        if self._resting and self._in_hand:
             self._take_back()
             self._give_back()
             return
@@ -220,7 +230,7 @@ class Worker:
                     return
             while self._room > 0 and len(self._dispatch) and not self._dispatch.is_outranked:
                 self._slots.start(order_for(self._house.rules, self._taken(self._dispatch.pop())))
-        while self._dispatch.is_quick() and not self._stopping and not self._dispatch.is_outranked:
+        while self._dispatch.is_quick() and not self._resting and not self._dispatch.is_outranked:
             job = self._dispatch.lend()
             if not self._slots.start_ahead(order_for(self._house.rules, job)):
                 self._dispatch.take_back([job.id])
@@ -251,6 +261,8 @@ class Worker:
             with self._database.transaction() as connection:
                 self._watch.mark(connection)
                 concluded = self._settle(connection, rules, concluded)
+                if self._in_doubt:
+                    self._dispatch.return_unknown(connection, self._me.id, self._running, self._clock.now())
                 finish.apply(connection, [c.finish for c in concluded])
                 finish.mark_started(connection, self._long_running())
                 taken = self._claim(connection)
@@ -259,8 +271,10 @@ class Worker:
             self._house.refresh()
             return
         except (DatabaseError, StorageFull) as error:
+            self._in_doubt = True
             self._house.fault(error)
             return
+        self._in_doubt = False
         for outcome in batch:
             del self._running[outcome.job_id]
             self._marked.discard(outcome.job_id)
@@ -287,7 +301,7 @@ class Worker:
         return further.settle(connection, rules, concluded, now=self._clock.now(), refuse=refuse)
 
     def _claim(self, connection: Connection) -> Claim:
-        if self._stopping:
+        if self._resting:
             return self._dispatch.nothing()
         taken = self._dispatch.claim(
             connection,
@@ -312,16 +326,8 @@ class Worker:
 
     # -- start and end -----------------------------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def _enlisted(self) -> Iterator[Enlisted]:
-        me = self._enlist()
-        try:
-            yield me
-        finally:
-            self._me.retire(self._database, self._clock.now())
-
     def _enlist(self) -> Enlisted:
-        return enlist.enlist(
+        me = enlist.enlist(
             self._database,
             self._clock,
             self._house.rules.settings,
@@ -329,34 +335,45 @@ class Worker:
             load=lambda: (self._slots.size, self._slots.size - self._slots.free),
             on_fenced=self._declared_dead,
         )
+        self._house.worker_id = me.id
+        return me
 
     def _declared_dead(self) -> None:
         self._fenced = True
         self._wake()
 
     def _start_anew(self) -> None:
-        """Others took this worker for dead and its jobs over: break off what runs, and begin under a new id."""
-        _LOG.warning("this worker was declared dead while it was stopped or cut off; it starts anew")
-        self._slots.abort()
-        self._dispatch.clear()
-        self._running.clear()
-        self._outcomes = []
-        self._marked.clear()
-        self._fenced = False
-        self._me.retire(self._database, self._clock.now())
-        self._me = self._enlist()
+        """Others may have taken this worker for dead and its jobs over: break off what runs, and begin under a new id.
+
+        What has ended is written before, as far as the leases still hold. When the database fails the loop comes back.
+        """
+        self._break_off()
+        self._sync()
+        self._give_back()
+        if self._house.is_faulty:
+            return
+        dead = self._me
+        try:
+            self._me = self._enlist()
+            self._fenced = False
+            dead.retire(self._database, self._clock.now())
+        except (DatabaseError, StorageFull, OSError, RuntimeError) as error:  # the last: no thread to be had
+            self._house.fault(error)
         self._dispatch.look_again()
 
     def _abort(self) -> End:
         """Break off what runs and give it back; the attempts are not counted."""
+        self._break_off()
+        self._house.fault_until = 0.0
+        self._sync()
+        return End.ABORTED
+
+    def _break_off(self) -> None:
         self._take_back()
         now = self._clock.now()
         running = self._slots.running
         self._outcomes += [interrupted(self._running[job_id], at, now) for job_id, at in running.items()]
         self._slots.abort()
-        self._house.fault_until = 0.0
-        self._sync()
-        return End.ABORTED
 
     def _give_back(self) -> None:
         """Give unstarted jobs back; when the database fails they are kept, and the loop tries again."""

@@ -15,6 +15,7 @@ from wedsync_ops import db
 from wedsync_ops.instants import parse_date
 from wedsync_ops.jobs.model import Claimed, Lane, Priority, State
 from wedsync_ops.jobs.store.lanes import Moves
+from wedsync_ops.jobs.store.workers import Orphan
 
 CHUNK = 500
 """The most jobs that one transaction promotes or reconsiders."""
@@ -181,7 +182,7 @@ def load(connection: Connection, rows: Sequence[Row[Any]]) -> list[Claimed]:
     return jobs
 
 
-def release(connection: Connection, jobs: Iterable[Claimed], *, now: int, expired: bool = False) -> int:
+def release(connection: Connection, jobs: Iterable[Claimed | Orphan], *, now: int, expired: bool = False) -> int:
     """Give leases back: unstarted jobs become available (or expired), and the attempt that the claim took is undone."""
     by_id = {job.id: job for job in jobs}
     if not by_id:
