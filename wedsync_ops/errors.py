@@ -235,6 +235,18 @@ class HomeUnusable(WedsyncError):
     hint = "set WEDSYNC_OPS_HOME to a folder that can be written"
 
 
+class OutputLost(WedsyncError):
+    """Standard output cannot be written."""
+
+    code = "output"
+
+
+class Interrupted(WedsyncError):
+    """It was interrupted."""
+
+    code = "interrupted"
+
+
 class WaitTimedOut(WedsyncError):
     """The job did not finish in time; it is still queued."""
 

@@ -1,7 +1,6 @@
 """The entry: help, version, completion, global options, and how errors end."""
 
 import errno
-import json
 import os
 import subprocess
 import sys
@@ -158,29 +157,6 @@ def test_control_characters_never_reach_the_terminal(cli: Cli) -> None:
     assert answer.code == 4
     assert "\x1b" not in answer.err
     assert answer.err.count("\n") == 1
-
-
-def test_a_reader_that_goes_away_is_no_error(home: Path) -> None:
-    read, write = os.pipe()
-    os.close(read)
-    command = [sys.executable, "-m", "wedsync_ops", "season", "--json"]
-    environment = {**os.environ, "WEDSYNC_OPS_HOME": str(home)}
-    done = subprocess.run(
-        command, stdout=write, stderr=subprocess.PIPE, cwd=ROOT, env=environment, timeout=60, check=False
-    )
-    os.close(write)
-    assert done.stderr == b""
-
-
-def test_a_full_standard_output_is_said_in_a_line(home: Path) -> None:
-    command = [sys.executable, "-m", "wedsync_ops", "season", "--json"]
-    environment = {**os.environ, "WEDSYNC_OPS_HOME": str(home)}
-    with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
-            command, stdout=full, stderr=subprocess.PIPE, cwd=ROOT, env=environment, timeout=60, check=False
-        )
-    assert done.returncode == 1
-    assert "standard output cannot be written" in json.loads(done.stderr)["error"]["message"]
 
 
 def test_settings_come_from_file_environment_and_options(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from wedsync_ops.cli import exits
 from wedsync_ops.cli.inputs import open_input
 from wedsync_ops.cli.ndjson import Line, read_lines
-from wedsync_ops.cli.render import emit_raw, one_line, say, schema, to_json
-from wedsync_ops.errors import InvalidInput, PartlyDone, UsageError, WedsyncError
+from wedsync_ops.cli.render import answering, emit_raw, one_line, say, schema, to_json
+from wedsync_ops.errors import InvalidInput, PartlyDone, WedsyncError
 from wedsync_ops.jobs import actions
 
 if TYPE_CHECKING:
@@ -23,7 +23,10 @@ _COPIED = 64 * 1024
 
 
 class Report:
-    """What became of each line. For JSON it is kept beside the counts, on disk when it grows; else told at once."""
+    """What became of each line, kept beside the counts (on disk when it grows) and told at the end.
+
+    Nothing is printed while lines are queued: a reader who leaves, or a full standard output, stops no work.
+    """
 
     def __init__(self, *, json: bool, quiet: bool, dry_run: bool) -> None:
         self.queued = 0
@@ -65,16 +68,18 @@ class Report:
             entry = {"line": number, "code": error.code, "message": message}
             self._errors.write((b"," if self._errors.tell() else b"") + to_json(entry))
         else:
-            say(f"line {number}: {message}")
+            self._errors.write(f"line {number}: {message}\n".encode("utf-8", "replace"))
 
-    def show(self) -> None:
-        """Print the report."""
-        if not self._json:
+    def show(self, failure: WedsyncError | None) -> None:
+        """Print the report, then raise the failure that it tells of, if any."""
+        with answering(None if self._dry_run else f"{self.queued} jobs were queued", failure):
+            if self._json:
+                emit_raw(self._parts())
+                return
+            emit_raw(_content(self._errors))
             verb = "would be queued" if self._dry_run else "queued"
             doubles = f" ({self.duplicates} of them had been queued before)" if self.duplicates else ""
             say(f"{self.queued} {verb}{doubles}, {self.refused} refused")
-            return
-        emit_raw(self._parts())
 
     def _parts(self) -> Iterator[bytes]:
         head = {"schema": schema("enqueue-file"), "queued": self.queued, "refused": self.refused}
@@ -94,14 +99,15 @@ def enqueue_file(queue: "Queue", file: str, *, atomic: bool, quiet: bool, dry_ru
     Raises PartlyDone when some were refused, InvalidInput when nothing was queued.
     """
     report = Report(json=json, quiet=quiet, dry_run=dry_run)
+    failure: WedsyncError | None = None
     try:
         with open_input(file) as stream:
             if atomic:
                 _all_or_nothing(queue, list(read_lines(stream)), report, dry_run=dry_run)
             else:
-                _in_chunks(queue, read_lines(stream), report, dry_run=dry_run)
-        report.show()
-        return _concluded(report)
+                failure = _in_chunks(queue, read_lines(stream), report, dry_run=dry_run)
+        report.show(failure or _failure(report))
+        return exits.DONE
     finally:
         report.close()
 
@@ -121,32 +127,29 @@ def _all_or_nothing(queue: "Queue", lines: Sequence[Line], report: Report, *, dr
             report.refuse(line.number, answer)
 
 
-def _in_chunks(queue: "Queue", lines: Iterator[Line], report: Report, *, dry_run: bool) -> None:
+def _in_chunks(queue: "Queue", lines: Iterator[Line], report: Report, *, dry_run: bool) -> PartlyDone | None:
+    """Queue a chunk a transaction; what broke off after the first, if anything."""
     try:
         while chunk := list(islice(lines, CHUNK)):
             requests = [line.request for line in chunk]
             report.add(chunk, actions.enqueue_many(queue, requests, dry_run=dry_run))
-    except UsageError:
-        raise
     except WedsyncError as error:
         if not report.queued:
             raise
-        report.show()
-        raise PartlyDone(
-            f"it stopped after line {report.last_line}: {error}",
-            hint=f"{report.queued} were queued; send the rest again",
-        ) from error
+        rest = f"{report.queued} were queued; send the rest again"
+        return PartlyDone(f"it stopped after line {report.last_line}: {error}", hint=rest)
+    return None
 
 
-def _concluded(report: Report) -> int:
+def _failure(report: Report) -> WedsyncError | None:
     total = report.queued + report.refused
     if not total:
-        raise InvalidInput("the input holds no job", hint="write one JSON object a line")
+        return InvalidInput("the input holds no job", hint="write one JSON object a line")
     if not report.queued:
-        raise InvalidInput(f"nothing was queued: {report.refused} of the lines cannot be", hint="each is named above")
+        return InvalidInput(f"nothing was queued: {report.refused} of the lines cannot be", hint="each is named above")
     if report.refused:
-        raise PartlyDone(f"{report.refused} of {total} lines were refused", hint="each is named above")
-    return exits.DONE
+        return PartlyDone(f"{report.refused} of {total} lines were refused", hint="each is named above")
+    return None
 
 
 def _content(file: "tempfile.SpooledTemporaryFile[bytes]") -> Iterator[bytes]:

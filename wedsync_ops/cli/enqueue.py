@@ -7,7 +7,7 @@ import typer
 from wedsync_ops.cli import exits
 from wedsync_ops.cli.inputs import JSON_METAVAR, DryRun, Json, finite, instant_of, read_objects
 from wedsync_ops.cli.lazy import single
-from wedsync_ops.errors import UsageError, WaitTimedOut, WedsyncError
+from wedsync_ops.errors import Interrupted, UsageError, WaitTimedOut, WedsyncError
 
 if TYPE_CHECKING:
     from wedsync_ops.app import App
@@ -105,23 +105,30 @@ def _request(
 def _enqueue_one(
     app: "App", request: "Request", *, dry_run: bool, wait: bool, timeout: float | None, json: bool
 ) -> int:
+    from wedsync_ops.cli.render import answering
     from wedsync_ops.jobs import actions
 
     queue = app.queue()
     queued = actions.enqueue(queue, request, dry_run=dry_run)
-    document = _document(queue, queued, dry_run=dry_run)
-    failure = _waited(app, queue, queued, timeout, document) if wait else None
-    _show(document, json=json)
-    if failure is not None:
-        raise failure
+    done = f"job {queued.job_id} {'had been queued before' if queued.duplicate else 'was queued'}"
+    document = _document(queued, dry_run=dry_run)
+    failure: WedsyncError | None = None
+    try:
+        _add_place(queue, queued, document)
+        if wait and queued.job_id is not None:
+            failure = _waited(queue, queued.job_id, timeout, document)
+    except KeyboardInterrupt:
+        failure = Interrupted("interrupted" if dry_run else f"interrupted; {done}", hint="see 'jobs show'")
+    except WedsyncError as error:
+        failure = error  # whatever fails from here on, the job's id is told
+    with answering(None if dry_run else done, failure):
+        _show(document, json=json)
     return exits.DONE
 
 
-def _document(queue: "Queue", queued: "Queued", *, dry_run: bool) -> dict[str, Any]:
+def _document(queued: "Queued", *, dry_run: bool) -> dict[str, Any]:
     from wedsync_ops.instants import iso
-    from wedsync_ops.jobs import actions
 
-    place = None if dry_run or queued.job_id is None else actions.position(queue, queued.job_id)
     return {
         "success": True,
         "job_id": queued.job_id,
@@ -133,16 +140,22 @@ def _document(queue: "Queue", queued: "Queued", *, dry_run: bool) -> dict[str, A
         "weekend_scaling_applied": queued.weekend_scaling_applied,
         "due_at": iso(queued.due_at),
         "due_reasons": queued.due_reasons,
-        "queue_position": place,
-        "estimated_execution_time_ms": actions.estimate_ms(queue, queued.module_type),
+        "queue_position": None,
+        "estimated_execution_time_ms": None,
         "duplicate": queued.duplicate,
         "dry_run": dry_run,
     }
 
 
-def _waited(
-    app: "App", queue: "Queue", queued: "Queued", timeout: float | None, document: dict[str, Any]
-) -> WedsyncError | None:
+def _add_place(queue: "Queue", queued: "Queued", document: dict[str, Any]) -> None:
+    from wedsync_ops.jobs import actions
+
+    if queued.job_id is not None and not document["dry_run"]:
+        document["queue_position"] = actions.position(queue, queued.job_id)
+    document["estimated_execution_time_ms"] = actions.estimate_ms(queue, queued.module_type)
+
+
+def _waited(queue: "Queue", job_id: int, timeout: float | None, document: dict[str, Any]) -> WedsyncError | None:
     """Wait, and bring the document up to date; what is wrong with how it ended, if anything."""
     import time
 
@@ -151,21 +164,20 @@ def _waited(
     from wedsync_ops.jobs.model import State
     from wedsync_ops.jobs.store import view
 
-    if queued.job_id is None:
-        return None
+    document |= {"attempt": None, "finished_at": None, "error": None, "result_data": None}
     failure: WedsyncError | None = None
     try:
-        actions.wait(queue, queued.job_id, timeout, pause=time.sleep)
+        actions.wait(queue, job_id, timeout, pause=time.sleep)
     except WaitTimedOut as error:
         failure = error
-    with app.database.reading() as connection:
-        detail = view.show_job(connection, queued.job_id)
+    with queue.database.reading() as connection:
+        detail = view.show_job(connection, job_id)
     if detail is None:
         return failure
     job = detail.job
-    document["state"] = job.state.value
-    document["queue_position"] = None
     document |= {
+        "state": job.state.value,
+        "queue_position": None,
         "attempt": job.attempt,
         "finished_at": iso(job.finished_at),
         "error": job.error,
@@ -173,7 +185,7 @@ def _waited(
     }
     if failure is None and job.state is not State.COMPLETED:
         because = f": {job.error}" if job.error else ""
-        failure = WedsyncError(f"job {job.job_id} ended {job.state}{because}", hint=f"see 'jobs show {job.job_id}'")
+        failure = WedsyncError(f"job {job_id} ended {job.state}{because}", hint=f"see 'jobs show {job_id}'")
     return failure
 
 

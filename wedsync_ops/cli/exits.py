@@ -17,6 +17,7 @@ TABLE: tuple[tuple[type[errors.WedsyncError], int], ...] = (
     (errors.NotFound, NOT_FOUND),
     (errors.Refused, REFUSED),
     (errors.PartlyDone, PARTLY),
+    (errors.Interrupted, INTERRUPTED),
     (errors.WedsyncError, FAILED),
 )
 """Most specific first; the first class that fits decides."""

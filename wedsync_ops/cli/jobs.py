@@ -113,7 +113,7 @@ def retry(
 ) -> int:
     """Queue jobs again that were discarded, cancelled or expired, with all their attempts."""
     from wedsync_ops.cli.opening import opened
-    from wedsync_ops.cli.render import emit, say
+    from wedsync_ops.cli.render import answering, emit, say
     from wedsync_ops.jobs import actions
 
     _check_retry(ids, state, any((module is not None, error is not None, dry_run)))
@@ -122,10 +122,12 @@ def retry(
         if ids:
             return _each(queue, ids, actions.retry, "retried", json=json)
         count = actions.retry_discarded(queue, module=module, error_text=error, dry_run=dry_run)
-    if json:
-        emit("jobs-retry", {"count": count, "dry_run": dry_run})
-    else:
-        say(f"{count} jobs {'would be ' if dry_run else ''}queued again")
+    done = f"{count} jobs {'would be' if dry_run else 'were'} queued again"
+    with answering(None if dry_run else done):
+        if json:
+            emit("jobs-retry", {"count": count, "dry_run": dry_run})
+        else:
+            say(done)
     return exits.DONE
 
 
@@ -148,7 +150,7 @@ def _each(
     json: bool,
 ) -> int:
     """Do something to each job and report; one that fails alone raises its own error."""
-    from wedsync_ops.cli.render import emit, say
+    from wedsync_ops.cli.render import answering, emit, say
 
     ids = list(dict.fromkeys(ids))
     answers = list(zip(ids, action(queue, ids), strict=True))
@@ -156,17 +158,19 @@ def _each(
     if len(ids) == 1 and failures:
         raise failures[0][1]
     done = [job_id for job_id, error in answers if error is None]
-    if json:
-        errors = [{"job_id": job_id, "code": e.code, "message": str(e)} for job_id, e in failures]
-        emit(f"jobs-{'cancel' if verb == 'cancelled' else 'retry'}", {verb: done, "errors": errors})
-    else:
-        for _, error in failures:
-            say(str(error))
-        say(f"{len(done)} of {len(ids)} jobs {verb}")
+    failure: WedsyncError | None = None
     if failures and done:
-        raise PartlyDone(f"{len(failures)} of {len(ids)} jobs were not {verb}", hint="each is named above")
-    if failures:
-        raise InvalidInput(f"none of the {len(ids)} jobs was {verb}", hint="each is named above")
+        failure = PartlyDone(f"{len(failures)} of {len(ids)} jobs were not {verb}", hint="each is named above")
+    elif failures:
+        failure = InvalidInput(f"none of the {len(ids)} jobs was {verb}", hint="each is named above")
+    with answering(f"{len(done)} of {len(ids)} jobs were {verb}", failure):
+        if json:
+            errors = [{"job_id": job_id, "code": e.code, "message": str(e)} for job_id, e in failures]
+            emit(f"jobs-{'cancel' if verb == 'cancelled' else 'retry'}", {verb: done, "errors": errors})
+        else:
+            for _, error in failures:
+                say(str(error))
+            say(f"{len(done)} of {len(ids)} jobs {verb}")
     return exits.DONE
 
 

@@ -2,8 +2,10 @@
 
 import errno
 import os
+import select
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,7 +17,7 @@ from typer.main import get_command
 from wedsync_ops import __version__
 from wedsync_ops.cli import exits
 from wedsync_ops.cli.lazy import LazyGroup
-from wedsync_ops.errors import StorageFull, UsageError, WedsyncError
+from wedsync_ops.errors import OutputLost, StorageFull, UsageError, WedsyncError
 
 app = typer.Typer(
     cls=LazyGroup,
@@ -63,19 +65,51 @@ def root(
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Run a command line (the process's own unless given) and return its exit code."""
+    _open_what_is_closed()
     arguments = list(sys.argv[1:] if argv is None else argv)
+    code: Any
     try:
         code = get_command(app).main(arguments, prog_name=_NAME, standalone_mode=False)
-        sys.stdout.flush()
     except KeyboardInterrupt:
-        return exits.INTERRUPTED
+        code = exits.INTERRUPTED
     except SystemExit as stop:
-        return _silenced(stop.code)
-    except BrokenPipeError:
-        return _silenced(exits.FAILED)
+        pipe = stop.__context__  # Typer ends like this at any broken pipe
+        code = _failed(pipe, arguments) if isinstance(pipe, BrokenPipeError) else stop.code
     except Exception as error:  # noqa: BLE001 - the edge: whatever happens becomes one line and an exit code
-        return _report(error, arguments)
+        code = _failed(error, arguments)
+    _drop_what_cannot_be_written()
     return code if isinstance(code, int) else exits.DONE
+
+
+def _open_what_is_closed() -> None:
+    """A standard stream that is closed is /dev/null: else the next file that is opened would take its place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - as long as the process
+
+
+def _failed(error: Exception, arguments: Sequence[str]) -> int:
+    """The exit code of an error, once it is told. That nobody reads standard output any more is none."""
+    if isinstance(error, BrokenPipeError) and _reader_has_gone():
+        return exits.DONE
+    return _report(error, arguments)
+
+
+def _reader_has_gone() -> bool:
+    poll = select.poll()
+    poll.register(1, 0)
+    return bool(poll.poll(0))
+
+
+def _drop_what_cannot_be_written() -> None:
+    """Python writes what is left at exit, and would complain of it in its own words."""
+    for descriptor, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +121,21 @@ class _Failure:
 
 
 def _report(error: Exception, arguments: Sequence[str]) -> int:
-    from wedsync_ops.cli.render import one_line
+    from wedsync_ops.cli.render import error_document, one_line
 
-    if "--debug" in arguments:
-        import traceback
-
-        traceback.print_exception(error)
     failure = _translated(error)
     message = one_line(failure.message)
     if "--json" in arguments:
-        from wedsync_ops.cli.render import error_document
-
-        sys.stderr.write(error_document(failure.code, message, failure.details) + "\n")
+        line = error_document(failure.code, message, failure.details)
     else:
-        sys.stderr.write(f"{'internal ' if failure.code == 'internal' else ''}error: {message}\n")
+        line = f"{'internal ' if failure.code == 'internal' else ''}error: {message}"
+    with suppress(OSError, ValueError):  # where standard error cannot be written, the exit code has to do
+        if "--debug" in arguments:
+            import traceback
+
+            traceback.print_exception(error)
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
     return failure.exit
 
 
@@ -122,18 +157,17 @@ def _translated(error: Exception) -> _Failure:
 
 
 def _translated_os(error: OSError) -> _Failure:
-    if error.errno in _NO_SPACE:
-        full = StorageFull()
-        return _Failure(exits.FAILED, full.code, str(full))
     reason = error.strerror or str(error)
+    if _came_from_typers_echo(error):
+        return _Failure(exits.FAILED, OutputLost.code, f"standard output cannot be written: {reason}")
     message = f"{error.filename}: {reason}" if error.filename else reason
-    return _Failure(exits.FAILED, WedsyncError.code, message)
+    code = StorageFull.code if error.errno in _NO_SPACE else WedsyncError.code
+    return _Failure(exits.FAILED, code, message)
 
 
-def _silenced(code: Any) -> int:
-    """Whoever read standard output has gone, or completion has ended: write nothing more, not even at exit."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return code if isinstance(code, int) else exits.DONE
+def _came_from_typers_echo(error: OSError) -> bool:
+    """Whether Typer was printing (help, version, completion); all else is printed by ``render``."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return at is not None and at.tb_frame.f_code.co_name == "echo"

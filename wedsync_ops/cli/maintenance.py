@@ -18,16 +18,17 @@ def run(
 ) -> None:
     """Run maintenance tasks; never asks, and can be repeated at any time."""
     from wedsync_ops.cli.opening import opened
-    from wedsync_ops.cli.render import emit, table
+    from wedsync_ops.cli.render import answering, emit, table
     from wedsync_ops.operations import maintenance
 
     with opened(context) as app_:
         done = maintenance.run(maintenance.Site(app_.database, app_.clock, app_.rules()), names or ())
-    if json:
-        emit("maintenance-run", {"tasks": [{"task": item.task, "counts": dict(item.counts)} for item in done]})
-        return
     rows = [(item.task, name.replace("_", " "), count) for item in done for name, count in item.counts.items()]
-    table(("Task", "What", ">Count"), rows)
+    with answering(f"maintenance was done ({', '.join(item.task for item in done)})"):
+        if json:
+            emit("maintenance-run", {"tasks": [{"task": item.task, "counts": dict(item.counts)} for item in done]})
+        else:
+            table(("Task", "What", ">Count"), rows)
 
 
 @app.command("list")

@@ -148,16 +148,17 @@ def rollback(
 ) -> None:
     """Put an earlier version in force and hold it there until 'register --force'. Queued jobs keep theirs."""
     from wedsync_ops.cli.opening import opened
-    from wedsync_ops.cli.render import emit, say
+    from wedsync_ops.cli.render import answering, emit, say
     from wedsync_ops.modules import actions
 
     with opened(context) as app:
         done = actions.rollback(app.database, module_id, version, now=app.clock.now())
-    if json:
-        document = {"id": module_id, "from_version": done.from_version, "version": done.version, "is_held": True}
-        emit("modules-rollback", {**document, "changed": done.changed})
-    else:
-        say(f"{module_id}: version {done.version} is in force (was {done.from_version}) until 'register --force'")
+    with answering(f"version {done.version} of {module_id} was put in force"):
+        if json:
+            document = {"id": module_id, "from_version": done.from_version, "version": done.version, "is_held": True}
+            emit("modules-rollback", {**document, "changed": done.changed})
+        else:
+            say(f"{module_id}: version {done.version} is in force (was {done.from_version}) until 'register --force'")
 
 
 @app.command()
@@ -166,7 +167,7 @@ def retire(
 ) -> None:
     """Accept no further jobs of a module type. Jobs that wait still run; registering it again brings it back."""
     from wedsync_ops.cli.opening import opened
-    from wedsync_ops.cli.render import emit, say
+    from wedsync_ops.cli.render import answering, emit, say
     from wedsync_ops.modules import actions
 
     with opened(context) as app:
@@ -174,13 +175,14 @@ def retire(
         if not dry_run:
             confirm(f"Retire {module_id}, for which {counted.waiting_jobs} jobs wait?", yes=yes)
             counted = actions.retire(app.database, module_id, now=app.clock.now())
-    if json:
-        document = {"id": module_id, "version": counted.version, "changed": counted.changed}
-        counts = {"waiting_jobs": counted.waiting_jobs, "available_jobs": counted.available_jobs}
-        emit("modules-retire", {**document, **counts, "dry_run": dry_run})
-        return
     verb = "would be retired" if dry_run else "is retired" if counted.changed else "was retired before"
-    say(f"{module_id} {verb}; {counted.waiting_jobs} jobs that wait still run")
+    with answering(f"{module_id} {verb}"):
+        if json:
+            document = {"id": module_id, "version": counted.version, "changed": counted.changed}
+            counts = {"waiting_jobs": counted.waiting_jobs, "available_jobs": counted.available_jobs}
+            emit("modules-retire", {**document, **counts, "dry_run": dry_run})
+        else:
+            say(f"{module_id} {verb}; {counted.waiting_jobs} jobs that wait still run")
 
 
 @app.command()
@@ -193,21 +195,23 @@ def validate(
 ) -> None:
     """Check a config against a module type's schema. Exit code 3 when it does not fit."""
     from wedsync_ops.cli.opening import opened
-    from wedsync_ops.cli.render import emit, say
+    from wedsync_ops.cli.render import answering, emit, say
     from wedsync_ops.modules import actions
 
     given = read_objects(config=config)["config"]
     with opened(context) as app:
         found = actions.validate(app.registry(), module_id, given, version)
-    if json:
-        emit("modules-validate", {"is_valid": found.is_valid, "errors": found.errors, "warnings": found.warnings})
-    else:
-        _say_all("error", found.errors)
-        _say_all("warning", found.warnings)
-        say("the config fits" if found.is_valid else f"the config does not fit {module_id}")
+    failure = None
     if not found.is_valid:
         more = f", and {len(found.errors) - 1} more" if len(found.errors) > 1 else ""
-        raise InvalidConfig(f"the config does not fit {module_id}: {found.errors[0]}{more}", details=found.errors)
+        failure = InvalidConfig(f"the config does not fit {module_id}: {found.errors[0]}{more}", details=found.errors)
+    with answering(None, failure):
+        if json:
+            emit("modules-validate", {"is_valid": found.is_valid, "errors": found.errors, "warnings": found.warnings})
+        else:
+            _say_all("error", found.errors)
+            _say_all("warning", found.warnings)
+            say("the config fits" if found.is_valid else f"the config does not fit {module_id}")
 
 
 @app.command()

@@ -62,17 +62,18 @@ def pause(
 ) -> None:
     """Stop jobs from starting; they can still be queued, and those that run go on."""
     from wedsync_ops.cli.opening import opened
-    from wedsync_ops.cli.render import emit, say
+    from wedsync_ops.cli.render import answering, emit, say
     from wedsync_ops.jobs import actions
 
     scope, name = _scope(module, supplier, everything)
     with opened(context) as opened_app:
         end = instant_of(until, "--until", opened_app.calendar.zone)
         made = actions.pause(opened_app.queue(), scope, name, reason=reason, until=end)
-    if json:
-        emit("queue-pause", {"pause": _pause(made)})
-    else:
-        say(f"paused: {_named(scope, name)}")
+    with answering(f"{_named(scope, name)} was paused"):
+        if json:
+            emit("queue-pause", {"pause": _pause(made)})
+        else:
+            say(f"paused: {_named(scope, name)}")
 
 
 @app.command()
@@ -85,16 +86,17 @@ def resume(
 ) -> None:
     """End a pause."""
     from wedsync_ops.cli.opening import opened
-    from wedsync_ops.cli.render import emit, say
+    from wedsync_ops.cli.render import answering, emit, say
     from wedsync_ops.jobs import actions
 
     scope, name = _scope(module, supplier, everything)
     with opened(context) as opened_app:
         changed = actions.resume(opened_app.queue(), scope, name)
-    if json:
-        emit("queue-resume", {"scope": scope, "name": name or None, "changed": changed})
-    else:
-        say(f"{'resumed' if changed else 'was not paused'}: {_named(scope, name)}")
+    with answering(f"{_named(scope, name)} was {'resumed' if changed else 'not paused'}"):
+        if json:
+            emit("queue-resume", {"scope": scope, "name": name or None, "changed": changed})
+        else:
+            say(f"{'resumed' if changed else 'was not paused'}: {_named(scope, name)}")
 
 
 def _scope(module: str | None, supplier: str | None, everything: bool) -> tuple[str, str]:

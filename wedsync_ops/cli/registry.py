@@ -8,6 +8,7 @@ import typer
 from wedsync_ops.cli import exits
 from wedsync_ops.cli.inputs import DryRun, Json
 from wedsync_ops.cli.lazy import single
+from wedsync_ops.errors import InvalidDefinitions
 
 if TYPE_CHECKING:
     from wedsync_ops.modules.actions import Registration
@@ -31,27 +32,32 @@ def register(
     What did not change keeps its version. Exit code 3 when there are problems; each names its line.
     """
     from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.render import answering
     from wedsync_ops.modules import actions
 
     path = actions.find_file(file, Path.cwd())
     raw = actions.read_file(path)
     with opened(context) as app:
         done = actions.register(app.database, raw, str(path), now=app.clock.now(), force=force, dry_run=dry_run)
-    if json:
-        _print_json(done, dry_run=dry_run)
-    else:
-        _print_table(done, dry_run=dry_run)
-    if done.problems:
-        from wedsync_ops.errors import InvalidDefinitions
-
-        count = len(done.problems)
-        raise InvalidDefinitions(
-            f"{path} has {count} problem{'s' if count > 1 else ''}, the first in line {done.problems[0].line}: "
-            f"{_place(done.problems[0])}{done.problems[0].message}",
-            hint="nothing was registered",
-            details=[_problem(problem) for problem in done.problems],
-        )
+    changed = f"{sum(item.changed for item in done.registered)} of {len(done.registered)} module types were changed"
+    with answering(None if dry_run or done.problems else changed, _failure(done)):
+        if json:
+            _print_json(done, dry_run=dry_run)
+        else:
+            _print_table(done, dry_run=dry_run)
     return exits.DONE
+
+
+def _failure(done: "Registration") -> InvalidDefinitions | None:
+    if not done.problems:
+        return None
+    count = len(done.problems)
+    return InvalidDefinitions(
+        f"{done.source} has {count} problem{'s' if count > 1 else ''}, the first in line {done.problems[0].line}: "
+        f"{_place(done.problems[0])}{done.problems[0].message}",
+        hint="nothing was registered",
+        details=[_problem(problem) for problem in done.problems],
+    )
 
 
 def _print_json(done: "Registration", *, dry_run: bool) -> None:

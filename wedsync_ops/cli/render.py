@@ -2,10 +2,11 @@
 
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from wedsync_ops.errors import WedsyncError
+from wedsync_ops.errors import OutputLost, WedsyncError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +18,24 @@ _WIDTH = 80
 def emit(name: str, document: Mapping[str, Any]) -> None:
     """Print a document on standard output, its schema first: indented for a terminal, else on one line."""
     emit_raw([to_json({"schema": schema(name), **document}, indent=sys.stdout.isatty()), b"\n"])
+
+
+@contextmanager
+def answering(done: str | None, failure: WedsyncError | None = None) -> Iterator[None]:
+    """Print an answer inside; the failure that it tells of, if any, is raised then, even when the reader has gone.
+
+    When the answer cannot be written, the OutputLost that is raised says what was ``done`` all the same.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        if failure is None:
+            raise
+    except OutputLost as error:
+        said = done or (failure and failure.message)
+        raise OutputLost(f"{said}, but {error.message}") if said else error from error
+    if failure is not None:
+        raise failure
 
 
 def schema(name: str) -> str:
@@ -38,17 +57,13 @@ def to_json(document: Any, *, indent: bool = False) -> bytes:
 def emit_raw(parts: Iterable[bytes]) -> None:
     """Print bytes on standard output, whatever its encoding.
 
-    Raises WedsyncError when they cannot be written; BrokenPipeError when nobody reads them.
+    Raises OutputLost when they cannot be written; BrokenPipeError when nobody reads them.
     """
-    try:
+    with _written():
         sys.stdout.flush()
         for part in parts:
             sys.stdout.buffer.write(part)
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise WedsyncError(f"standard output cannot be written: {error.strerror}") from error
 
 
 def error_document(code: str, message: str, details: Sequence[Any]) -> str:
@@ -142,13 +157,20 @@ def console() -> "Console":
 
 
 def _print(what: Any) -> None:
+    made = console()
+    with _written(), made.capture() as captured:  # rich itself would end the process at a broken pipe
+        made.print(what)
+    emit_raw([captured.get().encode("utf-8", "replace")])
+
+
+@contextmanager
+def _written() -> Iterator[None]:
     try:
-        console().print(what)
-        sys.stdout.flush()
+        yield
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise WedsyncError(f"standard output cannot be written: {error.strerror}") from error
+        raise OutputLost(f"standard output cannot be written: {error.strerror}") from error
 
 
 def _printable(text: str) -> str:
