@@ -18,17 +18,17 @@ app = single()
 
 
 @app.command()
+Step = Literal["low", "normal", "high", "critical"]
+_CONTEXT_HELP = "Who and what the job is about."
+
+
 def enqueue(
     context: typer.Context,
     *,
     module: Annotated[str | None, typer.Argument(metavar="MODULE", help="The module type.")] = None,
     config: Annotated[str | None, typer.Option(metavar=JSON_METAVAR, help="The job's config.")] = None,
-    job_context: Annotated[
-        str | None, typer.Option("--context", metavar=JSON_METAVAR, help="Who and what the job is about.")
-    ] = None,
-    priority: Annotated[
-        Literal["low", "normal", "high", "critical"] | None, typer.Option(help="At least this.")
-    ] = None,
+    job_context: Annotated[str | None, typer.Option("--context", metavar=JSON_METAVAR, help=_CONTEXT_HELP)] = None,
+    priority: Annotated[Step | None, typer.Option(help="At least this.")] = None,
     at: Annotated[str | None, typer.Option(metavar="TIME", help="When it is due (ISO 8601).")] = None,
     delay: Annotated[
         float | None, typer.Option(metavar="MINUTES", min=0, callback=finite, help="When it is due, from now.")
