@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 
 app = single()
 
-
-@app.command()
 Step = Literal["low", "normal", "high", "critical"]
 _CONTEXT_HELP = "Who and what the job is about."
 
 
+@app.command()
 def enqueue(
     context: typer.Context,
     *,
