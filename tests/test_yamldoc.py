@@ -88,10 +88,33 @@ def test_scalars(text: str, value: object) -> None:
 def test_what_is_not_plain_data_is_refused_with_its_line(raw: bytes, line: int, part: str) -> None:
     with pytest.raises(InvalidYaml) as caught:
         yamldoc.read(raw)
-    assert caught.value.details == [line]
+    assert caught.value.details[0] == line
     assert caught.value.message.startswith(f"line {line}: ")
     assert part in caught.value.message
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [
+        (b"a:\n  - b: !!str 5\n", ("a", 0, "b")),
+        (b"a: &x [1]\nb: [*x]\n", ("b", 0)),
+        (b"a: {b: 1, b: 2}\n", ("a", "b")),
+        (b"a:\n  <<: {d: 1}\n", ("a",)),
+        (b"a: {b: .nan}\n", ("a", "b")),
+        (b"a: [1, 2\n", ()),
+    ],
+)
+def test_a_refusal_knows_the_path_where_there_is_one(raw: bytes, path: yamldoc.Path) -> None:
+    with pytest.raises(InvalidYaml) as caught:
+        yamldoc.read(raw)
+    assert caught.value.details[1] == path
+
+
+def test_values_that_are_none_are_listed_and_the_rest_is_read() -> None:
+    document = yamldoc.examine(b"a: .nan\nb: [1, 99999999999999999999, 0x_]\nc: 5\n")
+    assert document.value == {"a": None, "b": [1, None, None], "c": 5}
+    assert [(fault.line, fault.path) for fault in document.faults] == [(1, ("a",)), (2, ("b", 1)), (2, ("b", 2))]
 
 
 def test_a_lone_surrogate_is_refused() -> None:

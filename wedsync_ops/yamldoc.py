@@ -27,11 +27,24 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """A value that is none, such as ``.nan``: its line, its path and why."""
+
+    line: int
+    path: Path
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
-    """A YAML document as plain values, with the line (from 1) at which each path starts."""
+    """A YAML document as plain values, with the line (from 1) at which each path starts.
+
+    Where there is a fault, the value is ``None``.
+    """
 
     value: Any
     lines: dict[Path, int]
+    faults: tuple[Fault, ...] = ()
 
     def line_of(self, path: Path) -> int:
         """The line of a path, or of its nearest ancestor that the document holds."""
@@ -41,9 +54,18 @@ class Document:
 
 
 def read(raw: bytes) -> Document:
-    """Read one YAML document; an empty one has the value ``None``.
+    """Read one YAML document without faults; an empty one has the value ``None``. Raises InvalidYaml as ``examine``."""
+    document = examine(raw)
+    for fault in document.faults:
+        raise _refusal(fault.line, fault.message, fault.path)
+    return document
 
-    Raises InvalidYaml for anything that is not plain data; the line is in the message and in ``details``.
+
+def examine(raw: bytes) -> Document:
+    """Read one YAML document and list the values in it that are none.
+
+    Raises InvalidYaml where it cannot be read on: what is no YAML, or no plain data (tags, aliases, a key twice). Its
+    line is in the message, its line and path are in ``details``.
     """
     if len(raw) > MAX_BYTES:
         raise InvalidYaml(f"the file is larger than {MAX_BYTES:,} bytes", hint="split it, or shorten what it holds")
@@ -76,13 +98,13 @@ def _parse(text: str) -> Document:
         following = loader.get_event()
         if not isinstance(following, yaml.StreamEndEvent):
             raise _refusal(following.start_mark.line + 1, "a second document (---) starts here; only one is accepted")
-        return Document(value, reader.lines)
+        return Document(value, reader.lines, tuple(reader.faults))
     finally:
         loader.dispose()
 
 
-def _refusal(line: int, reason: str) -> InvalidYaml:
-    return InvalidYaml(f"line {line}: {reason}", details=[line])
+def _refusal(line: int, reason: str, path: Path = ()) -> InvalidYaml:
+    return InvalidYaml(f"line {line}: {reason}", details=[line, path])
 
 
 class _Reader:
@@ -91,18 +113,19 @@ class _Reader:
     def __init__(self, loader: Any) -> None:
         self._loader = loader
         self.lines: dict[Path, int] = {}
+        self.faults: list[Fault] = []
 
     def value(self, path: Path, event: Any) -> Any:
         line = event.start_mark.line + 1
         self.lines.setdefault(path, line)
         if isinstance(event, yaml.AliasEvent):
-            raise _refusal(line, f"aliases (*{event.anchor}) are not accepted; write the value out")
+            raise _refusal(line, f"aliases (*{event.anchor}) are not accepted; write the value out", path)
         if event.tag is not None:
-            raise _refusal(line, f"the tag {event.tag} is not accepted; only plain values are")
+            raise _refusal(line, f"the tag {event.tag} is not accepted; only plain values are", path)
         if isinstance(event, yaml.ScalarEvent):
-            return self._scalar(event, line)
+            return self._scalar(path, event, line)
         if len(path) >= MAX_DEPTH:
-            raise _refusal(line, f"nested more than {MAX_DEPTH} levels deep")
+            raise _refusal(line, f"nested more than {MAX_DEPTH} levels deep", path)
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(path)
         return self._sequence(path)
@@ -116,40 +139,44 @@ class _Reader:
     def _mapping(self, path: Path) -> dict[str, Any]:
         result: dict[str, Any] = {}
         while not isinstance(event := self._loader.get_event(), yaml.MappingEndEvent):
-            key = self._key(event)
+            key = self._key(path, event)
             if key in result:
-                raise _refusal(event.start_mark.line + 1, f"the key {quoted(key)} stands twice")
+                raise _refusal(event.start_mark.line + 1, f"the key {quoted(key)} stands twice", (*path, key))
             self.lines[(*path, key)] = event.start_mark.line + 1
             result[key] = self.value((*path, key), self._loader.get_event())
         return result
 
-    def _key(self, event: Any) -> str:
+    def _key(self, path: Path, event: Any) -> str:
         line = event.start_mark.line + 1
         if not isinstance(event, yaml.ScalarEvent):
-            raise _refusal(line, "a key must be plain text")
+            raise _refusal(line, "a key must be plain text", path)
         if event.tag is not None:
-            raise _refusal(line, f"the tag {event.tag} is not accepted; only plain values are")
+            raise _refusal(line, f"the tag {event.tag} is not accepted; only plain values are", path)
         if self._resolved(event) == _MERGE:
-            raise _refusal(line, "merge keys (<<) are not accepted; write the keys out")
-        return str(_checked(event.value, line))
+            raise _refusal(line, "merge keys (<<) are not accepted; write the keys out", path)
+        try:
+            codec.check(event.value, "the key")
+        except InvalidJson as error:
+            raise _refusal(line, error.message, path) from error
+        return str(event.value)
 
-    def _scalar(self, event: Any, line: int) -> Any:
+    def _scalar(self, path: Path, event: Any, line: int) -> Any:
+        try:
+            value = self._constructed(event)
+            codec.check(value, "the value")
+        except ValueError:
+            self.faults.append(Fault(line, path, f"{quoted(event.value)} is not a value that YAML knows"))
+        except InvalidJson as error:
+            self.faults.append(Fault(line, path, error.message))
+        else:
+            return value
+        return None
+
+    def _constructed(self, event: Any) -> Any:
         tag = self._resolved(event)
         if tag not in _TYPED or (tag in (_CORE + "int", _CORE + "float") and _NOT_A_NUMBER.fullmatch(event.value)):
-            return _checked(event.value, line)
-        try:
-            value = self._loader.construct_object(yaml.ScalarNode(tag, event.value, event.start_mark, event.end_mark))
-        except ValueError as error:
-            raise _refusal(line, f"{quoted(event.value)} is not a value that YAML knows") from error
-        return _checked(value, line)
+            return event.value
+        return self._loader.construct_object(yaml.ScalarNode(tag, event.value, event.start_mark, event.end_mark))
 
     def _resolved(self, event: Any) -> str:
         return str(self._loader.resolve(yaml.ScalarNode, event.value, event.implicit))
-
-
-def _checked(value: Any, line: int) -> Any:
-    try:
-        codec.check(value, "the value")
-    except InvalidJson as error:
-        raise _refusal(line, error.message) from error
-    return value

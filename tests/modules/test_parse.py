@@ -77,6 +77,38 @@ modules:
     ]
 
 
+def test_a_value_that_is_none_hides_no_other_problem() -> None:
+    raw = f"""schema_version: 1
+modules:
+  - id: a
+    category: c
+    handler: {NAME}
+    config_schema: {{type: object, additionalProperties: false, properties: {{n: {{type: number, minimum: .nan}}}}}}
+    retry:
+      delay: .inf
+      attempts: 0
+  - id: a
+    display_name: 99999999999999999999
+    category: c
+    handler: {NAME}
+    config_schema: {{type: strin}}
+""".encode()
+    assert _told(raw) == [
+        (3, "modules[0].display_name"),
+        (6, "modules[0].config_schema.properties.n.minimum"),
+        (8, "modules[0].retry.delay"),
+        (9, "modules[0].retry.attempts"),
+        (10, "modules[1].id"),
+        (11, "modules[1].display_name"),
+        (14, "modules[1].config_schema.type"),
+    ]
+
+
+def test_what_stops_the_reading_has_its_place() -> None:
+    assert _told(b"schema_version: 1\nmodules:\n  - id: !!str a\n") == [(3, "modules[0].id")]
+    assert _told(b"schema_version: 1\nmodules:\n  - id: a\n    id: b\n") == [(4, "modules[0].id")]
+
+
 @pytest.mark.parametrize(
     ("raw", "line"),
     [

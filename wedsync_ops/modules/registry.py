@@ -48,11 +48,11 @@ def content_hash(definition: Definition) -> str:
 def parse(raw: bytes) -> Parsed:
     """Read a definition file: every problem at once, each with its line and path. Never raises for bad content."""
     try:
-        document = yamldoc.read(raw)
+        document = yamldoc.examine(raw)
     except InvalidYaml as error:
-        line = error.details[0] if error.details else 1
+        line, path = error.details or (1, ())
         message = str(error).removeprefix(f"line {line}: ")
-        return Parsed((), (Problem(line, "", message),), ())
+        return Parsed((), (Problem(line, _written(path), message),), ())
     items, problems = _envelope(document)
     found: list[Found] = []
     warnings: list[Problem] = []
@@ -62,13 +62,20 @@ def parse(raw: bytes) -> Parsed:
         warnings += doubtful
         if definition is not None:
             found.append(Found(definition, document.line_of(("modules", index)), content_hash(definition)))
-    problems = sorted(problems + _duplicates(document, items), key=lambda problem: problem.line)
+    problems = sorted(_with_faults(document, problems + _duplicates(document, items)), key=lambda found: found.line)
     if len(problems) > MOST_PROBLEMS:
         more = Problem(
             problems[MOST_PROBLEMS].line, "", f"{len(problems) - MOST_PROBLEMS} more problems are not listed"
         )
         problems = [*problems[:MOST_PROBLEMS], more]
     return Parsed(tuple(found), tuple(problems), tuple(warnings))
+
+
+def _with_faults(document: Document, problems: list[Problem]) -> list[Problem]:
+    """The values that are none, and the other problems: what is said of such a value besides is not true."""
+    faults = [Problem(fault.line, _written(fault.path), fault.message) for fault in document.faults]
+    places = {fault.path for fault in faults}
+    return faults + [problem for problem in problems if problem.path not in places]
 
 
 def _envelope(document: Document) -> tuple[list[Any], list[Problem]]:
@@ -172,8 +179,11 @@ def _duplicates(document: Document, items: list[Any]) -> list[Problem]:
 
 
 def _problem(document: Document, path: Path, message: str) -> Problem:
-    place = schema.written(str(path[0]), path[1:]) if path else ""
-    return Problem(document.line_of(path), place, message)
+    return Problem(document.line_of(path), _written(path), message)
+
+
+def _written(path: Path) -> str:
+    return schema.written(str(path[0]), path[1:]) if path else ""
 
 
 _FIELDS = {"string": "text", "dictionary": "a mapping", "tuple": "a list", "integer": "a whole number"}
