@@ -27,7 +27,9 @@ from wedsync_ops.settings import Settings
 
 TABLES = {
     "alembic_version",
+    "customisations",
     "durations",
+    "events",
     "execution_details",
     "executions",
     "host_samples",
@@ -37,7 +39,11 @@ TABLES = {
     "modules",
     "pauses",
     "payloads",
+    "referral_codes",
+    "secrets",
     "supplier_tags",
+    "suppressions",
+    "webhook_cursors",
     "workers",
 }
 INDEXES = {
