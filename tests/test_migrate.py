@@ -26,7 +26,9 @@ from wedsync_ops.settings import Settings
 
 TABLES = {
     "alembic_version",
+    "customisations",
     "durations",
+    "events",
     "execution_details",
     "executions",
     "host_samples",
@@ -36,7 +38,11 @@ TABLES = {
     "modules",
     "pauses",
     "payloads",
+    "referral_codes",
+    "secrets",
     "supplier_tags",
+    "suppressions",
+    "webhook_cursors",
     "workers",
 }
 INDEXES = {

@@ -7,13 +7,14 @@ from pathlib import Path
 from wedsync_ops import db, migrate
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
-from wedsync_ops.errors import DatabaseUnreachable, HomeUnusable, WedsyncError
+from wedsync_ops.errors import DatabaseReadOnly, DatabaseUnreachable, HomeUnusable, WedsyncError
 from wedsync_ops.handlers.contract import Site
 from wedsync_ops.instants import zone_named
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.modules import store as modules
 from wedsync_ops.modules.registry import Registry
+from wedsync_ops.security import secrets
 from wedsync_ops.settings import Loaded, Settings
 from wedsync_ops.weddings.model import Calendar
 
@@ -60,10 +61,11 @@ def open_app(loaded: Loaded, clock: Clock | None = None) -> App:
             _make(database.file.parent, DatabaseUnreachable)
         migrate.ensure(database)
         time = clock or database.server_clock()
+        site = site_of(settings, settings.link_secret or _link_secret(database, time.now()))
     except BaseException:
         database.close()
         raise
-    return App(settings, loaded.sources, database, time, calendar_of(settings), site_of(settings))
+    return App(settings, loaded.sources, database, time, calendar_of(settings), site)
 
 
 def calendar_of(settings: Settings) -> Calendar:
@@ -79,9 +81,22 @@ def calendar_of(settings: Settings) -> Calendar:
     )
 
 
-def site_of(settings: Settings) -> Site:
+def _link_secret(database: Database, now: int) -> str:
+    with database.reading() as connection:
+        known = secrets.read(connection, secrets.LINKS)
+    if known is not None:
+        return known
+    try:
+        with database.transaction() as connection:
+            return secrets.make(connection, secrets.LINKS, now)
+    except DatabaseReadOnly:  # whoever cannot write cannot queue or run anything that would sign a link
+        return ""
+
+
+def site_of(settings: Settings, link_secret: str = "") -> Site:
     """The part of the settings that handlers may know."""
     return Site(
+        link_secret=link_secret,
         outbox=settings.outbox,
         timezone=settings.timezone,
         public_url=settings.public_url,

@@ -38,6 +38,9 @@ class Settings:
     smtp_url: str | None = _setting(None, "smtp://user:pass@host:port or smtps://…; unset: outbox", secret=True)
     sms_url: str | None = _setting(None, "HTTP gateway for SMS and WhatsApp; unset: outbox", secret=True)
     sms_token: str | None = _setting(None, "bearer token for the gateway", secret=True)
+    link_secret: str | None = _setting(
+        None, "signs the links in mails and pages; one of its own is made and kept in the database", secret=True
+    )
     mail_from: str = _setting("WedSync <no-reply@wedsync.example>", "sender when the supplier has no address")
     durability: str = _setting(
         "full", "full: every commit reaches the disk; normal: the last ones may be lost with power"

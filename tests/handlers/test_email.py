@@ -35,15 +35,23 @@ def site_in(folder: Path, **fields: Any) -> Site:
     return Site(outbox=folder / "outbox", timezone="UTC", public_url="http://x.example", mail_from="a@b.c", **fields)
 
 
+def order(
+    config: Mapping[str, Any],
+    context: Mapping[str, Any] = CONTEXT,
+    key: str = "k",
+    module: str = "email",
+    suppressed: str | None = None,
+) -> Order:
+    handler = f"wedsync_ops.handlers.{module}:handle"
+    documents = (json.dumps(config).encode(), json.dumps(context).encode())
+    return Order(1, 1, 1, handler, *documents, key, 20.0, 512, 20.0, suppressed=suppressed)
+
+
 def attempt(
     site: Site, config: Mapping[str, Any], context: Mapping[str, Any] = CONTEXT, key: str = "k", module: str = "email"
 ) -> tuple[Result, str | None, bool]:
     """Run the handler as a slot does; the result, its error, and whether it is final."""
-    order = Order(
-        1, 1, 1, f"wedsync_ops.handlers.{module}:handle", json.dumps(config).encode(), json.dumps(context).encode(),
-        key, 20.0, 512, 20.0,
-    )  # fmt: skip
-    verdict = Attempt(order, site, 1_700_000_000_000_000, lambda _: None).perform()
+    verdict = Attempt(order(config, context, key, module), site, 1_700_000_000_000_000, lambda _: None).perform()
     return verdict.result, verdict.error, verdict.permanent
 
 
@@ -90,6 +98,21 @@ def test_a_missing_field_is_polite(tmp_path: Path) -> None:
     assert body is not None
     assert "None" not in body.get_content()
     assert "Dear ," not in body.get_content()
+
+
+def test_a_suppressed_recipient_gets_nothing_and_that_is_no_failure(tmp_path: Path) -> None:
+    site = site_in(tmp_path)
+    verdict = Attempt(order({"template_id": "thank-you"}, suppressed="bounce"), site, 0, lambda _: None).perform()
+    assert verdict.result is Result.OK
+    assert json.loads(verdict.data or b"") == {
+        "email_sent": False,
+        "message_id": None,
+        "template_used": "thank-you",
+        "personalization_applied": False,
+        "actual_delay": 0,
+        "suppressed": "bounce",
+    }
+    assert mails(site) == []
 
 
 HOSTILE = st.one_of(

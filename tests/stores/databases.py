@@ -23,6 +23,12 @@ TABLES = (
     "host_samples",
     "modules",
     "module_versions",
+    "secrets",
+    "suppressions",
+    "referral_codes",
+    "customisations",
+    "events",
+    "webhook_cursors",
 )
 
 

@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 
 from tests.stores.rows import NOW, add, add_many, counted, ending, row, take
+from wedsync_ops import db
 from wedsync_ops.db import Database
 from wedsync_ops.jobs.model import Lane, Priority, State
 from wedsync_ops.jobs.store import claim, finish, lanes
@@ -37,6 +38,17 @@ class TestClaim:
             found = row(connection, job_id)
         assert (job.attempt, job.token) == (1, 1)
         assert (found["state"], found["leased_by"], found["attempt"], found["token"]) == ("running", "w9", 1, 1)
+
+    def test_tells_of_a_suppressed_recipient(self, database: Database) -> None:
+        with database.transaction() as connection:
+            add(connection, recipient="digest-of-one")
+            add(connection, recipient="digest-of-two")
+            add(connection)
+            db.run(
+                connection,
+                "INSERT INTO suppressions (recipient, reason, since) VALUES ('digest-of-two', 'bounce', 1)",
+            )
+            assert [job.suppressed for job in take(connection, 3)] == [None, "bounce", None]
 
     def test_returns_everything_that_running_takes(self, database: Database) -> None:
         values = {

@@ -8,6 +8,7 @@ more whenever an earlier run's outcome was not recorded, so what it does must be
 the idempotency key.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -18,6 +19,7 @@ from wedsync_ops.errors import shortened
 
 Handler = Callable[[Mapping[str, Any], Mapping[str, Any], "Run"], Mapping[str, Any]]
 Check = Callable[[Mapping[str, Any], Mapping[str, Any], "Site"], Iterable[str]]
+Address = Callable[[Mapping[str, Any], Mapping[str, Any], "Site"], str | None]
 _H = TypeVar("_H", bound=Callable[..., Any])
 
 
@@ -46,6 +48,8 @@ class Site:
     smtp_url: str | None = None
     sms_url: str | None = None
     sms_token: str | None = None
+    link_secret: str = ""
+    """Signs links; hex digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,14 @@ class Run(Protocol):
         """The instant at which this attempt started, in microseconds since the epoch."""
         ...
 
+    @property
+    def suppressed(self) -> str | None:
+        """Why the recipient must not be written to (bounce, complaint, unsubscribed, manual), ``None`` otherwise.
+
+        Known for handlers that say whom they write to (``addressed_by``), as of the moment the job was claimed.
+        """
+        ...
+
     def time_left(self) -> float:
         """Seconds until this attempt is stopped."""
         ...
@@ -132,6 +144,30 @@ def checked_by(check: Check) -> Callable[[_H], _H]:
         return handler
 
     return attach
+
+
+def addressed_by(address: Address) -> Callable[[_H], _H]:
+    """Let a handler say whom a job writes to, as ``mailto:a@b.co`` or ``tel:+441632960001``, so that suppressed
+    recipients are known to it. The address is kept as a digest only.
+    """
+
+    def attach(handler: _H) -> _H:
+        handler.address = address  # type: ignore[attr-defined]
+        return handler
+
+    return attach
+
+
+def recipient_of(handler: object, config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> str | None:
+    """The digest of the address that a job writes to, ``None`` when its handler does not say. For checked jobs."""
+    address: Address | None = getattr(handler, "address", None)
+    found = None if address is None else address(config, context, site)
+    return None if found is None else recipient_digest(found)
+
+
+def recipient_digest(address: str) -> str:
+    """The digest under which an address (``mailto:…`` or ``tel:…``) is suppressed; its case does not count."""
+    return hashlib.blake2b(address.lower().encode(), digest_size=16).hexdigest()
 
 
 def problems(handler: object, config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Sequence[str]:

@@ -7,7 +7,7 @@ from wedsync_ops.errors import WedsyncError
 from wedsync_ops.handlers import catalogue
 from wedsync_ops.handlers.addresses import address_fault
 from wedsync_ops.handlers.checks import attachment_faults, recipient, recipient_fault, reply_address, text_faults
-from wedsync_ops.handlers.contract import Mail, Run, Site, checked_by
+from wedsync_ops.handlers.contract import Mail, Run, Site, addressed_by, checked_by
 from wedsync_ops.handlers.fields import text_of
 from wedsync_ops.instants import zone_named
 from wedsync_ops.weddings.context import wedding_from
@@ -28,12 +28,20 @@ def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> 
         yield from _option_faults(config, context, site)
 
 
+def address(_config: Mapping[str, Any], context: Mapping[str, Any], _site: Site) -> str:
+    """Whom this e-mail goes to, for the suppression list."""
+    return f"mailto:{recipient(context)}"
+
+
+@addressed_by(address)
 @checked_by(check)
 def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Render the template and deliver it. ``actual_delay`` is in minutes: ``send_delay`` as the wedding week cut it."""
     # What renders takes a tenth of a second to import, which queueing should not wait for.
     from wedsync_ops.handlers import attachments, compose, render
 
+    if run.suppressed is not None:
+        return _not_sent(config, run.suppressed)
     personalization = config.get("personalization") or {}
     values = render.values_for(context, run.site, personalization)
     template_id = config["template_id"]
@@ -56,6 +64,18 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
         "template_used": template_id,
         "personalization_applied": bool(personalization),
         "actual_delay": _delay_minutes(config, context, run),
+    }
+
+
+def _not_sent(config: Mapping[str, Any], reason: str) -> Mapping[str, Any]:
+    """The result for a couple that must not be written to: no failure, for trying again would not help."""
+    return {
+        "email_sent": False,
+        "message_id": None,
+        "template_used": config["template_id"],
+        "personalization_applied": False,
+        "actual_delay": 0,
+        "suppressed": reason,
     }
 
 

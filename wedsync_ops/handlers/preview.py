@@ -71,6 +71,7 @@ class _Rehearsal:
     job_id: int = 0
     attempt: int = 1
     idempotency_key: str = KEY
+    suppressed: str | None = None
     artefacts: list[Artefact] = field(default_factory=list)
     enqueued: list[Mapping[str, Any]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)

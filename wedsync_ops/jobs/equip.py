@@ -36,4 +36,5 @@ def order_for(rules: Rules, job: Claimed) -> Order:
         memory_mb=limits.memory_limit,
         cpu_s=limits.cpu_limit * limits.execution_timeout,
         in_thread=definition.isolation == "thread",
+        suppressed=job.suppressed,
     )

@@ -171,7 +171,7 @@ def _place_one(batch: _Batch, p: Prepared, j: _Judgement | WedsyncError) -> Queu
     batch.entered[j.entered] += 1
     job = _new_job(batch, p, j)
     batch.jobs.append(job)
-    batch.payloads.append(NewPayload(job.id, p.client_id, p.config, p.context, j.reasons))
+    batch.payloads.append(NewPayload(job.id, p.client_id, p.config, p.context, j.reasons, p.recipient))
     queued = Queued(
         job.id or None,
         module_id,

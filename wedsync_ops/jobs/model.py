@@ -81,6 +81,7 @@ class Order(NamedTuple):
     memory_mb: int
     cpu_s: float
     in_thread: bool = False
+    suppressed: str | None = None
 
 
 class Outcome(NamedTuple):
@@ -131,6 +132,7 @@ class Claimed(NamedTuple):
     key: str | None
     config: bytes
     context: bytes
+    suppressed: str | None = None
 
 
 class Transition(NamedTuple):

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from wedsync_ops import codec
 from wedsync_ops.errors import InvalidConfig, InvalidContext, InvalidInput, InvalidTime, quoted
-from wedsync_ops.handlers.contract import problems
+from wedsync_ops.handlers.contract import problems, recipient_of
 from wedsync_ops.instants import parse_instant
 from wedsync_ops.jobs import due
 from wedsync_ops.jobs.due import Wish
@@ -38,6 +38,7 @@ class Prepared(NamedTuple):
     deadline_at: int | None
     expires_at: int | None
     client_id: str
+    recipient: str | None
     supplier_id: str
     config: str
     context: str
@@ -60,7 +61,8 @@ def prepare(rules: Rules, request: Request) -> Prepared:
     _identity(context, "journey_instance_id")
     zone = zone_from(context, rules.calendar.zone)
     wedding = wedding_in(context, zone)
-    refusals = problems(resolve(module.definition.handler), config, context, rules.site)
+    handler = resolve(module.definition.handler)
+    refusals = problems(handler, config, context, rules.site)
     if refusals:
         kind = InvalidConfig if refusals[0].startswith("config") else InvalidContext
         raise kind(f"{module.module_id}: {'; '.join(refusals)}", details=refusals)
@@ -77,6 +79,7 @@ def prepare(rules: Rules, request: Request) -> Prepared:
         deadline_at=_instant(request.deadline, "deadline", zone),
         expires_at=_instant(request.expires, "expires", zone),
         client_id=client_id,
+        recipient=recipient_of(handler, config, context, rules.site),
         supplier_id=supplier_id,
         config=config_raw.decode(),
         context=context_raw.decode(),

@@ -23,7 +23,7 @@ CUT = b"[the log was cut here: it is longer than 64 KiB]\n"
 _HEAD = struct.Struct("<IB")
 _JOB = struct.Struct("<q")
 _HELLO = struct.Struct("<IBi")
-_ORDER = struct.Struct("<IBqqqqIIddIIII")
+_ORDER = struct.Struct("<IBqqqqIIddIIIII")
 _DONE = struct.Struct("<IBqqIBBqqqqqdiiii")
 _RESULTS = tuple(Result)
 _NUMBERS = {result: number for number, result in enumerate(_RESULTS)}
@@ -98,7 +98,8 @@ def order(wanted: Order, handed_at: int, handed_us: int) -> bytes:
     """Tell a slot what to run. ``handed_at`` is the instant of this, ``handed_us`` the monotonic microsecond."""
     handler, key = wanted.handler.encode(), wanted.idempotency_key.encode()
     config, context = wanted.config, wanted.context
-    sizes = (len(handler), len(key), len(config), len(context))
+    suppressed = b"" if wanted.suppressed is None else wanted.suppressed.encode()
+    sizes = (len(handler), len(key), len(suppressed), len(config), len(context))
     head = _ORDER.pack(
         _ORDER.size + sum(sizes),
         ORDER,
@@ -112,7 +113,7 @@ def order(wanted: Order, handed_at: int, handed_us: int) -> bytes:
         wanted.cpu_s,
         *sizes,
     )
-    return b"".join((head, handler, key, config, context))
+    return b"".join((head, handler, key, suppressed, config, context))
 
 
 def job_of(packet: bytes) -> int:
@@ -127,11 +128,15 @@ def read_order(frame: bytes) -> tuple[Order, int]:
     )
     handler_at = _ORDER.size
     key_at = handler_at + sizes[0]
-    config_at = key_at + sizes[1]
-    context_at = config_at + sizes[2]
-    handler, key = frame[handler_at:key_at].decode(), frame[key_at:config_at].decode()
+    reason_at = key_at + sizes[1]
+    config_at = reason_at + sizes[2]
+    context_at = config_at + sizes[3]
+    handler, key = frame[handler_at:key_at].decode(), frame[key_at:reason_at].decode()
+    suppressed = frame[reason_at:config_at].decode() or None
     config, context = frame[config_at:context_at], frame[context_at:]
-    wanted = Order(job_id, token, attempt, handler, config, context, key, timeout_s, memory_mb, cpu_s)
+    wanted = Order(
+        job_id, token, attempt, handler, config, context, key, timeout_s, memory_mb, cpu_s, suppressed=suppressed
+    )
     return wanted, handed_at - handed_us
 
 

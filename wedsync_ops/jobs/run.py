@@ -81,6 +81,11 @@ class Attempt:
         """The instant at which this attempt started, in microseconds since the epoch."""
         return self._now
 
+    @property
+    def suppressed(self) -> str | None:
+        """Why the recipient must not be written to, ``None`` otherwise."""
+        return self._order.suppressed
+
     def time_left(self) -> float:
         """Seconds until this attempt is stopped, 0 when its time is over."""
         return max(0.0, self._ends_at - monotonic())

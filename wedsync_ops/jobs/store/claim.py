@@ -161,10 +161,11 @@ def load(connection: Connection, rows: Sequence[Row[Any]]) -> list[Claimed]:
     ids = db.many([row[0] for row in rows])
     found = db.run(
         connection,
-        f"SELECT job_id, config, context FROM payloads WHERE job_id IN {db.ids_source(connection)}",
+        "SELECT job_id, config, context, reason FROM payloads LEFT JOIN suppressions USING (recipient)"
+        f" WHERE job_id IN {db.ids_source(connection)}",
         {"ids": ids},
     )
-    payloads = {job_id: (config, context) for job_id, config, context in map(tuple, found)}
+    payloads = {job_id: (config, context, reason) for job_id, config, context, reason in map(tuple, found)}
     jobs = []
     lanes: Counter[Lane] = Counter()
     for row in rows:
@@ -173,8 +174,8 @@ def load(connection: Connection, rows: Sequence[Row[Any]]) -> list[Claimed]:
         lanes[lane] += 1
         values[_PRIORITY] = lane.priority
         values[_WEDDING] = _day(values[_WEDDING])
-        config, context = payloads[values[0]]
-        jobs.append(Claimed._make((*values, (config or "{}").encode(), (context or "{}").encode())))
+        config, context, suppressed = payloads[values[0]]
+        jobs.append(Claimed._make((*values, (config or "{}").encode(), (context or "{}").encode(), suppressed)))
     moves = Moves()
     for lane, count in lanes.items():
         moves.leave(*lane, State.AVAILABLE, count)

@@ -21,7 +21,9 @@ _JOB_COLUMNS = (
 _INSERT_JOB = (
     f"INSERT INTO jobs ({_JOB_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, 0, 0, ?, ?, ?, ?, ?, ?)"
 )
-_INSERT_PAYLOAD = "INSERT INTO payloads (job_id, client_id, config, context, reasons) VALUES (?, ?, ?, ?, ?)"
+_INSERT_PAYLOAD = (
+    "INSERT INTO payloads (job_id, client_id, config, context, reasons, recipient) VALUES (?, ?, ?, ?, ?, ?)"
+)
 _SAVE_TAG = (
     "INSERT INTO supplier_tags (module_type, priority, supplier_id, tag) VALUES (?, ?, ?, ?)"
     " ON CONFLICT (module_type, priority, supplier_id) DO UPDATE SET tag = excluded.tag"
@@ -63,6 +65,7 @@ class NewPayload(NamedTuple):
     config: str
     context: str
     reasons: str
+    recipient: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
