@@ -23,6 +23,9 @@ MOST_REMINDERS = 100
 """The most reminders of a form with a deadline."""
 OPEN_END_REMINDERS = 5
 """The most reminders of a form without a deadline."""
+FOLLOW_UP = "form-received"
+"""The template of the mail that thanks for the answers."""
+_MARK = "form_invitation"
 _FREQUENCY_DAYS = 3
 _ROOM = 512 * 1024  # bytes of contexts that the reminders of one form may take together
 
@@ -69,7 +72,7 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
     if run.suppressed is not None:
         return {**_result(config, None, None), "suppressed": run.suppressed}
     times = _times(config, zone_from(context, zone_named(run.site.timezone)), run.now)
-    invitation_id = invitation_id_for(run.site, run.job_id, run.idempotency_key)
+    invitation_id = invitation_id_for(run.site, run.job_id)
     url = links.signed(run.site, f"/forms/{invitation_id}", _params(config), times.expires_at)
     own = {"form_url": url, **({"deadline": config["deadline"]} if config.get("deadline") else {})}
     values = render.values_for(context) | own
@@ -83,9 +86,7 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
         html=rendered.html,
         text=rendered.text,
     )
-    receipt = run.deliver(
-        Mail(compose.message_from(letter, site=run.site, key=run.idempotency_key, now=run.now)),
-    )
+    receipt = run.deliver(Mail(compose.message_from(letter, site=run.site, key=run.idempotency_key, now=run.now)))
     if times.reminders:
         _remind(config, context, run, invitation_id, own, times)
     return {
@@ -97,23 +98,25 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
     }
 
 
-def invitation_id_for(site: Site, job_id: int, key: str) -> str:
+def invitation_id_for(site: Site, job_id: int) -> str:
     """The id of the invitation that a form's job makes: the job's id, and 128 bits by which nobody can guess it.
 
-    ``key`` is the job's idempotency key. Raises ValueError when there is no secret.
+    It is the same for every attempt. Raises ValueError when there is no secret.
     """
     if not site.link_secret:
-        raise ValueError("there is no secret to make invitations with")
-    message = f"form-invitation\x00{job_id}\x00{key}".encode()
+        raise ValueError("there is no secret to make invitations with: set link_secret, or make the database writable")
+    message = f"form-invitation\x00{job_id}".encode()
     return f"form-{job_id}-{hmac.new(site.link_secret.encode(), message, hashlib.sha256).hexdigest()[:32]}"
 
 
-def job_of(invitation_id: str) -> int | None:
-    """The id of the job that an invitation's id names, ``None`` when it can be no such id."""
-    kind, _, rest = invitation_id.partition("-")
-    number, _, proof = rest.partition("-")
-    is_one = kind == "form" and number.isascii() and number.isdigit() and len(number) < 19 and len(proof) == 32
-    return int(number) if is_one else None
+def job_of(site: Site, invitation_id: str) -> int | None:
+    """The id of the job that made an invitation, ``None`` when the id was not made here."""
+    _, _, rest = invitation_id.partition("-")
+    number = rest.partition("-")[0]
+    if not (number.isascii() and number.isdigit() and len(number) < 20):
+        return None
+    expected = invitation_id_for(site, int(number))
+    return int(number) if hmac.compare_digest(invitation_id.encode("utf-8", "replace"), expected.encode()) else None
 
 
 def reminder_keys(invitation_id: str) -> list[str]:
@@ -126,10 +129,9 @@ def follow_up_key(invitation_id: str) -> str:
     return f"{invitation_id}:received"
 
 
-def is_followed_up(context: Mapping[str, Any], invitation_id: str) -> bool:
-    """Whether the context of one of its reminders says that the invitation wants ``auto_follow_up``."""
-    own = part(context, "form_invitation")
-    return own.get("id") == invitation_id and own.get("auto_follow_up") is True
+def is_followed_up(context: Mapping[str, Any]) -> bool:
+    """Whether the context of a reminder says that its form wants ``auto_follow_up``."""
+    return part(context, _MARK).get("auto_follow_up") is True
 
 
 def _times(config: Mapping[str, Any], zone: ZoneInfo, now: int) -> _Times:
@@ -164,7 +166,7 @@ def _remind(
     times: _Times,
 ) -> None:
     mark = {"id": invitation_id, "auto_follow_up": bool(config.get("auto_follow_up"))}
-    carried = {**_within(context, _ROOM // len(times.reminders)), "form_invitation": mark}
+    carried = {**_within(context, _ROOM // len(times.reminders)), _MARK: mark}
     reminder = {"template_id": "form-reminder", "personalization": dict(own)}
     for key, at in zip(reminder_keys(invitation_id), times.reminders, strict=False):
         run.enqueue("email", reminder, context=carried, key=key, at=iso(at), expires=iso(times.expires_at))
