@@ -32,8 +32,8 @@ def add(connection: Connection, digest: str, reason: str, note: str | None, now:
 
 def add_many(connection: Connection, rows: Sequence[tuple[str, str, str | None]], now: int) -> set[str]:
     """Suppress recipients given as (digest, reason, note); returns the digests that were not suppressed before."""
-    first = {row[0]: row for row in reversed(rows)}
-    ordered = sorted(first.values(), key=lambda row: row[0])  # two imports lock their rows in one order
+    first = {digest: (digest, reason, note) for digest, reason, note in reversed(rows)}
+    ordered = [first[digest] for digest in sorted(first)]  # two imports lock their rows in one order
     done = db.run(
         connection,
         (
