@@ -1,11 +1,9 @@
 """The form module: a signed link to a form for one couple, mailed to them, and reminders until they have answered."""
 
-import hashlib
 import hmac
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from wedsync_ops import codec
@@ -49,7 +47,7 @@ def check(config: Mapping[str, Any], context: Mapping[str, Any], _site: Site) ->
         except InvalidTime as error:
             yield f"config.deadline: {error.message}"
     if redirect is not None:
-        fault = _redirect_fault(redirect)
+        fault = links.web_address_fault(redirect)
         if fault:
             yield f"config.completion_redirect: {fault}"
 
@@ -64,7 +62,7 @@ def address(_config: Mapping[str, Any], context: Mapping[str, Any], _site: Site)
 def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Mail the invitation with the signed link, and queue the reminders.
 
-    Raises PermanentError when the deadline has passed, ValueError while there is no secret to sign links with.
+    Raises PermanentError when the deadline has passed, and when the platform has no secret to sign links with.
     """
     # What renders takes a tenth of a second to import, which queueing should not wait for.
     from wedsync_ops.handlers import compose, render
@@ -101,19 +99,16 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
 def invitation_id_for(site: Site, job_id: int) -> str:
     """The id of the invitation that a form's job makes: the job's id, and 128 bits by which nobody can guess it.
 
-    It is the same for every attempt. Raises ValueError when there is no secret.
+    It is the same for every attempt. Raises PermanentError when there is no secret.
     """
-    if not site.link_secret:
-        raise ValueError("there is no secret to make invitations with: set link_secret, or make the database writable")
-    message = f"form-invitation\x00{job_id}".encode()
-    return f"form-{job_id}-{hmac.new(site.link_secret.encode(), message, hashlib.sha256).hexdigest()[:32]}"
+    return f"form-{job_id}-{links.digest(site, 'form-invitation', str(job_id)).hex()}"
 
 
 def job_of(site: Site, invitation_id: str) -> int | None:
     """The id of the job that made an invitation, ``None`` when the id was not made here."""
     _, _, rest = invitation_id.partition("-")
     number = rest.partition("-")[0]
-    if not (number.isascii() and number.isdigit() and len(number) < 20):
+    if not (site.link_secret and number.isascii() and number.isdigit() and len(number) < 20):
         return None
     expected = invitation_id_for(site, int(number))
     return int(number) if hmac.compare_digest(invitation_id.encode("utf-8", "replace"), expected.encode()) else None
@@ -197,19 +192,6 @@ def _short(values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 def _params(config: Mapping[str, Any]) -> dict[str, str]:
     redirect = config.get("completion_redirect")
     return {"form": config["form_id"], **({"redirect": redirect} if redirect else {})}
-
-
-def _redirect_fault(value: object) -> str | None:
-    wrong = "must be an http or https address"
-    if not isinstance(value, str) or not value.isprintable() or " " in value or "\\" in value:
-        return wrong
-    try:
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            return wrong
-    except ValueError:
-        return wrong
-    return "must not hold a user name" if "@" in parts.netloc else None
 
 
 def _result(config: Mapping[str, Any], invitation_id: str | None, url: str | None) -> dict[str, Any]:

@@ -1,32 +1,35 @@
 """One-click unsubscribing (RFC 8058): a token that names a recipient by digest only, and the headers that carry it."""
 
 import base64
-import hashlib
 import hmac
 from urllib.parse import quote
 
 from wedsync_ops.errors import InvalidInput
+from wedsync_ops.handlers import links
 from wedsync_ops.handlers.contract import Site, recipient_digest
 
-_DIGEST_BYTES = _SIGNATURE_BYTES = 16
+_BYTES = 16  # of the digest, and of its signature
+_PURPOSE = "unsubscribe"
 
 
 def token_for(site: Site, digest: str) -> str:
     """The token with which the recipient of that digest unsubscribes: the digest and 128 bits of HMAC-SHA256 over it.
 
-    It never expires: whoever was written to may unsubscribe for good. Raises ValueError when there is no secret.
+    It never expires: whoever was written to may unsubscribe for good. Raises PermanentError without a secret.
     """
-    raw = bytes.fromhex(digest)
-    return base64.urlsafe_b64encode(raw + _signature(site, raw)).rstrip(b"=").decode("ascii")
+    signed = bytes.fromhex(digest) + links.digest(site, _PURPOSE, digest)
+    return base64.urlsafe_b64encode(signed).rstrip(b"=").decode("ascii")
 
 
 def digest_in(site: Site, token: str) -> str:
     """The recipient's digest in a token, or in a link that ends with one. Raises InvalidInput."""
+    if not site.link_secret:
+        raise InvalidInput("the platform has no secret to know its links by", hint="see the setting link_secret")
     text = token.strip().rstrip("/").rpartition("/")[2]
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        digest, signature = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]
-        if len(raw) == _DIGEST_BYTES + _SIGNATURE_BYTES and hmac.compare_digest(signature, _signature(site, digest)):
+        digest, signature = raw[:_BYTES], raw[_BYTES:]
+        if len(raw) == 2 * _BYTES and hmac.compare_digest(signature, links.digest(site, _PURPOSE, digest.hex())):
             return digest.hex()
         raise ValueError("another signature")
     except ValueError as error:
@@ -48,9 +51,3 @@ def headers(site: Site, to: str, sender: str) -> dict[str, str]:
         "List-Unsubscribe": f"<{link}>,\r\n <mailto:{quote(sender, safe='@')}?subject=unsubscribe%20{token}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
     }
-
-
-def _signature(site: Site, digest: bytes) -> bytes:
-    if not site.link_secret:
-        raise ValueError("there is no secret to sign with")
-    return hmac.new(site.link_secret.encode(), b"unsubscribe\x00" + digest, hashlib.sha256).digest()[:_SIGNATURE_BYTES]
