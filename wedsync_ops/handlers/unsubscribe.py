@@ -10,6 +10,8 @@ from wedsync_ops.handlers.contract import Site, recipient_digest
 
 _BYTES = 16  # of the digest, and of its signature
 _PURPOSE = "unsubscribe"
+_MARK = "u"  # a token never begins with a hyphen, which a command line would take for an option
+_IN_ADDRESSES = ":/?#[]@!$&'()*+,;=%~"
 
 
 def token_for(site: Site, digest: str) -> str:
@@ -18,7 +20,7 @@ def token_for(site: Site, digest: str) -> str:
     It never expires: whoever was written to may unsubscribe for good. Raises PermanentError without a secret.
     """
     signed = bytes.fromhex(digest) + links.digest(site, _PURPOSE, digest)
-    return base64.urlsafe_b64encode(signed).rstrip(b"=").decode("ascii")
+    return _MARK + base64.urlsafe_b64encode(signed).rstrip(b"=").decode("ascii")
 
 
 def digest_in(site: Site, token: str) -> str:
@@ -27,7 +29,10 @@ def digest_in(site: Site, token: str) -> str:
         raise InvalidInput("the platform has no secret to know its links by", hint="see the setting link_secret")
     text = token.strip().rstrip("/").rpartition("/")[2]
     try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        if not text.startswith(_MARK):
+            raise ValueError("another kind of text")
+        encoded = text.removeprefix(_MARK)
+        raw = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
         digest, signature = raw[:_BYTES], raw[_BYTES:]
         if len(raw) == 2 * _BYTES and hmac.compare_digest(signature, links.digest(site, _PURPOSE, digest.hex())):
             return digest.hex()
@@ -46,7 +51,7 @@ def headers(site: Site, to: str, sender: str) -> dict[str, str]:
     if not site.link_secret:
         return {}
     token = token_for(site, recipient_digest(f"mailto:{to}"))
-    link = f"{site.public_url.rstrip('/')}/u/{token}"
+    link = quote(links.public(site, f"/u/{token}"), safe=_IN_ADDRESSES)
     return {
         "List-Unsubscribe": f"<{link}>,\r\n <mailto:{quote(sender, safe='@')}?subject=unsubscribe%20{token}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
