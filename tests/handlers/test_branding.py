@@ -65,7 +65,7 @@ def test_a_signature_is_cut(tmp_path: Path) -> None:
 
 def test_personalization_cannot_touch_the_colours(tmp_path: Path) -> None:
     site = site_in(tmp_path)
-    config = {"template_id": "thank-you", "personalization": {"supplier_colors": "red;}", "supplier_signature": "no"}}
+    config = {"template_id": "thank-you", "personalization": {"brand_color": "red;}", "supplier_signature": "no"}}
     assert attempt(site, config)[0] is Result.OK
     html = mails(site)[0].get_body(("html",))
     assert html is not None

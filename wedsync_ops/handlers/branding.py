@@ -17,14 +17,14 @@ _MOST_LINES, _LONGEST_LINE = 6, 120
 def fields(values: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of mail templates that come from ``supplier.brand_color`` and ``supplier.signature``.
 
-    ``supplier_signature`` is a list of lines; ``supplier_colors`` has ``color``, ``on_color`` (for text on it) and
-    ``on_white`` (the colour itself where it can be read on white). A colour that is not ``#rrggbb`` is passed over: no
-    mail fails for its looks.
+    ``supplier_signature`` is a list of lines; the colours are ``brand_color``, ``brand_on_color`` (for text on it) and
+    ``brand_on_white`` (the colour itself where it can be read on white). A colour that is not ``#rrggbb`` is passed
+    over: no mail fails for its looks.
     """
     supplier = part(values, "supplier")
     given = supplier.get("brand_color")
     color = given.lower() if isinstance(given, str) and _COLOR.fullmatch(given) else _DEFAULT
-    return {"supplier_colors": _palette(color), "supplier_signature": _lines(supplier.get("signature"))}
+    return {**_palette(color), "supplier_signature": _lines(supplier.get("signature"))}
 
 
 @lru_cache(maxsize=256)
@@ -32,7 +32,7 @@ def _palette(color: str) -> Mapping[str, str]:
     light = _luminance(color)
     on_white = color if 1.05 / (light + 0.05) >= _READABLE else _DARK
     on_color = _WHITE if 1.05 / (light + 0.05) >= (light + 0.05) / (_luminance(_DARK) + 0.05) else _DARK
-    return {"color": color, "on_color": on_color, "on_white": on_white}
+    return {"brand_color": color, "brand_on_color": on_color, "brand_on_white": on_white}
 
 
 def _luminance(color: str) -> float:
