@@ -21,6 +21,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "enqueue": ("enqueue", "Queue one job, or many from a file."),
     "run-worker": ("worker", "Execute jobs until stopped, or until nothing is due."),
     "jobs": ("jobs", "List, show, cancel and retry jobs."),
+    "forms": ("forms", "Tell that a couple has answered a form."),
+    "suppressions": ("suppressions", "See and change who must not be written to."),
     "queue": ("queue", "See the lanes; pause and resume them."),
     "workers": ("workers", "List the workers."),
     "metrics": ("metrics", "Measure the platform over a range."),

@@ -1,13 +1,14 @@
 """``modules``: look at module types and their versions, move between versions, try configs."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wedsync_ops.cli.inputs import JSON_METAVAR, DryRun, Json, Yes, confirm, read_objects
 from wedsync_ops.cli.lazy import group
-from wedsync_ops.errors import InvalidConfig, WedsyncError
+from wedsync_ops.errors import InvalidConfig, UsageError, WedsyncError
 
 if TYPE_CHECKING:
     from wedsync_ops.app import App
@@ -216,7 +217,14 @@ def validate(
 
 @app.command()
 def preview(
-    context: typer.Context, module_id: ModuleId, config: Config, job_context: Context, json: Json = False
+    context: typer.Context,
+    module_id: ModuleId,
+    config: Config,
+    job_context: Context,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the page, or the mail's HTML, to this file.")
+    ] = None,
+    json: Json = False,
 ) -> None:
     """Render what a job would deliver, and send nothing. What queueing would refuse is refused here, too."""
     from wedsync_ops.cli.opening import opened
@@ -225,10 +233,22 @@ def preview(
     given = read_objects(config=config, context=job_context)
     with opened(context) as opened_app:
         shown = _rendered(opened_app, module_id, given["config"], given["context"])
+    if html is not None:
+        _write_html(shown, html)
     if json:
-        emit("modules-preview", {"id": module_id, **shown.as_json()})
+        emit("modules-preview", {"id": module_id, **shown.as_json(), "html_file": None if html is None else str(html)})
     else:
         _print_preview(shown)
+
+
+def _write_html(shown: "Preview", file: Path) -> None:
+    text = next((artefact.text for artefact in shown.artefacts if artefact.media_type == "text/html"), None)
+    if text is None:
+        raise UsageError("there is no HTML in what this job would deliver", hint="leave --html out")
+    try:
+        file.write_bytes(text.encode("utf-8", "replace"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the file {file} cannot be written: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _rendered(app: "App", module_id: str, config: dict[str, Any], context: dict[str, Any]) -> "Preview":

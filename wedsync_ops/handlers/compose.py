@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from wedsync_ops.handlers import unsubscribe
 from wedsync_ops.handlers.addresses import named_address
 from wedsync_ops.handlers.attachments import Attachment
 from wedsync_ops.handlers.contract import Site
@@ -39,7 +40,8 @@ def message_from(letter: Letter, *, site: Site, key: str, now: int) -> PreparedM
     """The letter as multipart/alternative (with attachments: inside multipart/mixed), dated ``now``.
 
     It is sent from the platform's own address under the supplier's name, so that SPF and DMARC hold; answers go to
-    the supplier. Raises ValueError when the setting mail_from is no address.
+    the supplier, and the headers let the recipient unsubscribe. Raises ValueError when the setting mail_from is no
+    address.
     """
     name, sender = named_address(site.mail_from)
     message = PreparedMessage()
@@ -51,6 +53,8 @@ def message_from(letter: Letter, *, site: Site, key: str, now: int) -> PreparedM
     message["Date"] = rfc5322_date(now)
     if letter.important:
         message["Importance"] = "high"
+    for header, value in unsubscribe.headers(site, letter.to, sender).items():
+        message[header] = value
     boundary = "=_" + hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
     message["MIME-Version"] = "1.0"
     bodies = [_text_part("plain", letter.text), _text_part("html", letter.html)]

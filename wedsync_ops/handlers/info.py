@@ -2,15 +2,18 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from html import escape
 from typing import Any
 
 from wedsync_ops import codec
 from wedsync_ops.errors import InvalidTime
+from wedsync_ops.handlers.addresses import one_line
 from wedsync_ops.handlers.checks import attachment_faults, recipient, recipient_fault, reply_address, text_faults
-from wedsync_ops.handlers.contract import Mail, Page, PermanentError, Run, Site, checked_by
-from wedsync_ops.handlers.fields import text_of
-from wedsync_ops.instants import DAY, parse_instant, zone_named
+from wedsync_ops.handlers.contract import Mail, Page, PermanentError, Run, Site, addressed_by, checked_by
+from wedsync_ops.handlers.fields import part, text_of
+from wedsync_ops.instants import iso, local_midnight, parse_date, parse_instant, zone_named
+from wedsync_ops.weddings.context import zone_from
 
 _ADDRESSES = ("http://", "https://")
 _MAILED = ("email", "both")
@@ -26,33 +29,61 @@ def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> 
             yield fault
 
 
+def address(config: Mapping[str, Any], context: Mapping[str, Any], _site: Site) -> str | None:
+    """Whom the page is mailed to, for the suppression list; ``None`` when it is only published."""
+    return f"mailto:{recipient(context)}" if config.get("display_in") in _MAILED else None
+
+
+@addressed_by(address)
 @checked_by(check)
 def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
-    """Render the page and publish it; with ``display_in`` email or both it is mailed to the couple as well."""
+    """Render the page and publish it; with ``display_in`` email or both it is mailed to the couple as well.
+
+    A suppressed couple still gets its page, and no mail. Raises PermanentError when the page has expired.
+    """
     # What renders takes a tenth of a second to import, which queueing should not wait for.
+    from wedsync_ops.handlers import page
+
+    expires_at = _expiry(config, context, run)
+    if expires_at is not None and expires_at <= run.now:
+        raise PermanentError(f"the page expired at {config['expires_at']}, before it could be published")
+    page_id = _page_id(config, context, run)
+    content, values = _content(config, context, run, expires_at)
+    html = page.html(content, page_id)
+    run.deliver(Page(page_id, html))
+    url = f"{run.site.public_url.rstrip('/')}/pages/{page_id}"
+    is_mailed = config.get("display_in") in _MAILED and run.suppressed is None
+    if is_mailed:
+        _mail(content, url, config, context, run, values)
+    result = {
+        "info_shared": True,
+        "page_id": page_id,
+        "page_url": url,
+        "version": page.version(content),
+        "expires_at": iso(expires_at),
+        "mail_sent": is_mailed,
+    }
+    return result if run.suppressed is None else {**result, "suppressed": run.suppressed}
+
+
+def _content(
+    config: Mapping[str, Any], context: Mapping[str, Any], run: Run, expires_at: int | None
+) -> tuple[Any, Mapping[str, Any]]:
+    """What the page shows, and the fields that it was filled with."""
     from wedsync_ops.handlers import attachments, page, render
 
-    _refuse_expired(config, run)
     values = render.values_for(context, run.site)
-    title = " ".join(render.fill(config["title"], values, what="title").split())
-    body = page.body(config["content"], config.get("content_type", "text"), values)
-    files = attachments.read(_files(config), run.site.attachments_dir)
-    page_id = _page_id(config, context, run)
-    important = config.get("priority") in ("high", "critical")
     content = page.Content(
-        title=title,
-        body=body,
+        title=one_line(render.fill(config["title"], values, what="title")),
+        body=page.body(config["content"], config.get("content_type", "text"), values),
         supplier=text_of(values, "supplier_name"),
-        files=files,
+        files=attachments.read(_files(config), run.site.attachments_dir),
         links=[name for name in config.get("attachments") or () if name.startswith(_ADDRESSES)],
-        important=important,
+        important=config.get("priority") in ("high", "critical"),
         expires_at=config.get("expires_at"),
+        expires_iso=iso(expires_at),
     )
-    run.deliver(Page(page_id, page.html(content, page_id)))
-    url = f"{run.site.public_url.rstrip('/')}/pages/{page_id}"
-    if config.get("display_in") in _MAILED:
-        _mail(content, url, config, context, run, values)
-    return {"info_shared": True, "page_id": page_id, "page_url": url}
+    return content, values
 
 
 def _mail(
@@ -82,18 +113,27 @@ def _files(config: Mapping[str, Any]) -> list[Any]:
 
 
 def _page_id(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> str:
-    """The same for every attempt at the job, and not to be guessed by who knows only the job's id."""
-    told = codec.canonical([run.idempotency_key, dict(config), dict(context)])
-    return "page-" + hashlib.blake2b(told, digest_size=16).hexdigest()
+    """The page's id, which cannot be guessed: of a step that has an id always the same, so that later content
+    replaces it; else the job's own, the same for every attempt.
+    """
+    step = part(context, "step_data")
+    step_id = context.get("step_id") or step.get("step_id") or step.get("id")
+    names = (context.get("supplier_id"), context.get("client_id"), context.get("journey_instance_id"), step_id)
+    secret = run.site.link_secret.encode()[: hashlib.blake2b.MAX_KEY_SIZE]
+    is_stable = secret and isinstance(step_id, str | int) and all(names)
+    told = codec.canonical(names if is_stable else [run.idempotency_key, dict(config), dict(context)])
+    return "page-" + hashlib.blake2b(told, digest_size=16, key=secret if is_stable else b"").hexdigest()
 
 
-def _refuse_expired(config: Mapping[str, Any], run: Run) -> None:
+def _expiry(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> int | None:
+    """The instant at which the page expires; a date is the end of that day in the couple's zone."""
     text = config.get("expires_at")
     if not text:
-        return
+        return None
     try:
-        expires = parse_instant(text, zone=zone_named(run.site.timezone))
+        zone = zone_from(context, zone_named(run.site.timezone))
+        if len(text) == 10:
+            return local_midnight(parse_date(text) + timedelta(days=1), zone)
+        return parse_instant(text, zone=zone)
     except InvalidTime as error:
         raise PermanentError(f"expires_at: {error.message}") from error
-    if expires + (DAY if len(text) == 10 else 0) <= run.now:
-        raise PermanentError(f"the page expired at {text}, before it could be published")

@@ -1,6 +1,7 @@
 """The HTML of an info page: sanitised, readable, and complete in itself (no script, no address that is loaded)."""
 
 import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -9,6 +10,7 @@ from typing import Any
 import nh3
 from markdown_it import MarkdownIt
 
+from wedsync_ops import codec
 from wedsync_ops.errors import InvalidTime
 from wedsync_ops.handlers.attachments import Attachment
 from wedsync_ops.handlers.fields import date_in_words
@@ -45,7 +47,10 @@ _STYLE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What a page shows. ``body`` is sanitised HTML; ``expires_at`` ISO 8601 as configured; ``links`` are addresses."""
+    """What a page shows. ``body`` is sanitised HTML; ``links`` are addresses.
+
+    ``expires_at`` is ISO 8601 as configured, ``expires_iso`` the instant that it means.
+    """
 
     title: str
     body: str
@@ -54,6 +59,7 @@ class Content:
     links: Sequence[str]
     important: bool
     expires_at: str | None
+    expires_iso: str | None
 
 
 def body(source: str, content_type: str, values: Mapping[str, Any]) -> str:
@@ -74,11 +80,21 @@ def html(content: Content, page_id: str) -> str:
         '<meta name="robots" content="noindex">\n<meta name="referrer" content="no-referrer">\n',
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n",
         f'<meta name="page-id" content="{escape(page_id)}">\n',
+        f'<meta name="page-version" content="{version(content)}">\n',
+        f'<meta name="page-expires" content="{content.expires_iso}">\n' if content.expires_iso else "",
         f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n",
         '<p class="note">Important</p>\n' if content.important else "",
         f"<h1>{title}</h1>\n{content.body}\n{_attached(content)}</main>\n{_footer(content)}</body>\n</html>\n",
     ]
     return "".join(parts)
+
+
+def version(content: Content) -> str:
+    """The page's version: the same for the same content, another as soon as anything that it shows has changed."""
+    files = [[file.name, hashlib.blake2b(file.content, digest_size=16).hexdigest()] for file in content.files]
+    shown = [content.title, content.body, content.supplier, files, list(content.links), content.important]
+    told = codec.canonical([*shown, content.expires_at, content.expires_iso])
+    return hashlib.blake2b(told, digest_size=8).hexdigest()
 
 
 def _clean(text: str) -> str:

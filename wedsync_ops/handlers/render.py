@@ -13,7 +13,7 @@ from typing import Any, Literal
 from jinja2 import ChoiceLoader, FileSystemLoader, Template, TemplateError, TemplateNotFound, TemplateSyntaxError
 
 from wedsync_ops.errors import shortened
-from wedsync_ops.handlers import catalogue
+from wedsync_ops.handlers import branding, catalogue
 from wedsync_ops.handlers.checks import is_template
 from wedsync_ops.handlers.contract import PermanentError, Site
 from wedsync_ops.handlers.fields import fields_from
@@ -83,6 +83,7 @@ def mail(template_id: str, values: Mapping[str, Any], site: Site, subject: str |
     if problem:
         raise PermanentError(problem)
     files = _files(site.templates_dir)
+    values = {**values, **branding.fields(values)}
     if subject is None:
         subject = _file(files, f"{template_id}/{catalogue.SUBJECT}", values)
     else:
@@ -97,7 +98,7 @@ def mail(template_id: str, values: Mapping[str, Any], site: Site, subject: str |
 
 def notice(heading: str, body_html: str, values: Mapping[str, Any], site: Site) -> str:
     """An e-mail's HTML in the shared layout around a body that is already safe HTML. Raises PermanentError."""
-    template_values = {**values, "subject": heading, "body": _SafeHtml(body_html)}
+    template_values = {**values, **branding.fields(values), "subject": heading, "body": _SafeHtml(body_html)}
     return _file(_files(site.templates_dir), "notice.html", template_values)
 
 
