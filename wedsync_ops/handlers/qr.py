@@ -10,7 +10,7 @@ _SCALE = 6
 
 @lru_cache(maxsize=256)
 def pictures(link: str, name: str) -> tuple[Attachment, Attachment]:
-    """The QR code (ISO/IEC 18004, error correction M: 15 %) of a link, as ``name``.png and ``name``.svg."""
+    """The QR code (ISO/IEC 18004, error correction M or better: 15 %) of a link, as ``name``.png and ``name``.svg."""
     import segno
 
     code = segno.make(link, error="m", micro=False)

@@ -94,5 +94,5 @@ def insert(connection: Connection, claims: Sequence[Claim], now: int) -> None:
                 "INSERT INTO referral_codes (supplier_id, client_id, code, made_at)"
                 f" SELECT r.s, r.c, r.code, :now FROM {source}"
             ),
-            {"rows": db.many(claims), "now": now},
+            {"rows": db.many([list(claim) for claim in claims]), "now": now},
         )
