@@ -63,18 +63,15 @@ def from_png(raw: bytes, border: int = 4) -> Matrix:
     while place < len(raw):
         length, kind = int.from_bytes(raw[place : place + 4], "big"), raw[place + 4 : place + 8]
         chunks[kind] = chunks.get(kind, b"") + raw[place + 8 : place + 8 + length]
+        assert int.from_bytes(raw[place + 8 + length : place + 12 + length], "big") == zlib.crc32(kind + chunks[kind])
         place += length + 12
     width, depth = int.from_bytes(chunks[b"IHDR"][:4], "big"), chunks[b"IHDR"][8]
     assert depth == 1
     row_bytes = (width + 7) // 8 + 1
     data = zlib.decompress(chunks[b"IDAT"])
     rows = [data[start : start + row_bytes] for start in range(0, len(data), row_bytes)]
-    above = bytes(row_bytes - 1)
-    dots: Matrix = []
-    for row in rows:
-        assert row[0] in (0, 2)  # as it is, or what differs from the row above
-        above = bytes((now + old * (row[0] // 2)) % 256 for now, old in zip(row[1:], above, strict=True))
-        dots.append([not above[x // 8] >> (7 - x % 8) & 1 for x in range(width)])
+    assert all(row[0] == 0 for row in rows)  # no filter
+    dots = [[not row[1 + x // 8] >> (7 - x % 8) & 1 for x in range(width)] for row in rows]
     return _modules(dots, border)
 
 

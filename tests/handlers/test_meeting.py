@@ -204,9 +204,7 @@ class TestTimes:
 
     @pytest.mark.parametrize("zone", ZONES)
     def test_every_change_is_named_at_its_very_second(self, zone: str) -> None:
-        calendar = icalendar.Calendar()
-        calendar.add_component(vtimezone(ZoneInfo(zone), 2027))
-        changes = onsets(calendar.to_ical())
+        changes = onsets(b"BEGIN:VCALENDAR\r\n" + vtimezone(ZoneInfo(zone), 2027) + b"END:VCALENDAR\r\n")
         assert len(changes) == (1 if zone == "Asia/Kolkata" else 7)
         for at, before, after in changes[1:]:
             instant = at.replace(tzinfo=UTC)

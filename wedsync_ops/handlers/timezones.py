@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
-    from icalendar import Timezone, TimezoneDaylight, TimezoneStandard
+    from icalendar import TimezoneDaylight, TimezoneStandard
 
 _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
 
 
 @lru_cache(maxsize=256)
-def vtimezone(zone: ZoneInfo, year: int) -> "Timezone":
-    """The zone's VTIMEZONE, right from the start of the year before to the end of the year after. Not to be changed."""
+def vtimezone(zone: ZoneInfo, year: int) -> bytes:
+    """The zone's VTIMEZONE as it is written, right from the start of the year before to the end of the year after."""
     from icalendar import Timezone
 
     first, last = datetime(year - 1, 1, 1, tzinfo=UTC), datetime(year + 2, 1, 1, tzinfo=UTC)
@@ -28,7 +28,8 @@ def vtimezone(zone: ZoneInfo, year: int) -> "Timezone":
     component.add_component(_period(first.astimezone(zone), _offset(first, zone)))
     for change in _changes(zone, first, last):
         component.add_component(_period(change.astimezone(zone), _offset(change - _SECOND, zone)))
-    return component
+    written: bytes = component.to_ical(sorted=False)
+    return written
 
 
 def _period(onset: datetime, before: timedelta) -> "TimezoneDaylight | TimezoneStandard":
