@@ -132,6 +132,20 @@ class TestInvitation:
         ]
         assert len({result_of(perform(site(tmp_path), each))["ics_uid"] for each in others}) == 5
 
+    @pytest.mark.parametrize(
+        ("step", "number"),
+        [
+            ({}, 0),
+            ({"change_count": 4}, 4),
+            ({"sequence": 0, "change_count": 4}, 0),
+            ({"sequence": 2**31 - 1}, 2**31 - 1),
+        ],
+    )
+    def test_its_sequence_is_the_one_given_else_the_number_of_changes(
+        self, tmp_path: Path, step: dict[str, Any], number: int
+    ) -> None:
+        assert invited(tmp_path, context("2027-06-12T10:00", **step))[1]["SEQUENCE"] == number
+
     def test_a_video_call_can_be_joined(self, tmp_path: Path) -> None:
         config = {"meeting_type": "call", "duration": 30, "format": "video", "video_provider": "Zoom"}
         _, event = invited(tmp_path, context("2027-06-12T10:00", video_url="https://zoom.example/j/1?pwd=x"), config)

@@ -26,6 +26,7 @@ LINK_DAYS = 30
 _BUFFER_MIN = 15
 _VIDEO_ADDRESSES = ("video_url", "meeting_url", "join_url")
 _STEP_IDS = ("meeting_id", "step_id", "id")
+_SEQUENCES = ("sequence", "change_count")
 _DATE_ONLY = re.compile(r"\d{4}-?\d{2}-?\d{2}|\d{4}-?W\d{2}(-?\d)?")
 _PHONE = re.compile(r"\+?[0-9][0-9 ().-]{4,29}")
 _LARGEST = 2**31 - 1
@@ -92,7 +93,7 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
 
 
 def _step_faults(step: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("sequence", "change_count"):
+    for name in _SEQUENCES:
         number = step.get(name)
         if number is not None and (type(number) is not int or not 0 <= number <= _LARGEST):
             yield f"context.step_data.{name}: must be a whole number from 0 to {_LARGEST}"
@@ -128,7 +129,7 @@ def _start_fault(value: Any, context: Mapping[str, Any], site: Site) -> str | No
 
 
 def _start(step: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> int | None:
-    """The meeting's start, ``None`` while there is none. Raises PermanentError when the meeting is over."""
+    """The meeting's start, ``None`` while there is none."""
     if step.get("starts_at") is None:
         return None
     return parse_instant(step["starts_at"], zone=zone_from(context, zone_named(run.site.timezone)))
@@ -155,7 +156,7 @@ def _entry(
     lines += [f"To choose another time: {values['scheduling_url']}"] if values["scheduling_url"] else []
     meeting = Meeting(
         uid=_uid(config, context),
-        sequence=step.get("sequence") or step.get("change_count") or 0,
+        sequence=next((step[name] for name in _SEQUENCES if step.get(name) is not None), 0),
         cancelled=values["cancelled"],
         starts_at=starts_at,
         zone=zone_from(context, zone_named(run.site.timezone)),
@@ -220,7 +221,9 @@ def _in_words(starts_at: int, duration: int, zone: ZoneInfo) -> str:
 def _identity(config: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     """What makes it this meeting and no other, however often its time changes: couple, journey and step."""
     step = part(context, "step_data")
-    own = next((str(step[name]) for name in _STEP_IDS if isinstance(step.get(name), str | int)), None)
+    own = next(
+        (str(step[name]) for name in _STEP_IDS if isinstance(step.get(name), str | int) and step[name] != ""), None
+    )
     names = ("supplier_id", "client_id", "journey_instance_id")
     told = [*(str(context.get(name)) for name in names), "step" if own else "type", own or config["meeting_type"]]
     return "wedsync-ops:meeting:" + codec.canonical(told).decode()
