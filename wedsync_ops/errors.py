@@ -154,6 +154,12 @@ class KeyConflict(Refused):
     code = "key_conflict"
 
 
+class CodeTaken(Refused):
+    """The code belongs to another couple, or the couple has another code."""
+
+    code = "code_taken"
+
+
 class WrongState(Refused):
     """The job is not in a state that allows this."""
 

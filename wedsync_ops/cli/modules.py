@@ -226,7 +226,7 @@ def preview(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Render what a job would deliver, and send nothing. What queueing would refuse is refused here, too."""
+    """Render what a job would deliver when it is due; send nothing. What queueing would refuse is refused here, too."""
     from wedsync_ops.cli.opening import opened
     from wedsync_ops.cli.render import emit
 
@@ -253,14 +253,17 @@ def _write_html(shown: "Preview", file: Path) -> None:
 
 def _rendered(app: "App", module_id: str, config: dict[str, Any], context: dict[str, Any]) -> "Preview":
     from wedsync_ops.handlers.preview import preview as render
+    from wedsync_ops.jobs import due
     from wedsync_ops.jobs.model import Request
     from wedsync_ops.jobs.prepare import prepare
     from wedsync_ops.modules.resolve import resolve
 
-    rules = app.rules()
-    handler = resolve(prepare(rules, Request(module_id, config, context)).module.definition.handler)
+    prepared = prepare(app.rules(), Request(module_id, config, context))
+    handler = resolve(prepared.module.definition.handler)
+    now = app.clock.now()
+    due_at = now if prepared.wish is None else due.decide(now, prepared.wish).at
     try:
-        return render(handler, config, context, app.site, app.clock.now())
+        return render(handler, config, context, app.site, due_at)
     except WedsyncError:
         raise
     except Exception as error:

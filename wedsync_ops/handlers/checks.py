@@ -26,6 +26,11 @@ def recipient(context: Mapping[str, Any]) -> str:
     return ascii_address(part(context, "client_data")["email"])
 
 
+def couple_address(_config: Mapping[str, Any], context: Mapping[str, Any], _site: Site) -> str:
+    """Whom a mail to the couple goes to, for the suppression list. Raises PermanentError when there is nobody."""
+    return f"mailto:{recipient(context)}"
+
+
 def reply_address(config: Mapping[str, Any], context: Mapping[str, Any]) -> str | None:
     """Where answers go: ``reply_to`` of the config, else the supplier's address, when it is one."""
     for address in (config.get("reply_to"), part(context, "supplier_data").get("email")):

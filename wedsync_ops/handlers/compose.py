@@ -6,19 +6,33 @@ A message depends on its input only, so that a repeated attempt makes the same b
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from wedsync_ops.handlers import unsubscribe
 from wedsync_ops.handlers.addresses import named_address
 from wedsync_ops.handlers.attachments import Attachment
+from wedsync_ops.handlers.checks import recipient, reply_address
 from wedsync_ops.handlers.contract import Site
+from wedsync_ops.handlers.fields import text_of
 from wedsync_ops.handlers.headers import PreparedMessage, mailbox, unstructured
 from wedsync_ops.instants import to_datetime
 
+if TYPE_CHECKING:
+    from wedsync_ops.handlers.render import Rendered
+
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A calendar object (iCalendar text) and its method (REQUEST or CANCEL), as mails carry them (RFC 6047)."""
+
+    method: str
+    ics: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +48,30 @@ class Letter:
     text: str
     attachments: Sequence[Attachment] = field(default=())
     important: bool = False
+    invitation: Invitation | None = None
+
+
+def to_couple(
+    rendered: "Rendered",
+    config: Mapping[str, Any],
+    context: Mapping[str, Any],
+    values: Mapping[str, Any],
+    *,
+    attachments: Sequence[Attachment] = (),
+    invitation: Invitation | None = None,
+) -> Letter:
+    """The letter to a job's couple in their supplier's name. Raises PermanentError without a recipient."""
+    return Letter(
+        to=recipient(context),
+        to_name=text_of(values, "couple_name"),
+        from_name=text_of(values, "supplier_name"),
+        reply_to=reply_address(config, context),
+        subject=rendered.subject,
+        html=rendered.html,
+        text=rendered.text,
+        attachments=attachments,
+        invitation=invitation,
+    )
 
 
 def message_from(letter: Letter, *, site: Site, key: str, now: int) -> PreparedMessage:
@@ -58,12 +96,17 @@ def message_from(letter: Letter, *, site: Site, key: str, now: int) -> PreparedM
     boundary = "=_" + hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
     message["MIME-Version"] = "1.0"
     bodies = [_text_part("plain", letter.text), _text_part("html", letter.html)]
-    if not letter.attachments:
+    files = [_file_part(item) for item in letter.attachments]
+    if letter.invitation is not None:
+        # Most mail clients answer the part among the bodies; the others open the file.
+        bodies.append(_calendar_part(letter.invitation))
+        files.insert(0, _file_part(Attachment("invite.ics", "application/ics", letter.invitation.ics)))
+    if not files:
         message.hold("alternative", boundary + "a", bodies)
         return message
     inner = PreparedMessage()
     inner.hold("alternative", boundary + "a", bodies)
-    message.hold("mixed", boundary + "m", [inner, *(_file_part(item) for item in letter.attachments)])
+    message.hold("mixed", boundary + "m", [inner, *files])
     return message
 
 
@@ -79,6 +122,14 @@ def _text_part(subtype: str, text: str) -> PreparedMessage:
     part["Content-Transfer-Encoding"] = "quoted-printable"
     lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
     part.write(binascii.b2a_qp(lines.encode("utf-8", "replace"), istext=True).decode("ascii"))
+    return part
+
+
+def _calendar_part(invitation: Invitation) -> PreparedMessage:
+    part = PreparedMessage()
+    part["Content-Type"] = f'text/calendar; charset="utf-8"; method={invitation.method}'
+    part["Content-Transfer-Encoding"] = "base64"
+    part.write(base64.encodebytes(invitation.ics).decode("ascii"))
     return part
 
 

@@ -20,6 +20,7 @@ from wedsync_ops.errors import shortened
 Handler = Callable[[Mapping[str, Any], Mapping[str, Any], "Run"], Mapping[str, Any]]
 Check = Callable[[Mapping[str, Any], Mapping[str, Any], "Site"], Iterable[str]]
 Address = Callable[[Mapping[str, Any], Mapping[str, Any], "Site"], str | None]
+CodeOf = Callable[[Mapping[str, Any], Mapping[str, Any], "Site"], str | None]
 _H = TypeVar("_H", bound=Callable[..., Any])
 
 
@@ -163,6 +164,24 @@ def recipient_of(handler: object, config: Mapping[str, Any], context: Mapping[st
     address: Address | None = getattr(handler, "address", None)
     found = None if address is None else address(config, context, site)
     return None if found is None else recipient_digest(found)
+
+
+def claims(code_of: CodeOf) -> Callable[[_H], _H]:
+    """Let a handler claim a code for its supplier and couple when a job is queued: the database gives a code to one
+    couple of one supplier, and each of those one code, for good; a job that asks for another is refused.
+    """
+
+    def attach(handler: _H) -> _H:
+        handler.code_of = code_of  # type: ignore[attr-defined]
+        return handler
+
+    return attach
+
+
+def claim_of(handler: object, config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> str | None:
+    """The code that a job claims, ``None`` when its handler claims none. For checked jobs."""
+    code_of: CodeOf | None = getattr(handler, "code_of", None)
+    return None if code_of is None else code_of(config, context, site)
 
 
 def recipient_digest(address: str) -> str:

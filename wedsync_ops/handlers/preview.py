@@ -12,6 +12,7 @@ from wedsync_ops.handlers.delivery import message_id_for
 KEY = "preview"
 """The idempotency key that every preview has."""
 _TIME_S = 30.0
+_NAMES = {"text/html": "html", "text/calendar": "invitation"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,5 +107,5 @@ def _parts(message: EmailMessage) -> list[Artefact]:
             size = len(part.get_payload(decode=True) or b"")
             found.append(Artefact(f"attachment {file}", kind, f"{size:,} bytes"))
         else:
-            found.append(Artefact("html" if kind == "text/html" else "text", kind, part.get_content()))
+            found.append(Artefact(_NAMES.get(kind, "text"), kind, part.get_content()))
     return found

@@ -8,7 +8,7 @@ from wedsync_ops.errors import WedsyncError
 from wedsync_ops.jobs import intake
 from wedsync_ops.jobs.conclude import Conclusion
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import finish, insert
+from wedsync_ops.jobs.store import codes, finish, insert
 
 
 def settle(
@@ -23,8 +23,9 @@ def settle(
     asking = [c for c in concluded if c.further]
     if not asking:
         return list(concluded)
-    # All keys are locked before any lane is, as when callers queue: whoever locks both does so in one order.
+    # All keys and codes are locked before any lane is, as when callers queue: whoever locks both does so in one order.
     insert.keyed(connection, [p.key for c in asking for p in c.further if p.key is not None])
+    codes.held(connection, [intake.claim_of(p) for c in asking for p in c.further if p.claim is not None])
     held = finish.held(connection, [(c.finish.execution.job_id, c.finish.token) for c in asking])
     return [_settled(connection, rules, c, now, refuse) if c.finish.execution.job_id in held else c for c in concluded]
 

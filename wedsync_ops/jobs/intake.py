@@ -13,13 +13,14 @@ from functools import lru_cache
 import orjson
 from sqlalchemy import Connection
 
-from wedsync_ops.errors import CapacityReached, InvalidTime, KeyConflict, WedsyncError
+from wedsync_ops.errors import CapacityReached, CodeTaken, InvalidTime, KeyConflict, WedsyncError
 from wedsync_ops.instants import SECOND, iso
 from wedsync_ops.jobs import due, priority, rank
 from wedsync_ops.jobs.model import Decision, Due, Priority, Queued, State
 from wedsync_ops.jobs.prepare import Prepared
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import durations, insert, lanes
+from wedsync_ops.jobs.store import codes, durations, insert, lanes
+from wedsync_ops.jobs.store.codes import Claim, Held
 from wedsync_ops.jobs.store.durations import Expected
 from wedsync_ops.jobs.store.insert import Keyed, NewJob, NewPayload, TagKey
 from wedsync_ops.jobs.store.lanes import Moves
@@ -59,12 +60,14 @@ class _Batch:
     expected: Mapping[str, Expected]
     waiting: dict[str, int]
     held: dict[str, Keyed]
+    codes: Held
     ids: list[int]
     queued_at: int = 0
     tags: dict[TagKey, int] = field(default_factory=dict)
     judged: dict[object, _Judgement] = field(default_factory=dict)
     jobs: list[NewJob] = field(default_factory=list)
     payloads: list[NewPayload] = field(default_factory=list)
+    claimed: list[Claim] = field(default_factory=list)
     entered: Counter[tuple[str, int, State]] = field(default_factory=Counter)
 
 
@@ -96,6 +99,7 @@ def place(
         expected=durations.read(connection),
         waiting=dict(lanes.waiting_by_module(lanes.read(connection))),
         held=dict(insert.keyed(connection, keys)),
+        codes=codes.held(connection, [claim_of(p) for p in prepared if p.claim is not None]),
         ids=list(reversed(insert.allocate_ids(connection, len(prepared)))) if write else [0] * len(prepared),
     )
     judged = [_judge(rules, batch, p) for p in prepared]
@@ -108,6 +112,7 @@ def place(
     batch.queued_at = now if stamp is None else stamp()
     answers = [_place_one(batch, p, j) for p, j in zip(prepared, judged, strict=True)]
     if write:
+        codes.insert(connection, batch.claimed, now)
         insert.insert(connection, batch.jobs, batch.payloads)
         # Lanes before tags, as in promotion: whoever locks both does so in one order, or they deadlock.
         moves = Moves()
@@ -167,6 +172,9 @@ def _place_one(batch: _Batch, p: Prepared, j: _Judgement | WedsyncError) -> Queu
     waiting = batch.waiting.get(module_id, 0)
     if waiting >= j.limit:
         return _refused(batch, p, j, waiting)
+    taken = _claim(batch, p)
+    if taken is not None:
+        return taken
     batch.waiting[module_id] = waiting + 1
     batch.entered[j.entered] += 1
     job = _new_job(batch, p, j)
@@ -188,6 +196,32 @@ def _place_one(batch: _Batch, p: Prepared, j: _Judgement | WedsyncError) -> Queu
     if p.key is not None:
         batch.held[p.key] = Keyed(p.payload_hash, queued)
     return queued
+
+
+def claim_of(p: Prepared) -> Claim:
+    """What a request that claims a code claims."""
+    return Claim(p.supplier_id, p.client_id, p.claim or "")
+
+
+def _claim(batch: _Batch, p: Prepared) -> WedsyncError | None:
+    """Take the code that a request claims for its couple, unless it is another's or the couple has one; then say so."""
+    if p.claim is None:
+        return None
+    claim = claim_of(p)
+    owner, own = batch.codes.owner(claim), batch.codes.code(claim)
+    if owner is not None and owner != claim.couple:
+        return CodeTaken(
+            f"the code {claim.code} belongs to another couple", hint="give another tracking_code", details=[claim.code]
+        )
+    if own is not None and own != claim.code:
+        return CodeTaken(
+            f"couple {p.client_id!r} has the code {own} with this supplier already, so it cannot have {claim.code}",
+            hint=f"give the tracking_code {own}",
+            details=[own],
+        )
+    if batch.codes.take(claim):
+        batch.claimed.append(claim)
+    return None
 
 
 def _new_job(batch: _Batch, p: Prepared, j: _Judgement) -> NewJob:

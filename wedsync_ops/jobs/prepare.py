@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from wedsync_ops import codec
 from wedsync_ops.errors import InvalidConfig, InvalidContext, InvalidInput, InvalidTime, quoted
-from wedsync_ops.handlers.contract import problems, recipient_of
+from wedsync_ops.handlers.contract import PermanentError, claim_of, problems, recipient_of
 from wedsync_ops.instants import parse_instant
 from wedsync_ops.jobs import due
 from wedsync_ops.jobs.due import Wish
@@ -43,6 +43,8 @@ class Prepared(NamedTuple):
     config: str
     context: str
     payload_hash: str
+    claim: str | None = None
+    """The code that the job claims for its supplier and couple."""
 
 
 def prepare(rules: Rules, request: Request) -> Prepared:
@@ -84,7 +86,15 @@ def prepare(rules: Rules, request: Request) -> Prepared:
         config=config_raw.decode(),
         context=context_raw.decode(),
         payload_hash=fingerprint.hexdigest(),
+        claim=_claim(handler, config, context, rules),
     )
+
+
+def _claim(handler: Any, config: Mapping[str, Any], context: Mapping[str, Any], rules: Rules) -> str | None:
+    try:
+        return claim_of(handler, config, context, rules.site)
+    except PermanentError as error:
+        raise InvalidInput(str(error)) from error
 
 
 def _object(value: Any, what: str) -> Mapping[str, Any]:

@@ -1,0 +1,107 @@
+"""The referral module: offers a couple a reward for a recommendation, under a code that is theirs alone."""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+from wedsync_ops.errors import InvalidTime
+from wedsync_ops.handlers import links
+from wedsync_ops.handlers.checks import couple_address, recipient_fault
+from wedsync_ops.handlers.contract import Mail, PermanentError, Run, Site, addressed_by, checked_by, claims
+from wedsync_ops.handlers.fields import part
+from wedsync_ops.instants import local_midnight, parse_date, parse_instant, to_datetime, zone_named
+from wedsync_ops.weddings.context import zone_from
+
+_SIGNS = "0123456789BCDFGHJKMNPQRSTVWXYZ"
+"""Crockford's base 32 (no I, L, O, U) without A and E, so that a code spells no word and is read one way only."""
+_LENGTH = 10
+_DATE = len("2027-06-19")
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_WORDS = {"discount": "a discount", "credit": "a credit", "gift": "a gift"}
+
+
+def check(config: Mapping[str, Any], context: Mapping[str, Any], _site: Site) -> Iterator[str]:
+    """What keeps this offer from ever being sent, each in one line that begins with where it is."""
+    if config["reward_type"] == "discount" and config.get("reward_amount", 0) > 100:
+        yield "config.reward_amount: a discount is in percent, at most 100; use credit for an amount of money"
+    fault = recipient_fault(context)
+    if fault:
+        yield fault
+
+
+def code_of(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> str:
+    """The code that a job claims: as given (its case does not count), else made of supplier, couple and secret."""
+    given = config.get("tracking_code")
+    return str(given).upper() if given else _made(context, site)
+
+
+@addressed_by(couple_address)
+@claims(code_of)
+@checked_by(check)
+def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Send the offer with its link and the link's QR code. Raises PermanentError when the offer has ended."""
+    from wedsync_ops.handlers import compose, qr, render
+
+    expires_on = _last_day(config, context, run)
+    code = config.get("tracking_code") or _made(context, run.site)
+    url = links.public(run.site, f"/r/{code}")
+    result = {
+        "referral_sent": run.suppressed is None,
+        "tracking_code": code,
+        "referral_url": url,
+        "reward": _reward(config, context),
+    }
+    if run.suppressed is not None:
+        return result | {"suppressed": run.suppressed}
+    values = render.values_for(context, run.site) | {
+        "reward": result["reward"],
+        "reward_type": config["reward_type"],
+        "tracking_code": code,
+        "referral_url": url,
+        "expires_on": expires_on,
+    }
+    rendered = render.mail("referral-offer", values, run.site)
+    files = qr.pictures(url, "referral-qr-code")
+    letter = compose.to_couple(rendered, config, context, values, attachments=files)
+    run.deliver(Mail(compose.message_from(letter, site=run.site, key=run.idempotency_key, now=run.now)))
+    return result
+
+
+def _made(context: Mapping[str, Any], site: Site) -> str:
+    """Ten signs (49 bits): the same for a couple of a supplier every time, and for nobody else to work out."""
+    raw = links.digest(site, "referral", str(context["supplier_id"]), str(context["client_id"]))
+    number, code = int.from_bytes(raw, "big"), ""
+    for _ in range(_LENGTH):
+        number, place = divmod(number, len(_SIGNS))
+        code += _SIGNS[place]
+    return code
+
+
+def _reward(config: Mapping[str, Any], context: Mapping[str, Any]) -> str:
+    """The reward in words, such as ``a discount of 10%``, ``a credit of 50 EUR``, ``a gift worth 25.50 EUR``."""
+    kind, amount = config["reward_type"], config.get("reward_amount") or 0
+    if not amount:
+        return _WORDS[kind]
+    number = f"{amount:,.0f}" if float(amount).is_integer() else f"{amount:,.2f}"
+    if kind == "discount":
+        return f"a discount of {number}%"
+    currency = part(context, "supplier_data").get("currency")
+    money = f"{number} {currency}" if isinstance(currency, str) and _CURRENCY.fullmatch(currency) else number
+    return f"a gift worth {money}" if kind == "gift" else f"a credit of {money}"
+
+
+def _last_day(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> str:
+    """The last day of the offer in the couple's zone, empty when it has none. Raises PermanentError when it is over."""
+    text = config.get("expires_at")
+    if not text:
+        return ""
+    zone = zone_from(context, zone_named(run.site.timezone))
+    try:
+        day = parse_date(text) if len(text) == _DATE else None
+        ends_at = parse_instant(text) if day is None else local_midnight(day + timedelta(days=1), zone)
+    except InvalidTime as error:
+        raise PermanentError(f"expires_at: {error.message}") from error
+    if ends_at <= run.now:
+        raise PermanentError(f"the offer ended at {text}, before it could be sent")
+    return to_datetime(ends_at - 1, zone).date().isoformat()
