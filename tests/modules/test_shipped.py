@@ -24,7 +24,7 @@ def test_the_file_registers_without_a_problem_or_a_warning() -> None:
 
 def test_seven_types_of_which_two_are_active() -> None:
     assert MODULES == ["email", "form", "info", "meeting", "referral", "review", "sms"]
-    assert [name for name in MODULES if DEFINITIONS[name].is_active] == ["email", "info"]
+    assert [name for name in MODULES if DEFINITIONS[name].is_active] == ["email", "info", "sms"]
     assert all(item.handler == f"wedsync_ops.handlers.{name}:handle" for name, item in DEFINITIONS.items())
 
 
