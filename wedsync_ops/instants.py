@@ -4,7 +4,8 @@ Integers compare, sort, store and subtract the same in Python, SQLite and Postgr
 local date only where a person or a calendar rule needs one.
 """
 
-from datetime import UTC, date, datetime, timedelta
+import re
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,6 +19,7 @@ DAY = 24 * HOUR
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_YEAR = 9000
+_SPAN = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9]) *- *([01]?[0-9]|2[0-3]):([0-5][0-9])")
 
 
 def from_datetime(moment: datetime) -> int:
@@ -72,6 +74,22 @@ def parse_date(text: str) -> date:
     if not 1970 <= moment.year < _LATEST_YEAR:
         raise InvalidTime(f"the date {text[:60]!r} is outside the years 1970 to {_LATEST_YEAR - 1}")
     return moment
+
+
+@lru_cache(maxsize=64)
+def parse_span(text: str) -> tuple[time, time]:
+    """Read a span of the day, such as ``21:00-08:00``; one that ends before it starts runs past midnight.
+
+    Raises InvalidTime when the text is none, or the span is empty.
+    """
+    found = _SPAN.fullmatch(text.strip())
+    if found is None:
+        raise InvalidTime(f"{text[:60]!r} is not a span of the day", hint="write it as 21:00-08:00")
+    hour, minute, last_hour, last_minute = map(int, found.groups())
+    start, end = time(hour, minute), time(last_hour, last_minute)
+    if start == end:
+        raise InvalidTime(f"the span {text[:60]!r} is empty", hint="write it as 21:00-08:00")
+    return start, end
 
 
 @lru_cache(maxsize=1024)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from wedsync_ops import yamldoc
 from wedsync_ops.errors import InputFileError, SettingError, WedsyncError
-from wedsync_ops.instants import zone_named
+from wedsync_ops.instants import parse_span, zone_named
 
 ENVIRONMENT_PREFIX = "WEDSYNC_OPS_"
 
@@ -38,6 +38,8 @@ class Settings:
     smtp_url: str | None = _setting(None, "smtp://user:pass@host:port or smtps://…; unset: outbox", secret=True)
     sms_url: str | None = _setting(None, "HTTP gateway for SMS and WhatsApp; unset: outbox", secret=True)
     sms_token: str | None = _setting(None, "bearer token for the gateway", secret=True)
+    sms_callback_secret: str | None = _setting(None, "verifies the gateway's callbacks", secret=True)
+    quiet_hours: str | None = _setting(None, "hours without texts in the recipient's time zone, as 21:00-08:00")
     link_secret: str | None = _setting(
         None, "signs the links in mails and pages; one of its own is made and kept in the database", secret=True
     )
@@ -239,11 +241,9 @@ def _convert(name: str, value: Any, source: str) -> Any:
 
 
 def _check(settings: Settings) -> None:
-    zone = settings.timezone
-    try:
-        zone_named(zone)
-    except WedsyncError as error:
-        raise SettingError(f"the setting timezone: {error.message}", hint=error.advice) from error
+    _check_read("timezone", zone_named, settings.timezone)
+    if settings.quiet_hours is not None:
+        _check_read("quiet_hours", parse_span, settings.quiet_hours)
     for name, choices in _CHOICES.items():
         if getattr(settings, name) not in choices:
             raise SettingError(f"the setting {name} must be one of {', '.join(choices)}")
@@ -258,6 +258,13 @@ def _check(settings: Settings) -> None:
         if value is not None and not _is_url(value, schemes):
             raise SettingError(f"the setting {name} must be a URL such as {schemes[0]}://host")
     _check_together(settings)
+
+
+def _check_read(name: str, read: Callable[[str], Any], text: str) -> None:
+    try:
+        read(text)
+    except WedsyncError as error:
+        raise SettingError(f"the setting {name}: {error.message}", hint=error.advice) from error
 
 
 def _is_url(text: str, schemes: tuple[str, ...]) -> bool:

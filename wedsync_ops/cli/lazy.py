@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run-worker": ("worker", "Execute jobs until stopped, or until nothing is due."),
     "jobs": ("jobs", "List, show, cancel and retry jobs."),
     "queue": ("queue", "See the lanes; pause and resume them."),
+    "callbacks": ("callbacks", "Take in what the text message gateway reports back."),
     "workers": ("workers", "List the workers."),
     "metrics": ("metrics", "Measure the platform over a range."),
     "season": ("season", "Tell the wedding season and the load to expect."),
