@@ -72,18 +72,24 @@ def _number(text: str, regions: tuple[str, ...]) -> tuple[str | None, str]:
     if written.startswith("00"):
         written = f"+{written[2:]}"
     if written.startswith(("+", "\uff0b")):
-        found = list(_read(written, (None,)))
-        return (found[0][0], "") if found else (None, "is not a possible phone number")
+        number = next(_read(written, (None,)), None)
+        return (number, "") if number else (None, "is not a possible phone number")
     if not regions:
         return None, "is written without a country; write it with + or give client_data.country"
     found = list(_read(written, regions))
     if not found:
         return None, f"is not a possible phone number in {' or '.join(regions)}; write it with + if it is another's"
-    return next((number for number, is_in_use in found if is_in_use), found[0][0]), ""
+    return found[0] if len(found) == 1 else next(filter(_is_in_use, found), found[0]), ""
 
 
-def _read(written: str, regions: tuple[str | None, ...]) -> Iterator[tuple[str, bool]]:
-    """The number as each region reads it, where it is possible there, and whether such numbers are in use."""
+def _is_in_use(number: str) -> bool:
+    import phonenumbers
+
+    return phonenumbers.is_valid_number(phonenumbers.parse(number))
+
+
+def _read(written: str, regions: tuple[str | None, ...]) -> Iterator[str]:
+    """The number in E.164 as each region reads it, where it is possible there."""
     import phonenumbers
 
     for region in regions:
@@ -94,7 +100,7 @@ def _read(written: str, regions: tuple[str | None, ...]) -> Iterator[tuple[str, 
         if phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE:
             e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
             if len(e164) <= _LONGEST_E164:
-                yield e164, phonenumbers.is_valid_number(number)
+                yield e164
 
 
 @lru_cache(maxsize=16_384)

@@ -25,8 +25,7 @@ def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> 
     channel = config["channel"]
     if config.get("require_opt_in") and _client(context).get(f"{channel}_opt_in") is None:
         yield f"context.client_data.{channel}_opt_in: is missing, and the config requires the client's consent"
-    faults = list(text_faults(config, context, "message_text"))
-    yield from faults or _length_faults(config, context)
+    yield from list(text_faults(config, context)) or _body_faults(config, context)
 
 
 def address(_config: Mapping[str, Any], context: Mapping[str, Any], _site: Site) -> str:
@@ -107,8 +106,13 @@ def _body(config: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     return _REMOVED.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
-def _length_faults(config: Mapping[str, Any], context: Mapping[str, Any]) -> Iterator[str]:
-    yield from (f"config.{fault}" for fault in _faults_of(_body(config, context), config["channel"]))
+def _body_faults(config: Mapping[str, Any], context: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        body = _body(config, context)
+    except PermanentError as error:
+        yield str(error)
+        return
+    yield from (f"config.{fault}" for fault in _faults_of(body, config["channel"]))
 
 
 def _faults_of(body: str, channel: str) -> Iterator[str]:
