@@ -1,6 +1,7 @@
 """Texts through a real gateway that does what gateways do: slow, overloaded, broken, cut off, refusing."""
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from tests.handlers.texts import FALLING_BACK, NUMBER, SMS, WHATSAPP, attempt, r
 from wedsync_ops.handlers import gateway as client
 from wedsync_ops.handlers.contract import Site
 from wedsync_ops.jobs.model import Result
+from wedsync_ops.jobs.run import LimitReached
 
 
 @pytest.fixture
@@ -114,6 +116,33 @@ def test_a_redirect_is_not_followed(tmp_path: Path, gateway: Gateway) -> None:
         verdict = attempt(online(tmp_path, gateway), SMS)
         assert (verdict.result, verdict.permanent) == (Result.ERROR, False)
     assert {path for path, _, _ in gateway.requests} == {"/v1/messages"}
+
+
+def test_a_proxy_of_the_environment_is_not_used(
+    tmp_path: Path, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    result_of(attempt(online(tmp_path, gateway), SMS))
+    assert len(gateway.requests) == 1
+
+
+def test_an_attempt_that_is_stopped_in_the_middle_leaves_no_broken_connection(tmp_path: Path, gateway: Gateway) -> None:
+    def stop(*_: object) -> None:
+        raise LimitReached("over")
+
+    gateway.answers = [Answer(behaviour="silent"), Answer()]
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        verdict = attempt(online(tmp_path, gateway), SMS)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert verdict.result is Result.TIMEOUT
+    assert result_of(attempt(online(tmp_path, gateway), SMS))["message_sent"] is True
 
 
 def test_whatsapp_falls_back_to_the_same_text_by_sms(tmp_path: Path, gateway: Gateway) -> None:
