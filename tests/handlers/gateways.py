@@ -1,6 +1,8 @@
 """A real HTTP gateway on this machine: what it answers, one answer a message, and what it has been sent."""
 
 import json
+import os
+import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +13,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Answer:
-    """What is answered; ``behaviour`` cut closes the connection without a word, silent never answers."""
+    """What is answered; ``behaviour`` cut closes the connection without a word, silent never answers,
+    and alarm sends this process a SIGALRM instead."""
 
     status: int = 200
     body: bytes = b'{"message_id": "prov-1"}'
@@ -53,7 +56,9 @@ def running() -> Iterator[Gateway]:
             raw = self.rfile.read(int(self.headers["Content-Length"]))
             gateway.requests.append((self.path, dict(self.headers.items()), json.loads(raw)))
             answer = gateway.next()
-            if answer.behaviour == "silent":
+            if answer.behaviour == "alarm":
+                os.kill(os.getpid(), signal.SIGALRM)
+            if answer.behaviour in ("silent", "alarm"):
                 gateway.released.wait(30)
             if answer.behaviour:
                 self.close_connection = True
