@@ -1,6 +1,6 @@
 """Instants: whole microseconds, read from and written as ISO 8601."""
 
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -18,6 +18,7 @@ from wedsync_ops.instants import (
     local_midnight,
     parse_date,
     parse_instant,
+    parse_span,
     to_datetime,
     zone_named,
 )
@@ -187,3 +188,22 @@ def test_refuses_what_is_no_zone(name: str) -> None:
     with pytest.raises(InvalidInput, match="is not a time zone"):
         zone_named(name)
     assert zone_named("Europe/London") == ZoneInfo("Europe/London")
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("21:00-08:00", (time(21), time(8))),
+        (" 9:05 - 17:30 ", (time(9, 5), time(17, 30))),
+        ("00:00-23:59", (time(0), time(23, 59))),
+    ],
+)
+def test_a_span_of_the_day(text: str, span: tuple[time, time]) -> None:
+    assert parse_span(text) == span
+
+
+@pytest.mark.parametrize("text", ["", "21:00", "21:00-", "21-8", "24:00-08:00", "21:60-08:00", "8:00-08:00", "x" * 999])
+def test_what_is_no_span_of_the_day(text: str) -> None:
+    with pytest.raises(InvalidTime) as caught:
+        parse_span(text)
+    assert len(str(caught.value)) < 200

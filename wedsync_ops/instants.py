@@ -5,7 +5,7 @@ local date only where a person or a calendar rule needs one.
 """
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -23,6 +23,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ].+)?", re.ASCII)
 _DATE_HINT = "write it as YYYY-MM-DD, such as 2027-06-19"
 # Names that a machine may know and no other has to: its own zone, POSIX's rules, and clocks that count leap seconds.
 _OF_THE_MACHINE = re.compile(r"localtime|posixrules|(?:posix|right)/.*", re.DOTALL)
+_SPAN = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9]) *- *([01]?[0-9]|2[0-3]):([0-5][0-9])")
 
 
 def from_datetime(moment: datetime) -> int:
@@ -91,6 +92,22 @@ def parse_date(text: str, zone: ZoneInfo | None = None) -> date:
 
 def _is_in_range(day: date) -> bool:
     return 1970 <= day.year < _LATEST_YEAR
+
+
+@lru_cache(maxsize=64)
+def parse_span(text: str) -> tuple[time, time]:
+    """Read a span of the day, such as ``21:00-08:00``; one that ends before it starts runs past midnight.
+
+    Raises InvalidTime when the text is none, or the span is empty.
+    """
+    found = _SPAN.fullmatch(text.strip())
+    if found is None:
+        raise InvalidTime(f"{text[:60]!r} is not a span of the day", hint="write it as 21:00-08:00")
+    hour, minute, last_hour, last_minute = map(int, found.groups())
+    start, end = time(hour, minute), time(last_hour, last_minute)
+    if start == end:
+        raise InvalidTime(f"the span {text[:60]!r} is empty", hint="write it as 21:00-08:00")
+    return start, end
 
 
 @lru_cache(maxsize=1024)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from wedsync_ops import codec, yamldoc
 from wedsync_ops.errors import InputFileError, SettingError, WedsyncError, quoted
-from wedsync_ops.instants import zone_named
+from wedsync_ops.instants import parse_span, zone_named
 
 ENVIRONMENT_PREFIX = "WEDSYNC_OPS_"
 
@@ -38,6 +38,8 @@ class Settings:
     smtp_url: str | None = _setting(None, "smtp://user:pass@host:port or smtps://…; unset: outbox", secret=True)
     sms_url: str | None = _setting(None, "HTTP gateway for SMS and WhatsApp; unset: outbox", secret=True)
     sms_token: str | None = _setting(None, "bearer token for the gateway", secret=True)
+    sms_callback_secret: str | None = _setting(None, "verifies the gateway's callbacks", secret=True)
+    quiet_hours: str | None = _setting(None, "hours without texts in the recipient's time zone, as 21:00-08:00")
     link_secret: str | None = _setting(
         None, "signs the links in mails and pages; one of its own is made and kept in the database", secret=True
     )
@@ -252,10 +254,9 @@ def _wrong(sources: Mapping[str, str], name: str, why: str, hint: str | None = N
 
 
 def _check(settings: Settings, sources: Mapping[str, str]) -> None:
-    try:
-        zone_named(settings.timezone)
-    except WedsyncError as error:
-        raise _wrong(sources, "timezone", f"cannot be used: {error.message}", error.advice) from error
+    _check_read(sources, "timezone", zone_named, settings.timezone)
+    if settings.quiet_hours is not None:
+        _check_read(sources, "quiet_hours", parse_span, settings.quiet_hours)
     for name, choices in _CHOICES.items():
         if getattr(settings, name) not in choices:
             raise _wrong(sources, name, f"must be one of {', '.join(choices)}")
@@ -270,6 +271,13 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
         if value is not None and not _is_url(value, schemes):
             raise _wrong(sources, name, f"must be a URL such as {schemes[0]}://host")
     _check_together(settings, sources)
+
+
+def _check_read(sources: Mapping[str, str], name: str, read: Callable[[str], Any], text: str) -> None:
+    try:
+        read(text)
+    except WedsyncError as error:
+        raise _wrong(sources, name, f"cannot be used: {error.message}", error.advice) from error
 
 
 def _is_url(text: str, schemes: tuple[str, ...]) -> bool:

@@ -1,7 +1,7 @@
 """When a job is due: the order of the waits, business hours as clocks change, and wedding week's limits."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from typing import get_args
 from zoneinfo import ZoneInfo
 
@@ -267,3 +267,64 @@ def test_a_job_is_never_due_before_its_base_and_never_later_than_the_rules_allow
             assert opened == base or (wall.hour, wall.minute, wall.second) == (9, 0, 0)
     else:
         assert due.at == (max(base, now + send_at) if send_time == "custom" else base) + delay_us
+
+
+QUIET = (time(21), time(8))
+NIGHT = Wish(zone=ZoneInfo("Europe/London"), quiet=QUIET)
+
+
+@pytest.mark.parametrize(
+    ("asked", "due"),
+    [
+        ("2026-01-14T20:59", "2026-01-14T20:59"),
+        ("2026-01-14T21:00", "2026-01-15T08:00"),
+        ("2026-01-14T23:59", "2026-01-15T08:00"),
+        ("2026-01-15T00:00", "2026-01-15T08:00"),
+        ("2026-01-15T07:59", "2026-01-15T08:00"),
+        ("2026-01-15T08:00", "2026-01-15T08:00"),
+        ("2026-03-28T22:00", "2026-03-29T08:00"),  # the clock goes forward in that night
+        ("2026-10-24T22:00", "2026-10-25T08:00"),  # and back in this one
+    ],
+)
+def test_what_is_due_in_quiet_hours_waits_for_their_end(asked: str, due: str) -> None:
+    found = decide(local("2026-01-01T00:00"), replace(NIGHT, at=local(asked, "Europe/London")))
+    assert found.at == local(due, "Europe/London")
+    assert ("the recipient's quiet hours (21:00-08:00, Europe/London)" in found.reasons) is (asked != due)
+
+
+def test_quiet_hours_may_lie_within_a_day() -> None:
+    siesta = replace(PLAIN, quiet=(time(13), time(15, 30)))
+    assert decide(local("2026-01-14T14:00"), siesta).at == local("2026-01-14T15:30")
+    assert decide(local("2026-01-14T12:59"), siesta).at == local("2026-01-14T12:59")
+    assert decide(local("2026-01-14T15:30"), siesta).at == local("2026-01-14T15:30")
+
+
+def test_quiet_hours_are_looked_at_after_every_other_wait() -> None:
+    assert decide(local("2026-01-14T20:00"), replace(NIGHT, send_delay_min=120)).at == local("2026-01-15T08:00")
+
+
+@pytest.mark.parametrize(
+    ("day", "waits"),
+    [("2026-01-14", False), ("2026-01-15", False), ("2026-01-16", True), ("2026-01-13", True)],
+)
+def test_on_the_wedding_day_and_the_day_before_nothing_waits_for_quiet_hours(day: str, *, waits: bool) -> None:
+    at = local("2026-01-14T22:00")
+    found = decide(at, replace(NIGHT, wedding=wedding(day, "Europe/London")))
+    assert found.at == (local("2026-01-15T08:00") if waits else at)
+
+
+@given(
+    st.integers(local("2025-01-01T00:00"), local("2030-01-01T00:00")),
+    st.sampled_from(ZONES),
+    st.times().map(lambda at: at.replace(second=0, microsecond=0)),
+    st.times().map(lambda at: at.replace(second=0, microsecond=0)),
+)
+def test_quiet_hours_never_move_a_job_back_nor_more_than_a_day_and_an_hour(
+    now: int, zone: str, start: time, end: time
+) -> None:
+    if start == end:
+        return
+    wish = Wish(zone=ZoneInfo(zone), quiet=(start, end))
+    due = decide(now, wish).at
+    assert now <= due <= now + 25 * HOUR
+    assert decide(due, wish).at == due or to_datetime(due, ZoneInfo(zone)).fold  # its end is not quiet

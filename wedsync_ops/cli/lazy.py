@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "forms": ("forms", "Tell that a couple has answered a form."),
     "suppressions": ("suppressions", "See and change who must not be written to."),
     "queue": ("queue", "See the lanes; pause and resume them."),
+    "callbacks": ("callbacks", "Take in what the text message gateway reports back."),
     "workers": ("workers", "List the workers."),
     "metrics": ("metrics", "Measure the platform over a range."),
     "season": ("season", "Tell the wedding season and the load to expect."),

@@ -1,4 +1,4 @@
-"""Jobs as lines of JSON: read one by one in bounded memory, each wrong one an error of its own."""
+"""Lines of JSON, jobs above all: read one by one in bounded memory, each wrong one an error of its own."""
 
 import difflib
 from codecs import BOM_UTF8
@@ -24,7 +24,15 @@ class Line:
 
 
 def read_lines(stream: IO[bytes]) -> Iterator[Line]:
-    """The lines of a stream as requests; a byte-order mark before the first is skipped.
+    """The lines of a stream as requests. Raises InputFileError when the stream itself breaks."""
+    for number, document in read_documents(stream):
+        yield Line(number, document if isinstance(document, WedsyncError) else _read(document))
+
+
+def read_documents(stream: IO[bytes]) -> Iterator[tuple[int, dict[str, Any] | WedsyncError]]:
+    """The lines that are not blank as JSON objects, or why they are none, each with its number from 1.
+
+    A byte-order mark before the first is skipped.
 
     Raises InputFileError when the stream itself breaks.
     """
@@ -38,9 +46,9 @@ def read_lines(stream: IO[bytes]) -> Iterator[Line]:
             raw = raw.removeprefix(BOM_UTF8)
         if not is_whole:
             too_long = InvalidJson("the line is too long", hint=f"at most {codec.MAX_BYTES:,} bytes are accepted")
-            yield Line(number, too_long)
+            yield number, too_long
         elif raw.strip():
-            yield Line(number, _read(raw))
+            yield number, _loaded(raw)
 
 
 def _next(stream: IO[bytes]) -> tuple[bytes, bool]:
@@ -56,9 +64,16 @@ def _next(stream: IO[bytes]) -> tuple[bytes, bool]:
     return raw, is_whole
 
 
-def _read(raw: bytes) -> Request | WedsyncError:
+def _loaded(raw: bytes) -> dict[str, Any] | WedsyncError:
     try:
-        return _request(codec.load_object(raw.strip(), "the line"))
+        return codec.load_object(raw.strip(), "the line")
+    except WedsyncError as error:
+        return error
+
+
+def _read(document: dict[str, Any]) -> Request | WedsyncError:
+    try:
+        return _request(document)
     except WedsyncError as error:
         return error
 

@@ -69,6 +69,20 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """A text message for ``to`` (E.164) by ``channel`` (sms, whatsapp); ``media_url`` is a picture's or document's.
+
+    ``is_fallback`` tells it from another of the same job that could not be delivered.
+    """
+
+    channel: str
+    to: str
+    body: str
+    media_url: str | None = None
+    is_fallback: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What became of a delivery: its id, where it lies or went, and whether it had been made before."""
 
@@ -121,7 +135,7 @@ class Run(Protocol):
         """Add a line to the execution's log (kept while the execution is; no personal data, please)."""
         ...
 
-    def deliver(self, artefact: Mail | Page) -> Receipt:
+    def deliver(self, artefact: Mail | Page | Text) -> Receipt:
         """Deliver an artefact: into the outbox at most once per idempotency key, or to the configured server."""
         ...
 

@@ -1,7 +1,7 @@
-"""Delivery: into the outbox folder, or over SMTP when a server is configured.
+"""Delivery: into the outbox folder, or over SMTP and HTTP when a server or a gateway is configured.
 
 An outbox takes a delivery at most once per idempotency key and kind: the file's name comes from the key, and it
-appears whole or not at all. Over SMTP it is at least once; Message-ID and Idempotency-Key come from the key.
+appears whole or not at all. Over SMTP and HTTP it is at least once; Message-ID and Idempotency-Key come from the key.
 """
 
 import contextlib
@@ -14,8 +14,9 @@ from email.message import EmailMessage
 from functools import lru_cache
 from pathlib import Path
 
+from wedsync_ops import codec
 from wedsync_ops.handlers.addresses import named_address
-from wedsync_ops.handlers.contract import Mail, Page, PermanentError, Receipt, Site
+from wedsync_ops.handlers.contract import Mail, Page, PermanentError, Receipt, Site, Text
 
 _SLUG = re.compile(r"[^a-z0-9]+")
 _PLAIN_KEY = re.compile(r"[!-~]{1,200}")
@@ -23,17 +24,20 @@ _NO_NAMELESS_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, er
 
 
 def deliver(
-    artefact: Mail | Page, *, site: Site, idempotency_key: str, now: int, timeout_s: float
+    artefact: Mail | Page | Text, *, site: Site, idempotency_key: str, now: int, timeout_s: float
 ) -> tuple[Receipt, int]:
     """Deliver an artefact; answers its receipt and the bytes written or sent (0 when it had been delivered before).
 
-    ``now`` (an instant) dates a mail that has no Date. ``timeout_s`` bounds the talk with a mail server. Raises
-    OSError when the outbox cannot be written (nothing is left half written), PermanentError when the mail server
-    refuses the recipient or the content for good, and smtp.DeliveryFailed for what may go better later.
+    ``now`` (an instant) dates a mail that has no Date. ``timeout_s`` bounds the talk with a server. Raises
+    OSError when the outbox cannot be written (nothing is left half written), PermanentError when the server
+    refuses the recipient or the content for good, RetryAfter when it says when to come back, and
+    smtp.DeliveryFailed or gateway.GatewayFailed for what may go better later.
     """
     if isinstance(artefact, Page):
         name = file_name(idempotency_key, "page", "html")
         return _put(site.outbox, name, artefact.html.encode("utf-8", "replace"), artefact.page_id)
+    if isinstance(artefact, Text):
+        return _deliver_text(artefact, site, idempotency_key, now, timeout_s)
     message_id = message_id_for(idempotency_key, site)
     message = artefact.message
     recipients = _recipients(message) if site.smtp_url is not None else []
@@ -51,6 +55,35 @@ def deliver(
 
     smtp.send(raw, _sender(message), recipients, url=site.smtp_url, site=site, timeout_s=timeout_s)
     return Receipt(message_id, f"smtp {smtp.host_of(site.smtp_url)}", repeated=False), len(raw)
+
+
+def _deliver_text(text: Text, site: Site, key: str, now: int, timeout_s: float) -> tuple[Receipt, int]:
+    document, reference = text_document(text, key), reference_for(key, text)
+    if site.sms_url is None:
+        return _put(site.outbox, file_name(key, "text", "json"), document, reference)
+    from wedsync_ops.handlers import gateway
+
+    header = key_header(f"{key}/{text.channel}" if text.is_fallback else key)
+    message_id = gateway.send(document, header, site=site, now=now, timeout_s=timeout_s)
+    receipt = Receipt(message_id or reference, f"gateway {gateway.host_of(site.sms_url)}", repeated=False)
+    return receipt, len(document)
+
+
+def text_document(text: Text, key: str) -> bytes:
+    """A text message as JSON: what the outbox keeps, and what the gateway is sent."""
+    fields = {
+        "reference": reference_for(key, text),
+        "channel": text.channel,
+        "to": text.to,
+        "body": text.body.encode("utf-8", "replace").decode(),
+        "media_url": text.media_url,
+    }
+    return codec.dumps(fields, indent=True) + b"\n"
+
+
+def reference_for(key: str, text: Text) -> str:
+    """The id under which the platform knows a text message, the same for every attempt at it."""
+    return f"text-{_hash(key, f'{text.channel} fallback' if text.is_fallback else 'text')}"
 
 
 def file_name(key: str, kind: str, suffix: str) -> str:

@@ -6,8 +6,8 @@ from email.message import EmailMessage
 from typing import Any
 
 from wedsync_ops.errors import InvalidConfig, InvalidContext
-from wedsync_ops.handlers.contract import Handler, Mail, Page, PermanentError, Receipt, Site, problems
-from wedsync_ops.handlers.delivery import message_id_for
+from wedsync_ops.handlers.contract import Handler, Mail, Page, PermanentError, Receipt, Site, Text, problems
+from wedsync_ops.handlers.delivery import message_id_for, reference_for, text_document
 
 KEY = "preview"
 """The idempotency key that every preview has."""
@@ -83,10 +83,13 @@ class _Rehearsal:
     def log(self, message: str, **fields: Any) -> None:
         self.lines.append(" ".join([message, *(f"{name}={value!r}" for name, value in fields.items())]))
 
-    def deliver(self, artefact: Mail | Page) -> Receipt:
+    def deliver(self, artefact: Mail | Page | Text) -> Receipt:
         if isinstance(artefact, Page):
             self.artefacts.append(Artefact("page", "text/html", artefact.html))
             return Receipt(artefact.page_id, "preview", repeated=False)
+        if isinstance(artefact, Text):
+            self.artefacts.append(Artefact("text", "application/json", text_document(artefact, KEY).decode()))
+            return Receipt(reference_for(KEY, artefact), "preview", repeated=False)
         self.artefacts.extend(_parts(artefact.message))
         return Receipt(message_id_for(KEY, self.site), "preview", repeated=False)
 

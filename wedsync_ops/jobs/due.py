@@ -1,7 +1,8 @@
 """When a job is due, with the reasons in words. Pure.
 
 In order: the base (what --at or --delay asked for, else now; for a review the day after the wedding), then send_time,
-then send_delay. Near the wedding the waits that a module's config asks for are cut; the caller's own are not.
+then send_delay, then the recipient's quiet hours. Near the wedding the waits that a module's config asks for are cut;
+the caller's own are not.
 """
 
 import math
@@ -31,7 +32,8 @@ class Wish:
     """What is asked of a job's due time. ``at`` and ``send_at`` are instants, lengths named ``_min`` are minutes.
 
     ``zone`` is the recipient's; ``wedding_week_delay_min`` the longest wait 2 to 7 days before the wedding;
-    ``after_wedding_days`` makes the job wait for that many days after the wedding (a review request).
+    ``after_wedding_days`` makes the job wait for that many days after the wedding (a review request). ``quiet`` is the
+    span of the recipient's day in which nothing is sent, by its start and its end.
     """
 
     at: int | None = None
@@ -43,6 +45,7 @@ class Wish:
     wedding: Wedding | None = None
     wedding_week_delay_min: float = 30.0
     after_wedding_days: int | None = None
+    quiet: tuple[time, time] | None = None
 
 
 def decide(now: int, wish: Wish) -> Due:
@@ -56,6 +59,7 @@ def decide(now: int, wish: Wish) -> Due:
     limit_us = _longest_wait(base, wish)
     at = _sent(base, limit_us, wish, reasons)
     at = _delayed(at, limit_us, wish, reasons)
+    at = _undisturbed(at, wish, reasons)
     return Due(_in_range(at), tuple(reasons) or ("at once",))
 
 
@@ -136,6 +140,26 @@ def _delayed(at: int, limit_us: int | None, wish: Wish, reasons: list[str]) -> i
         raise InvalidConfig("send_delay must be 0 or more minutes")
     due, cut = _limited(at, _microseconds(wish.send_delay_min), limit_us)
     reasons.append(f"send_delay of {_minutes(wish.send_delay_min)}" + _cut_in_words(cut, limit_us))
+    return due
+
+
+def _undisturbed(at: int, wish: Wish, reasons: list[str]) -> int:
+    """The instant itself, or the end of the quiet hours that it lies in; on the last two days nothing waits."""
+    if wish.quiet is None or at >= _LATEST:
+        return at
+    days = None if wish.wedding is None else days_until(wish.wedding, at)
+    start, end = wish.quiet
+    local = to_datetime(at, wish.zone)
+    clock = local.time()
+    is_quiet = start <= clock < end if start < end else clock >= start or clock < end
+    if not is_quiet or days in (0, 1):
+        return at
+    day = local.date() + timedelta(days=clock >= end)
+    ends = datetime.combine(day, end, tzinfo=wish.zone)
+    due = from_datetime(ends)
+    if due <= at:  # the clock went back in between, and shows the end a second time
+        due = from_datetime(ends.replace(fold=1))
+    reasons.append(f"the recipient's quiet hours ({start:%H:%M}-{end:%H:%M}, {wish.zone.key})")
     return due
 
 

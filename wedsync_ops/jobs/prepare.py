@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from wedsync_ops import codec
 from wedsync_ops.errors import InvalidConfig, InvalidContext, InvalidInput, InvalidTime, quoted
 from wedsync_ops.handlers.contract import PermanentError, claim_of, problems, recipient_of
-from wedsync_ops.instants import parse_instant
+from wedsync_ops.instants import parse_instant, parse_span
 from wedsync_ops.jobs import due
 from wedsync_ops.jobs.due import Wish
 from wedsync_ops.jobs.model import Priority, Request
@@ -165,7 +165,8 @@ def _wish(
     send_time: due.SendTime = _SEND_TIMES.get(asked, "immediate") if isinstance(asked, str) else "immediate"
     send_delay = _number(config.get("send_delay"))
     delay = request.delay
-    if request.at is None and delay is None and after is None and send_time == "immediate" and not send_delay:
+    quiet = rules.settings.quiet_hours if request.module_type == "sms" else None
+    if (request.at, delay, after, quiet) == (None,) * 4 and send_time == "immediate" and not send_delay:
         return None
     if delay is not None and (isinstance(delay, bool) or not isinstance(delay, int | float)):
         raise InvalidInput("delay must be a number of minutes")
@@ -179,4 +180,5 @@ def _wish(
         wedding=wedding,
         wedding_week_delay_min=rules.settings.wedding_week_delay_min,
         after_wedding_days=after,
+        quiet=None if quiet is None else parse_span(quiet),
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from wedsync_ops import codec
 from wedsync_ops.errors import InvalidJson
-from wedsync_ops.handlers.contract import Handler, Mail, Page, PermanentError, Receipt, RetryAfter, Site
+from wedsync_ops.handlers.contract import Handler, Mail, Page, PermanentError, Receipt, RetryAfter, Site, Text
 from wedsync_ops.jobs.model import Order, Result
 
 MAX_ERROR = 500
@@ -94,7 +94,7 @@ class Attempt:
         """Add a line to the execution's log; fields follow as ``name=value``."""
         self._write(" ".join([str(message), *(f"{name}={value!r}" for name, value in fields.items())]) + "\n")
 
-    def deliver(self, artefact: Mail | Page) -> Receipt:
+    def deliver(self, artefact: Mail | Page | Text) -> Receipt:
         """Deliver an artefact: into the outbox at most once per idempotency key, or to the configured server."""
         from wedsync_ops.handlers.delivery import deliver
 

@@ -1,0 +1,183 @@
+"""Sending text messages through an HTTP gateway: the contract of docs/reference/sms-gateway.md, from our side.
+
+One connection per thread is kept between jobs (a slot's process has one thread). Redirects are not followed, and
+proxies of the environment not used. Errors name the gateway and its answer's code: no token, no number, no text.
+"""
+
+import contextlib
+import re
+import threading
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from wedsync_ops import codec
+from wedsync_ops.errors import InvalidJson
+from wedsync_ops.handlers.contract import PermanentError, RetryAfter, Site
+from wedsync_ops.instants import SECOND, from_datetime
+
+if TYPE_CHECKING:
+    import httpx2
+
+LONGEST_WAIT_S = 10.0
+"""The most seconds that connecting, sending, and each part of the answer are waited for."""
+LONGEST_RETRY_S = 86_400.0
+"""The most seconds that a Retry-After is obeyed for."""
+MAX_ANSWER = 64 * 1024
+"""The most of an answer that is read, in bytes."""
+_SHORTEST_WAIT_S = 0.05
+_SHARE = 0.9  # of the time left: the rest is for telling what went wrong
+_NOT_THE_MESSAGE = frozenset({401, 402, 403, 404, 405, 407, 408, 409, 425})
+_MESSAGE_ID = re.compile(r"[!-~]{1,200}")
+_CODE = re.compile(r"[a-z][a-z_]{0,39}")  # no digits: what a gateway writes here must not hold a number
+_SECONDS = re.compile(r"[0-9]{1,9}")
+_TOKEN = re.compile(r"[!-~]+")
+_kept = threading.local()
+
+
+class GatewayFailed(Exception):
+    """The gateway could not be reached, or did not take the message for now; the job is tried again."""
+
+
+class GatewayRefused(PermanentError):
+    """The gateway refused the message for good. ``code`` is the gateway's own word for why, when it gave one."""
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@lru_cache(maxsize=8)
+def host_of(url: str) -> str:
+    """``host:port`` of a gateway, for receipts and errors. Raises GatewayFailed, without the URL, when it is none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise GatewayFailed("the setting sms_url is not a URL") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise GatewayFailed("the setting sms_url must be https://host or http://host")
+    return f"{parts.hostname}:{port or (443 if parts.scheme == 'https' else 80)}"
+
+
+def send(document: bytes, idempotency_key: str, *, site: Site, now: int, timeout_s: float) -> str | None:
+    """Hand a message to the gateway at ``site.sms_url``; answers the provider's message id, if it gave one.
+
+    ``now`` (an instant) is what a Retry-After that is a date is counted from. Raises RetryAfter, GatewayRefused (for
+    good), GatewayFailed for the rest: no connection, no answer in time, one that is cut off, 5xx, a refusal that has
+    nothing to do with the message (401, 404 and the like: the setting may be mended), a redirect.
+    """
+    url, token = site.sms_url or "", site.sms_token
+    place = host_of(url)
+    if token is not None and not _TOKEN.fullmatch(token):
+        raise GatewayFailed("the setting sms_token holds what a header cannot: white space, or more than ASCII")
+    wait_s = max(_SHORTEST_WAIT_S, min(LONGEST_WAIT_S, timeout_s * _SHARE))
+    with _told(place):
+        status, retry_after, answer = _exchange(url, token, document, idempotency_key, wait_s)
+    if 200 <= status < 300:
+        return _text_in(answer, "message_id", _MESSAGE_ID)
+    raise _failure(place, status, _seconds(retry_after, now), _text_in(answer, "code", _CODE))
+
+
+def close() -> None:
+    """Close the connection that this thread kept, if any."""
+    client: httpx2.Client | None = getattr(_kept, "client", None)
+    _kept.client = None
+    if client is not None:
+        client.close()
+
+
+def _exchange(
+    url: str, token: str | None, document: bytes, idempotency_key: str, wait_s: float
+) -> tuple[int, str | None, bytes]:
+    """The answer's status, its Retry-After and the beginning of its body."""
+    import httpx2
+
+    client = _client()
+    headers = {
+        "Content-Type": "application/json",
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        "Idempotency-Key": idempotency_key,
+    }
+
+    def bearer(request: httpx2.Request) -> httpx2.Request:
+        request.headers["Authorization"] = f"Bearer {token}"
+        return request
+
+    try:
+        request = client.build_request("POST", url, content=document, headers=headers, timeout=httpx2.Timeout(wait_s))
+        # A user and password in the URL hold where no token is set.
+        response = client.send(request, stream=True, auth=bearer) if token else client.send(request, stream=True)
+        with contextlib.closing(response):
+            return response.status_code, response.headers.get("Retry-After"), _beginning(response)
+    except BaseException:
+        close()
+        raise
+
+
+def _beginning(response: "httpx2.Response") -> bytes:
+    body = b""
+    for piece in response.iter_raw(MAX_ANSWER):
+        body += piece
+        if len(body) > MAX_ANSWER:
+            return b""
+    return body
+
+
+def _client() -> "httpx2.Client":
+    import httpx2
+
+    client: httpx2.Client | None = getattr(_kept, "client", None)
+    if client is None:
+        limits = httpx2.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30.0)
+        client = _kept.client = httpx2.Client(trust_env=False, follow_redirects=False, limits=limits)
+    return client
+
+
+def _failure(place: str, status: int, seconds: float | None, code: str | None) -> Exception:
+    why = f"{status}, {code}" if code else str(status)
+    if status in {429, 503} and seconds is not None:
+        return RetryAfter(seconds, f"the gateway {place} asks to come back in {seconds:g} s ({why})")
+    if 300 <= status < 400:
+        return GatewayFailed(f"the gateway {place} answered with a redirect ({status}), which is not followed")
+    if 400 <= status < 500 and status != 429 and status not in _NOT_THE_MESSAGE:
+        return GatewayRefused(f"the gateway {place} refused the message for good ({why})", code)
+    return GatewayFailed(f"the gateway {place} did not take the message ({why})")
+
+
+def _seconds(retry_after: str | None, now: int) -> float | None:
+    """A Retry-After header (RFC 9110, section 10.2.3: seconds or a date) as seconds from now, at most a day."""
+    text = (retry_after or "").strip()
+    if _SECONDS.fullmatch(text):
+        return min(float(text), LONGEST_RETRY_S)
+    try:
+        at = parsedate_to_datetime(text)
+        seconds = (from_datetime(at) - now) / SECOND
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_S)
+
+
+def _text_in(answer: bytes, name: str, form: re.Pattern[str]) -> str | None:
+    """A field of the answer, when that is a JSON object and the field a text of this form."""
+    try:
+        value: Any = codec.load_object(answer, "the answer").get(name)
+    except InvalidJson:
+        return None
+    return value if isinstance(value, str) and form.fullmatch(value) else None
+
+
+@contextlib.contextmanager
+def _told(place: str) -> Iterator[None]:
+    """Turn what the talk may raise into one line that names the gateway and no secret."""
+    import httpx2
+
+    try:
+        yield
+    except httpx2.TimeoutException:
+        raise GatewayFailed(f"the gateway {place} did not answer in time") from None
+    except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError) as error:
+        raise GatewayFailed(f"the gateway {place} cannot be used: {type(error).__name__}") from None
