@@ -55,8 +55,9 @@ def reconsider(connection: Connection, rules: Rules, now: int) -> int:
 def _decide(rules: Rules, job: Ripe, now: int) -> Decision:
     definition = rules.registry.version(job.module_type, job.module_version).definition
     zone = rules.calendar.zone if job.timezone is None else zone_named(job.timezone)
+    overrides = rules.registry.overrides(job.module_type, job.vendor_type, job.supplier_id)
     return priority.decide(
-        job.priority_requested,
+        priority.raised(job.priority_requested, overrides),
         now,
         wedding=None if job.wedding_on is None else Wedding(job.wedding_on, zone),
         calendar=rules.calendar,
