@@ -38,7 +38,7 @@ SCHEMA = {
 @pytest.fixture
 def registered(database: Database) -> Database:
     """One module type, greeting, with defaults, maps and a rule over two keys."""
-    extra = {
+    extra: dict[str, Any] = {
         "resource_requirements": {"memory_limit": 256, "execution_timeout": 20},
         "wedding_optimizations": {"vendor_type_optimization": {"venues": {"priority_boost": 1}}},
     }
