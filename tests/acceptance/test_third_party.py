@@ -29,7 +29,7 @@ def files() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A fresh virtual environment with wedsync-ops installed; pip and the dependencies are read from this one's folder."""
+    """A fresh virtual environment with wedsync-ops installed; pip and dependencies are read from this one's folder."""
     folder = tmp_path_factory.mktemp("venv")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WEDSYNC_OPS_", "PIP_"))}
