@@ -85,6 +85,12 @@ class InvalidDefinitions(InvalidInput):
     code = "invalid_definition"
 
 
+class InvalidCustomisations(InvalidInput):
+    """The customisations are not valid; none was stored."""
+
+    code = "invalid_customisation"
+
+
 class InvalidConfig(InvalidInput):
     """The config does not fit the module's schema."""
 
@@ -140,6 +146,12 @@ class ModuleInactive(Refused):
     """The module type is not active."""
 
     code = "module_inactive"
+
+
+class TierRefused(Refused):
+    """The supplier's subscription tier does not include this module type."""
+
+    code = "tier"
 
 
 class CapacityReached(Refused):

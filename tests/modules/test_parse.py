@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.modules.sample import NAME, definition, file_of
-from wedsync_ops.modules import registry
+from wedsync_ops.modules import reading
 from wedsync_ops.modules.registry import parse
 
 
@@ -197,7 +197,7 @@ def test_what_is_doubtful_is_a_warning() -> None:
 
 def test_the_list_of_problems_is_bounded() -> None:
     parsed = parse(file_of(*([5] * 10_000)))
-    assert len(parsed.problems) == registry.MOST_PROBLEMS + 1
+    assert len(parsed.problems) == reading.MOST_PROBLEMS + 1
     assert "9800 more problems" in parsed.problems[-1].message
 
 

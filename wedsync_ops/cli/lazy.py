@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "See the whole system at work on an empty machine, in under a minute."),
     "register": ("registry", "Register the module types of a definition file."),
-    "modules": ("modules", "Look at module types; compare, roll back, retire, validate, preview."),
+    "modules": ("modules", "Look at module types; compare, roll back, retire, customise, validate, preview."),
     "enqueue": ("enqueue", "Queue one job, or many from a file."),
     "run-worker": ("worker", "Execute jobs until stopped, or until nothing is due."),
     "jobs": ("jobs", "List, show, cancel and retry jobs."),

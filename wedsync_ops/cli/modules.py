@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wedsync_ops.cli.customise import customise, print_effective
 from wedsync_ops.cli.inputs import JSON_METAVAR, DryRun, Json, Yes, confirm, read_objects
 from wedsync_ops.cli.lazy import group
 from wedsync_ops.errors import InvalidConfig, UsageError, WedsyncError
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from wedsync_ops.modules.discovery import Listed
     from wedsync_ops.modules.model import ModuleVersion
 
-app = group("Look at module types; compare, roll back, retire, validate, preview.")
+app = group("Look at module types; compare, roll back, retire, customise, validate, preview.")
+app.command()(customise)
 
 ModuleId = Annotated[str, typer.Argument(metavar="ID", help="The module type.")]
 Config = Annotated[str, typer.Option(metavar=JSON_METAVAR, help="The config: JSON, a file, or standard input.")]
@@ -72,16 +74,21 @@ def show(
     context: typer.Context,
     module_id: ModuleId,
     version: Annotated[int | None, typer.Option(help="Another version than the one in force.")] = None,
+    vendor_type: Annotated[str | None, typer.Option(help="Also what holds for this vendor type.")] = None,
+    supplier: Annotated[str | None, typer.Option(help="Also what holds for this supplier.")] = None,
     json: Json = False,
 ) -> None:
-    """Show a module type whole."""
+    """Show a module type whole; for a vendor type and a supplier what holds for them, and where that comes from."""
     from wedsync_ops.cli.opening import opened
     from wedsync_ops.cli.render import emit, facts
+    from wedsync_ops.modules.customise import effective
 
     with opened(context) as app:
         registry = app.registry()
         pointer = registry.pointer(module_id)
         module = registry.current(module_id) if version is None else registry.version(module_id, version)
+        asked = vendor_type is not None or supplier is not None
+        found = effective(registry, module, vendor_type=vendor_type, supplier=supplier) if asked else None
     document = {
         **_version(module),
         "is_current": module.version == pointer.version,
@@ -89,10 +96,14 @@ def show(
         "is_retired": pointer.retired_at is not None,
         **module.definition.model_dump(mode="json"),
     }
-    if json:
+    if not json:
+        facts(document.items())
+        if found is not None:
+            print_effective(found)
+    elif found is None:
         emit("modules-show", {"module": document})
     else:
-        facts(document.items())
+        emit("modules-show", {"module": document, "effective": found.as_json()})
 
 
 @app.command()
@@ -252,18 +263,20 @@ def _write_html(shown: "Preview", file: Path) -> None:
 
 
 def _rendered(app: "App", module_id: str, config: dict[str, Any], context: dict[str, Any]) -> "Preview":
+    from wedsync_ops import codec
     from wedsync_ops.handlers.preview import preview as render
     from wedsync_ops.jobs import due
     from wedsync_ops.jobs.model import Request
     from wedsync_ops.jobs.prepare import prepare
     from wedsync_ops.modules.resolve import resolve
 
-    prepared = prepare(app.rules(), Request(module_id, config, context))
-    handler = resolve(prepared.module.definition.handler)
+    rules = app.rules()
+    prepared = prepare(rules, Request(module_id, config, context))
+    handler, whole = resolve(prepared.module.definition.handler), codec.loads(prepared.config, "the config")
     now = app.clock.now()
     due_at = now if prepared.wish is None else due.decide(now, prepared.wish).at
     try:
-        return render(handler, config, context, app.site, due_at)
+        return render(handler, whole, context, app.site, due_at)
     except WedsyncError:
         raise
     except Exception as error:

@@ -21,9 +21,11 @@ def pool_for(rules: Rules, options: Options, clock: Clock) -> Pool:
 
 
 def order_for(rules: Rules, job: Claimed) -> Order:
-    """What a slot is told to run for a job: the handler and the limits of the version that it was queued with."""
+    """What a slot is told to run for a job: the handler and limits of the version it was queued with, customised."""
     definition = rules.registry.version(job.module_type, job.module_version).definition
-    limits = definition.resource_requirements
+    overrides = rules.registry.overrides(job.module_type, job.vendor_type, job.supplier_id)
+    own = definition.resource_requirements
+    limits = own if overrides is None else overrides.tightened(own)
     return Order(
         job_id=job.id,
         token=job.token,

@@ -131,13 +131,13 @@ def _judge(rules: Rules, batch: _Batch, p: Prepared) -> _Judgement | WedsyncErro
     if p.expires_at is not None and p.expires_at <= when.at:
         return InvalidTime(f"the job would expire ({iso(p.expires_at)}) before it is due ({iso(when.at)})", hint="")
     module_id = p.module.module_id
-    key = (module_id, p.requested, p.wedding, p.vendor_type, p.deadline_at, when.at, when.reasons)
+    key = (module_id, p.requested, p.overrides, p.wedding, p.vendor_type, p.deadline_at, when.at, when.reasons)
     known = batch.judged.get(key)
     if known is not None:
         return known
     wedding_rules = p.module.definition.wedding_optimizations
     decision = priority.decide(
-        p.requested,
+        priority.raised(p.requested, p.overrides),
         when.at,
         wedding=p.wedding,
         calendar=rules.calendar,
@@ -145,6 +145,7 @@ def _judge(rules: Rules, batch: _Batch, p: Prepared) -> _Judgement | WedsyncErro
         boost=priority.boost_for(wedding_rules, p.vendor_type),
         ageing_us=rules.ageing_us,
     )
+    decision = priority.explained(decision, p.requested, p.overrides)
     reasons = {"priority": decision.reasons, "due": when.reasons, "weekend": decision.weekend_raised}
     is_due = when.at <= batch.now
     judgement = _Judgement(

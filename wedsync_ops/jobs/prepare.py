@@ -7,15 +7,17 @@ from zoneinfo import ZoneInfo
 
 from wedsync_ops import codec
 from wedsync_ops.errors import InvalidConfig, InvalidContext, InvalidInput, InvalidTime, quoted
-from wedsync_ops.handlers.contract import PermanentError, claim_of, problems, recipient_of
+from wedsync_ops.handlers.contract import Handler, PermanentError, claim_of, problems, recipient_of
 from wedsync_ops.instants import parse_instant, parse_span
 from wedsync_ops.jobs import due
 from wedsync_ops.jobs.due import Wish
 from wedsync_ops.jobs.model import Priority, Request
 from wedsync_ops.jobs.rules import Rules
+from wedsync_ops.modules.discovery import require_tier
 from wedsync_ops.modules.model import ModuleVersion
+from wedsync_ops.modules.overrides import Overrides
 from wedsync_ops.modules.resolve import resolve
-from wedsync_ops.weddings.context import vendor_type_from, wedding_in, zone_from
+from wedsync_ops.weddings.context import tier_from, vendor_type_from, wedding_in, zone_from
 from wedsync_ops.weddings.model import Wedding
 
 _PRIORITIES = {step.word: step for step in Priority}
@@ -30,6 +32,7 @@ class Prepared(NamedTuple):
 
     module: ModuleVersion
     requested: Priority
+    overrides: Overrides | None
     wish: Wish | None
     wedding: Wedding | None
     vendor_type: str | None
@@ -55,27 +58,29 @@ def prepare(rules: Rules, request: Request) -> Prepared:
     if not isinstance(request.module_type, str):
         raise InvalidInput("module_type must be text")
     module = rules.registry.usable(request.module_type)
-    config, context = _object(request.config, "config"), _object(request.context, "context")
-    problem = rules.registry.first_config_error(module, config)
-    if problem is not None:
-        raise InvalidConfig(f"the config does not fit {module.module_id}: {problem}")
+    sent, context = _object(request.config, "config"), _object(request.context, "context")
     client_id, supplier_id = _identity(context, "client_id"), _identity(context, "supplier_id")
     _identity(context, "journey_instance_id")
+    tier, vendor_type = tier_from(context), vendor_type_from(context)
+    if tier is not None:
+        require_tier(tier, module.module_id)
+    overrides = rules.registry.overrides(module.module_id, vendor_type, supplier_id)
+    config = sent if overrides is None else overrides.completed(sent)
     zone = zone_from(context, rules.calendar.zone)
     wedding = wedding_in(context, zone)
     handler = resolve(module.definition.handler)
-    refusals = problems(handler, config, context, rules.site)
-    if refusals:
-        kind = InvalidConfig if refusals[0].startswith("config") else InvalidContext
-        raise kind(f"{module.module_id}: {'; '.join(refusals)}", details=refusals)
-    config_raw, context_raw = _written(config, "config"), _written(context, "context")
-    fingerprint = hashlib.blake2b(b"\x00".join((module.module_id.encode(), config_raw, context_raw)), digest_size=16)
+    _check(rules, module, handler, config, context, overrides)
+    sent_raw, context_raw = _written(sent, "config"), _written(context, "context")
+    config_raw = sent_raw if config is sent else _written(config, "config")
+    # Over what was sent: a customisation that changed meanwhile makes no conflict of a request that is sent again.
+    fingerprint = hashlib.blake2b(b"\x00".join((module.module_id.encode(), sent_raw, context_raw)), digest_size=16)
     return Prepared(
         module=module,
         requested=_priority(request.priority),
+        overrides=overrides,
         wish=_wish(rules, request, config, zone, wedding),
         wedding=wedding,
-        vendor_type=vendor_type_from(context),
+        vendor_type=vendor_type,
         zone=zone,
         key=_key(request.key),
         deadline_at=_instant(request.deadline, "deadline", zone),
@@ -95,6 +100,27 @@ def _claim(handler: Any, config: Mapping[str, Any], context: Mapping[str, Any], 
         return claim_of(handler, config, context, rules.site)
     except PermanentError as error:
         raise InvalidInput(str(error)) from error
+
+
+def _check(
+    rules: Rules,
+    module: ModuleVersion,
+    handler: Handler,
+    config: Mapping[str, Any],
+    context: Mapping[str, Any],
+    overrides: Overrides | None,
+) -> None:
+    """Refuse what the schema or the handler refuses. Raises InvalidConfig or InvalidContext."""
+    hint = None
+    if overrides is not None and overrides.config:
+        hint = f"it holds defaults of the {overrides.by('config')}; see 'wedsync-ops modules show {module.module_id}'"
+    problem = rules.registry.first_config_error(module, config)
+    if problem is not None:
+        raise InvalidConfig(f"the config does not fit {module.module_id}: {problem}", hint=hint)
+    refusals = problems(handler, config, context, rules.site)
+    if refusals:
+        kind, advice = (InvalidConfig, hint) if refusals[0].startswith("config") else (InvalidContext, None)
+        raise kind(f"{module.module_id}: {'; '.join(refusals)}", hint=advice, details=refusals)
 
 
 def _object(value: Any, what: str) -> Mapping[str, Any]:

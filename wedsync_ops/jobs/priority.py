@@ -4,12 +4,14 @@ The highest of four rules (what was asked for, the wedding's nearness, the peak 
 by a weekend in wedding week, then by waiting. The result is never below what was asked for.
 """
 
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 
 from wedsync_ops.instants import MINUTE, local_date
 from wedsync_ops.jobs.model import Decision, Priority
 from wedsync_ops.modules.model import WeddingRules
+from wedsync_ops.modules.overrides import Overrides
 from wedsync_ops.weddings.context import singular
 from wedsync_ops.weddings.model import Calendar, Season, Wedding
 from wedsync_ops.weddings.proximity import days_until, in_wedding_week, next_boundary
@@ -61,6 +63,27 @@ def decide(
         older = at - waited_us + (steps + 1) * ageing_us
         boundary = older if boundary is None or older < boundary else boundary
     return Decision(decided, reasons, raised, boundary)
+
+
+def raised(requested: Priority, overrides: Overrides | None) -> Priority:
+    """What was asked for, raised by the customisations that hold for the job: steps up to high, a least priority."""
+    if overrides is None:
+        return requested
+    boosted = Priority(min(requested + overrides.priority_boost, Priority.HIGH))
+    least = Priority.LOW if overrides.priority is None else Priority[overrides.priority.upper()]
+    return max(requested, boosted, least)
+
+
+def explained(decision: Decision, requested: Priority, overrides: Overrides | None) -> Decision:
+    """A decision for what ``raised`` gave, with the customisations among its reasons."""
+    asked = raised(requested, overrides)
+    if overrides is None or asked is requested:
+        return decision
+    told = (
+        f"asked for: {requested.word}",
+        f"customised by {overrides.by('priority', 'priority_boost')}: raised to {asked.word}",
+    )
+    return replace(decision, reasons=(*told, *decision.reasons[1:]))
 
 
 def boost_for(rules: WeddingRules, vendor_type: str | None) -> int:

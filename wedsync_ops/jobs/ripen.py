@@ -53,8 +53,9 @@ def reconsider(connection: Connection, rules: Rules, now: int) -> int:
 
 def _decide(rules: Rules, job: Ripe, now: int) -> Decision:
     definition = rules.registry.version(job.module_type, job.module_version).definition
+    overrides = rules.registry.overrides(job.module_type, job.vendor_type, job.supplier_id)
     return priority.decide(
-        job.priority_requested,
+        priority.raised(job.priority_requested, overrides),
         now,
         wedding=None if job.wedding_on is None else Wedding(job.wedding_on, rules.zone(job.timezone)),
         calendar=rules.calendar,

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from wedsync_ops.errors import UsageError, quoted
-from wedsync_ops.modules.model import ModuleVersion, Pointer
+from wedsync_ops.errors import InvalidContext, TierRefused, UsageError, quoted
+from wedsync_ops.modules.model import ModuleVersion, Pointer, WeddingRules
 from wedsync_ops.modules.registry import Registry
 from wedsync_ops.weddings.context import singular
 
@@ -80,6 +80,28 @@ def tier_includes(tier: str | None, module_id: str) -> bool:
     return needed is None or names.index(needed) <= names.index(tier)
 
 
+def require_tier(tier: str, module_id: str) -> None:
+    """Refuse a module type that a supplier's tier does not include.
+
+    Raises TierRefused, naming the tier that is needed, or InvalidContext for a tier that is none.
+    """
+    try:
+        included = tier_includes(tier, module_id)
+    except UsageError as error:
+        raise InvalidContext(f"context.subscription_tier: {error.message}", hint=error.advice) from error
+    if not included:
+        raise TierRefused(
+            f"the subscription tier {tier!r} does not include {module_id}; it needs {tier_of(module_id)!r}",
+            hint="the tier stands in the context as subscription_tier",
+        )
+
+
+def boost_of(rules: WeddingRules, vendor_type: str) -> int:
+    """The steps of priority that a module type adds for a vendor type, given in the singular; 0 without a rule."""
+    found = (rule for name, rule in rules.vendor_type_optimization.items() if singular(name) == vendor_type)
+    return max((rule.priority_boost for rule in found), default=0)
+
+
 def discover(
     registry: Registry,
     *,
@@ -109,11 +131,7 @@ def discover(
 
 
 def _listed(registry: Registry, module: ModuleVersion, defaults: VendorDefaults | None) -> Listed:
-    boost = 0
-    if defaults is not None:
-        rules = module.definition.wedding_optimizations.vendor_type_optimization
-        boost = max(
-            (rule.priority_boost for name, rule in rules.items() if singular(name) == defaults.vendor_type), default=0
-        )
+    rules = module.definition.wedding_optimizations
+    boost = 0 if defaults is None else boost_of(rules, defaults.vendor_type)
     module_id = module.module_id
     return Listed(module, registry.pointer(module_id), registry.is_usable(module_id), tier_of(module_id), boost)

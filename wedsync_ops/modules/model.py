@@ -24,6 +24,15 @@ class Resources(_Frozen):
     execution_timeout: float = Field(30.0, gt=0, le=86_400)
 
 
+class Limits(_Frozen):
+    """What a customisation lowers of ``Resources``: cores, MB, Mbps, seconds; ``None`` leaves the type's own."""
+
+    cpu_limit: float | None = Field(None, gt=0, le=64)
+    memory_limit: int | None = Field(None, ge=32, le=65_536)
+    network_bandwidth: float | None = Field(None, gt=0, le=100_000)
+    execution_timeout: float | None = Field(None, gt=0, le=86_400)
+
+
 class Targets(_Frozen):
     """What an execution should reach: ms, executions per minute, percent."""
 
@@ -79,6 +88,30 @@ class Definition(_Frozen):
     isolation: Literal["process", "thread"] = "process"
     is_active: bool = True
     examples: tuple[Example, ...] = Field((), strict=False)
+
+
+Scope = Literal["vendor_type", "supplier"]
+
+
+class Customisation(_Frozen):
+    """What a vendor type or a supplier changes of a module type.
+
+    ``config`` holds defaults; ``priority`` is the least that is asked for, ``priority_boost`` steps added to what is
+    asked for, up to high.
+    """
+
+    scope: Scope
+    name: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    module_id: Identifier
+    config: dict[str, Any] = {}
+    priority: Literal["low", "normal", "high", "critical"] | None = None
+    priority_boost: int | None = Field(None, ge=0, le=3)
+    limits: Limits = Limits()
+
+    @property
+    def owner(self) -> str:
+        """Whose it is, in words."""
+        return f"{'vendor type' if self.scope == 'vendor_type' else self.scope} {self.name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,25 +1,30 @@
 """From a definition file to definitions with every problem at once, and the frozen registry that jobs are read by."""
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from wedsync_ops import codec, yamldoc
-from wedsync_ops.errors import DatabaseError, InvalidInput, InvalidYaml, ModuleInactive, NotFound, UnknownModule, quoted
-from wedsync_ops.modules import schema
-from wedsync_ops.modules.model import Definition, ModuleVersion, Pointer, Problem, Validation
+from wedsync_ops import codec
+from wedsync_ops.errors import DatabaseError, InvalidInput, ModuleInactive, NotFound, UnknownModule, quoted
+from wedsync_ops.modules import reading, schema
+from wedsync_ops.modules.model import (
+    Customisation,
+    Definition,
+    ModuleVersion,
+    Pointer,
+    Problem,
+    Scope,
+    Validation,
+)
+from wedsync_ops.modules.overrides import Overrides, overrides_of
+from wedsync_ops.modules.reading import near, problem, words
 from wedsync_ops.modules.resolve import resolve
 from wedsync_ops.yamldoc import Document, Path
 
 if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator
-
-SCHEMA_VERSION = 1
-MOST_PROBLEMS = 200
-"""The most problems that are listed of one file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +52,7 @@ def content_hash(definition: Definition) -> str:
 
 def parse(raw: bytes) -> Parsed:
     """Read a definition file: every problem at once, each with its line and path. Never raises for bad content."""
-    try:
-        document = yamldoc.examine(raw)
-    except InvalidYaml as error:
-        line, path = error.details or (1, ())
-        message = str(error).removeprefix(f"line {line}: ")
-        return Parsed((), (Problem(line, _written(path), message),), ())
-    items, problems = _envelope(document)
+    document, items, problems = reading.read(raw, "modules", "definition")
     found: list[Found] = []
     warnings: list[Problem] = []
     for index, item in enumerate(items):
@@ -62,64 +61,29 @@ def parse(raw: bytes) -> Parsed:
         warnings += doubtful
         if definition is not None:
             found.append(Found(definition, document.line_of(("modules", index)), content_hash(definition)))
-    problems = sorted(_with_faults(document, problems + _duplicates(document, items)), key=lambda found: found.line)
-    if len(problems) > MOST_PROBLEMS:
-        more = Problem(
-            problems[MOST_PROBLEMS].line, "", f"{len(problems) - MOST_PROBLEMS} more problems are not listed"
-        )
-        problems = [*problems[:MOST_PROBLEMS], more]
-    return Parsed(tuple(found), tuple(problems), tuple(warnings))
-
-
-def _with_faults(document: Document, problems: list[Problem]) -> list[Problem]:
-    """The values that are none, and the other problems: what is said of such a value besides is not true."""
-    faults = [Problem(fault.line, _written(fault.path), fault.message) for fault in document.faults]
-    places = {fault.path for fault in faults}
-    return faults + [problem for problem in problems if problem.path not in places]
-
-
-def _envelope(document: Document) -> tuple[list[Any], list[Problem]]:
-    value = document.value
-    if value is None:
-        return [], [Problem(1, "", "the file is empty; it needs schema_version: 1 and modules:")]
-    if not isinstance(value, dict):
-        what = f"the file must be a mapping with schema_version and modules, not {codec.kind_of(value)}"
-        return [], [Problem(1, "", what)]
-    problems = []
-    version = value.get("schema_version")
-    if type(version) is not int or version != SCHEMA_VERSION:
-        problems.append(_problem(document, ("schema_version",), f"must be {SCHEMA_VERSION}"))
-    problems += [
-        _problem(document, (key,), f"there is no such key{_near(key, ('schema_version', 'modules'))}")
-        for key in value
-        if key not in ("schema_version", "modules")
-    ]
-    items = value.get("modules")
-    if not isinstance(items, list) or not items:
-        problems.append(_problem(document, ("modules",), "must be a list of at least one definition"))
-        return [], problems
-    return items, problems
+    problems += _duplicates(document, items)
+    return Parsed(tuple(found), reading.in_order(document, problems), tuple(warnings))
 
 
 def _definition(document: Document, index: int, item: Any) -> tuple[Definition | None, list[Problem], list[Problem]]:
     """A definition, when it can be read, with its problems and its warnings."""
     path: Path = ("modules", index)
     if not isinstance(item, dict):
-        return None, [_problem(document, path, f"a definition must be a mapping, not {codec.kind_of(item)}")], []
+        return None, [problem(document, path, f"a definition must be a mapping, not {codec.kind_of(item)}")], []
     problems: list[Problem] = []
     definition: Definition | None = None
     try:
         definition = Definition.model_validate(item)
     except ValidationError as error:
         problems += [
-            _problem(document, (*path, *fault["loc"]), _words(fault))
+            problem(document, (*path, *fault["loc"]), words(fault, tuple(Definition.model_fields)))
             for fault in error.errors(include_url=False, include_context=True)
         ]
     problems += _handler_problems(document, path, item)
     config_schema = item.get("config_schema")
     if isinstance(config_schema, dict):
         wrong = [
-            _problem(document, (*path, "config_schema", *place), message)
+            problem(document, (*path, "config_schema", *place), message)
             for place, message in schema.faults(config_schema)
         ]
         problems += wrong or _example_problems(document, path, config_schema, item.get("examples"))
@@ -133,14 +97,14 @@ def _handler_problems(document: Document, path: Path, item: dict[str, Any]) -> l
     try:
         resolve(name)
     except InvalidInput as error:
-        return [_problem(document, (*path, "handler"), str(error))]
+        return [problem(document, (*path, "handler"), str(error))]
     return []
 
 
 def _example_problems(document: Document, path: Path, config_schema: dict[str, Any], examples: Any) -> list[Problem]:
     validator = schema.compiled(config_schema)
     return [
-        _problem(document, (*path, "examples", index, "config", *place), f"the example does not fit: {message}")
+        problem(document, (*path, "examples", index, "config", *place), f"the example does not fit: {message}")
         for index, example in enumerate(examples if isinstance(examples, list) else ())
         if isinstance(example, dict) and isinstance(example.get("config"), dict)
         for place, message in schema.located(validator, config_schema, example["config"])
@@ -149,13 +113,13 @@ def _example_problems(document: Document, path: Path, config_schema: dict[str, A
 
 def _warnings(document: Document, path: Path, definition: Definition) -> Iterator[Problem]:
     if not schema.is_closed(definition.config_schema):
-        yield _problem(
+        yield problem(
             document,
             (*path, "config_schema"),
             "the schema is open: misspelt keys pass unseen; add additionalProperties: false",
         )
     if definition.isolation == "thread":
-        yield _problem(
+        yield problem(
             document,
             (*path, "isolation"),
             "in a thread limits are only observed: a job that overruns or crashes is not killed alone",
@@ -172,45 +136,10 @@ def _duplicates(document: Document, items: list[Any]) -> list[Problem]:
         if name in seen:
             first = document.line_of(("modules", seen[name], "id"))
             problems.append(
-                _problem(document, ("modules", index, "id"), f"the id {quoted(name)} stands already in line {first}")
+                problem(document, ("modules", index, "id"), f"the id {quoted(name)} stands already in line {first}")
             )
         seen.setdefault(name, index)
     return problems
-
-
-def _problem(document: Document, path: Path, message: str) -> Problem:
-    return Problem(document.line_of(path), _written(path), message)
-
-
-def _written(path: Path) -> str:
-    return schema.written(str(path[0]), path[1:]) if path else ""
-
-
-_FIELDS = {"string": "text", "dictionary": "a mapping", "tuple": "a list", "integer": "a whole number"}
-
-
-def _words(fault: Mapping[str, Any]) -> str:
-    """One of pydantic's errors as the platform says it."""
-    kind, context = fault["type"], fault.get("ctx", {})
-    if kind == "missing":
-        return "is required"
-    if kind == "extra_forbidden":
-        return f"there is no such field{_near(str(fault['loc'][-1]), tuple(Definition.model_fields))}"
-    if kind == "string_pattern_mismatch":
-        return f"must match {context['pattern']}, and {quoted(str(fault['input']))} does not"
-    if kind == "int_from_float":
-        return "must be a whole number"
-    message = str(fault["msg"]).replace("Input should be a valid ", "must be a valid ")
-    for theirs, ours in _FIELDS.items():
-        message = message.replace(f"must be a valid {theirs}", f"must be {ours}")
-    message = message.replace("Input should be ", "must be ").replace("String should have", "must have")
-    shown = "" if isinstance(fault["input"], dict | list) else f", not {quoted(fault['input'])}"
-    return message + shown
-
-
-def _near(key: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(key[:60], known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,15 +153,22 @@ class VersionRow:
     created_at: int
 
 
+CustomisationKey = tuple[Scope, str, str]
+"""Scope, name and module type of a customisation."""
+
+
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Every module type and version at one moment. Definitions and validators are made when first asked for."""
+    """Every module type, version and customisation at one moment; definitions and validators made when asked for."""
 
     pointers: Mapping[str, Pointer]
     rows: Mapping[tuple[str, int], VersionRow]
+    customisations: Mapping[CustomisationKey, str]
+    """What was stored of each customisation, as the JSON text that was stored."""
     _versions: dict[tuple[str, int], ModuleVersion] = field(default_factory=dict, repr=False, compare=False)
     _validators: dict[tuple[str, int], "Draft202012Validator"] = field(default_factory=dict, repr=False, compare=False)
     _usable: dict[str, ModuleVersion] = field(default_factory=dict, repr=False, compare=False)
+    _overrides: dict[tuple[CustomisationKey, ...], Overrides] = field(default_factory=dict, repr=False, compare=False)
 
     def modules(self) -> tuple[ModuleVersion, ...]:
         """The version in force of every module type, inactive and retired ones included, by id."""
@@ -243,8 +179,8 @@ class Registry:
         try:
             return self.pointers[module_id]
         except KeyError:
-            near = _near(str(module_id), tuple(self.pointers))
-            raise UnknownModule(f"there is no module type {quoted(str(module_id))}{near}") from None
+            nearest = near(str(module_id), tuple(self.pointers))
+            raise UnknownModule(f"there is no module type {quoted(str(module_id))}{nearest}") from None
 
     def current(self, module_id: str) -> ModuleVersion:
         """The version that new jobs of a module type get, be it usable or not. Raises UnknownModule."""
@@ -297,6 +233,41 @@ class Registry:
     def first_config_error(self, module: ModuleVersion, config: Any) -> str | None:
         """The first error of a config in one line, or ``None``; some microseconds when it fits."""
         return schema.first_error(self._validator(module), module.definition.config_schema, config)
+
+    def default_faults(self, module: ModuleVersion, config: Mapping[str, Any]) -> list[schema.Fault]:
+        """What is wrong with the values of a config that need not be whole, each with its place in it."""
+        found = schema.located(self._validator(module), module.definition.config_schema, config)
+        return [(place, message) for place, message in found if place and place[0] in config]
+
+    def overrides(self, module_id: str, vendor_type: str | None, supplier_id: str | None) -> Overrides | None:
+        """What a supplier and its vendor type (in the singular) change of a module type, ``None`` when nothing."""
+        known = self.customisations
+        if not known:
+            return None
+        keys: tuple[CustomisationKey, ...] = (
+            ("vendor_type", vendor_type or "", module_id),
+            ("supplier", supplier_id or "", module_id),
+        )
+        layers = tuple(key for key in keys if key in known)
+        if not layers:
+            return None
+        found = self._overrides.get(layers)
+        if found is None:
+            found = self._overrides.setdefault(layers, overrides_of([self.customisation(key) for key in layers]))
+        return found
+
+    def customisation(self, key: CustomisationKey) -> Customisation:
+        """One customisation. Raises NotFound, or DatabaseError when it can no longer be read."""
+        scope, name, module_id = key
+        content = self.customisations.get(key)
+        if content is None:
+            owner = f"the {scope.replace('_', ' ')} {name[:60]!r}"
+            raise NotFound(f"{owner} has no customisation of the module type {module_id!r}")
+        try:
+            values = codec.loads(content, "the customisation")
+            return Customisation.model_validate({**values, "scope": scope, "name": name, "module_id": module_id})
+        except (ValidationError, InvalidInput) as error:
+            raise DatabaseError(f"the customisation of {module_id!r} by {name[:60]!r} cannot be read") from error
 
     def _validator(self, module: ModuleVersion) -> "Draft202012Validator":
         key = (module.module_id, module.version)

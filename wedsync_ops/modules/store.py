@@ -1,13 +1,22 @@
-"""The SQL of module types: their immutable versions, and the pointer to the one in force."""
+"""The SQL of module types: their immutable versions, the pointer to the one in force, and customisations."""
 
 from sqlalchemy import Connection, text
 
 from wedsync_ops import codec
 from wedsync_ops.modules.model import ModuleVersion, Pointer
-from wedsync_ops.modules.registry import Registry, VersionRow
+from wedsync_ops.modules.registry import CustomisationKey, Registry, VersionRow
 
 _VERSIONS = text("SELECT module_id, version, content_hash, definition, created_at FROM module_versions")
 _POINTERS = text("SELECT module_id, version, is_held, retired_at FROM modules")
+_CUSTOMISATIONS = text("SELECT scope, name, module_id, content FROM customisations")
+_CUSTOMISE = text(
+    "INSERT INTO customisations (scope, name, module_id, content, updated_at)"
+    " VALUES (:scope, :name, :module_id, :content, :now)"
+    " ON CONFLICT (scope, name, module_id) DO UPDATE SET content = excluded.content, updated_at = excluded.updated_at"
+)
+_UNCUSTOMISE = text(
+    "DELETE FROM customisations WHERE scope = :scope AND name = :name AND module_id = :module_id RETURNING name"
+)
 _INSERT_VERSION = text(
     "INSERT INTO module_versions (module_id, version, content_hash, definition, created_at)"
     " VALUES (:module_id, :version, :content_hash, :definition, :created_at)"
@@ -32,7 +41,10 @@ def load(connection: Connection) -> Registry:
     pointers = {
         row.module_id: Pointer(row.version, bool(row.is_held), row.retired_at) for row in connection.execute(_POINTERS)
     }
-    return Registry(pointers, {(row.module_id, row.version): row for row in rows})
+    customisations: dict[CustomisationKey, str] = {
+        (row.scope, row.name, row.module_id): row.content for row in connection.execute(_CUSTOMISATIONS)
+    }
+    return Registry(pointers, {(row.module_id, row.version): row for row in rows}, customisations)
 
 
 def lock(connection: Connection) -> None:
@@ -67,6 +79,20 @@ def set_pointer(connection: Connection, module_id: str, pointer: Pointer, now: i
             "now": now,
         },
     )
+
+
+def customise(connection: Connection, key: CustomisationKey, content: str, now: int) -> None:
+    """Store a customisation in place of the one that there was."""
+    scope, name, module_id = key
+    values = {"scope": scope, "name": name, "module_id": module_id, "content": content, "now": now}
+    connection.execute(_CUSTOMISE, values)
+
+
+def uncustomise(connection: Connection, key: CustomisationKey) -> bool:
+    """Delete a customisation; whether there was one."""
+    scope, name, module_id = key
+    values = {"scope": scope, "name": name, "module_id": module_id}
+    return connection.execute(_UNCUSTOMISE, values).first() is not None
 
 
 def waiting_jobs(connection: Connection, module_id: str) -> tuple[int, int]:

@@ -1,7 +1,7 @@
-"""What a job's context says of the wedding, the recipient's time zone and the vendor. Pure.
+"""What a job's context says of the wedding, the recipient's time zone, the vendor and its subscription. Pure.
 
 Wedding date and time zone stand at the top of the context or in its client_data, the vendor type at the top, in
-supplier_data or in client_data; the first that is not null counts.
+supplier_data or in client_data, the tier at the top or in supplier_data; the first that is not null counts.
 """
 
 from collections.abc import Mapping
@@ -62,6 +62,14 @@ def vendor_type_from(context: Mapping[str, Any]) -> str | None:
     if not isinstance(value, str):
         raise InvalidContext("context.vendor_type must be text", hint="such as photographer or venue")
     return singular(value) or None
+
+
+def tier_from(context: Mapping[str, Any]) -> str | None:
+    """The supplier's subscription tier, at the top or in supplier_data. Raises InvalidContext when it is not text."""
+    value = _found(context, "subscription_tier", "supplier_data")
+    if value is None or isinstance(value, str):
+        return value
+    raise InvalidContext("context.subscription_tier must be text", hint="such as starter or professional")
 
 
 @lru_cache(maxsize=256)
