@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "enqueue": ("enqueue", "Queue one job, or many from a file."),
     "run-worker": ("worker", "Execute jobs until stopped, or until nothing is due."),
     "jobs": ("jobs", "List, show, cancel and retry jobs."),
+    "events": ("events", "Follow the feed of finished jobs."),
     "queue": ("queue", "See the lanes; pause and resume them."),
     "workers": ("workers", "List the workers."),
     "metrics": ("metrics", "Measure the platform over a range."),

@@ -20,7 +20,7 @@ from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseError, NotFound, StorageFull, WedsyncError
 from wedsync_ops.instants import SECOND
-from wedsync_ops.jobs import enlist, further, wakeup
+from wedsync_ops.jobs import enlist, further, wakeup, webhooks
 from wedsync_ops.jobs.conclude import Conclusion, conclude, interrupted, refused
 from wedsync_ops.jobs.dispatch import AHEAD_MAX, Claim, Dispatcher
 from wedsync_ops.jobs.enlist import Enlisted
@@ -81,7 +81,11 @@ class Worker:
     def run(self) -> End:
         """Work until there is a reason to end."""
         self._house.rescue()
-        with self._enlisted() as me, pool_for(self._house.rules, self._options, self._clock) as pool:
+        with (
+            webhooks.delivering(self._house.rules.settings, self._clock),
+            self._enlisted() as me,
+            pool_for(self._house.rules, self._options, self._clock) as pool,
+        ):
             self._me, self._slots = me, pool
             try:
                 return self._loop()

@@ -11,7 +11,8 @@ from wedsync_ops.errors import UsageError
 from wedsync_ops.instants import DAY
 from wedsync_ops.jobs.rescue import rescue
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import durations, lanes, retention
+from wedsync_ops.jobs.store import durations, events, lanes, retention
+from wedsync_ops.jobs.webhooks import deliver
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,11 @@ def _counters(site: Site) -> Mapping[str, int]:
     return {"lanes_corrected": corrected}
 
 
+def _webhooks(site: Site) -> Mapping[str, int]:
+    came_to = deliver(site.database, site.clock, site.rules.settings)
+    return {"delivered": came_to.delivered, "failed": int(came_to.error is not None)}
+
+
 def _retention(site: Site) -> Mapping[str, int]:
     settings, now = site.rules.settings, site.clock.now()
     old, dead = now - settings.retention_days * DAY, now - settings.dead_letter_days * DAY
@@ -66,6 +72,7 @@ def _retention(site: Site) -> Mapping[str, int]:
         "dead_letters_stripped": lambda c: retention.strip_dead(c, dead),
         "details_dropped": lambda c: retention.drop_details(c, settings.keep_failed),
         "executions_dropped": lambda c: retention.drop_executions(c, old),
+        "events_dropped": lambda c: events.drop(c, old, webhook=settings.webhook_url is not None),
         "jobs_dropped": lambda c: retention.drop_jobs(c, min(old, dead)),
     }
     counts = {name: _in_chunks(site, step) for name, step in steps.items()}
@@ -89,5 +96,6 @@ def _in_chunks(site: Site, step: Callable[[Connection], int]) -> int:
 TASKS: Mapping[str, Task] = {
     "rescue": Task("take up the jobs of workers that died", _rescue),
     "counters": Task("check the lane counters against the jobs, and measure expected durations", _counters),
+    "webhooks": Task("post finished jobs to the webhook, as workers do while they run", _webhooks),
     "retention": Task("forget what has been kept for long enough", _retention),
 }
