@@ -77,6 +77,7 @@ def receiving(answers: Sequence[str] = ()) -> Iterator[Receiver]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # headers and body go out in two parts; else each answer would take 40 ms
 
         def do_POST(self) -> None:
             receiver.handle(self)

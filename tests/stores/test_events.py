@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, text
 
 from tests.stores.rows import NOW, add, add_many, ending, take
+from wedsync_ops import db, migrate
 from wedsync_ops.db import Database
 from wedsync_ops.jobs.events import Event
 from wedsync_ops.jobs.model import Result, State
@@ -14,6 +16,7 @@ from wedsync_ops.jobs.store import claim, control, events, finish
 from wedsync_ops.jobs.store.claim import Change
 from wedsync_ops.jobs.store.events import Cursor
 from wedsync_ops.jobs.store.retention import CHUNK
+from wedsync_ops.settings import Settings
 
 
 def feed(database: Database, after: int = 0, limit: int = 100) -> list[Event]:
@@ -131,10 +134,11 @@ class TestTransactionsThatOverlap:
     """On PostgreSQL ids are drawn before the commit: what commits later may carry the lower id."""
 
     @pytest.fixture
-    def postgres(self, database: Database) -> Database:
-        if database.is_sqlite:
-            pytest.skip("SQLite has one writer at a time")
-        return database
+    def postgres(self, postgres_url: str, tmp_path: Path) -> Iterator[Database]:
+        opened = db.connect(Settings(home=tmp_path, db=postgres_url))
+        migrate.ensure(opened)
+        yield opened
+        opened.close()
 
     @pytest.fixture
     def open_transactions(self, postgres: Database) -> Iterator[tuple[Connection, Connection]]:
