@@ -160,6 +160,8 @@ class TestRefused:
             ("smtp_url", "smtp://host:port"),
             ("smtp_url", "smtp://host:99999"),
             ("sms_url", "ftp://x"),
+            ("webhook_url", "hooks.example.org"),
+            ("webhook_timeout_s", "0"),
             ("public_url", "localhost:8080"),
             ("public_url", "javascript:alert(1)"),
         ],
@@ -211,6 +213,17 @@ class TestDerived:
     def test_the_heartbeat_is_a_third_of_the_lease(self) -> None:
         assert load(lease_s=60).settings.heartbeat == 20.0
         assert load(lease_s=60, heartbeat_s=7).settings.heartbeat == 7.0
+
+    @pytest.mark.parametrize("secret", [None, "too short", "whsec_not base64 at all"])
+    def test_a_webhook_needs_a_secret(self, secret: str | None) -> None:
+        with pytest.raises(SettingError, match="webhook_secret"):
+            load(webhook_url="https://hooks.example.org", webhook_secret=secret)
+
+    @pytest.mark.parametrize("secret", ["sixteen letters.", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])
+    def test_a_webhook_with_a_secret(self, secret: str) -> None:
+        found = load(webhook_url="https://hooks.example.org/?token=s3cret", webhook_secret=secret).settings
+        assert shown(found, "webhook_url") == "https://hooks.example.org/?***"
+        assert shown(found, "webhook_secret") == "***"
 
     def test_places_are_below_the_home(self) -> None:
         found = load().settings

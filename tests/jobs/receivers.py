@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,12 +31,14 @@ class Post:
 class Receiver:
     """What came in so far. ``answers`` are used up one a request; then everything is answered with 200.
 
-    An answer is a status, or ``cut`` (no answer), ``slow`` (for longer than the timeout), ``drip`` (never-ending headers).
+    An answer is a status, or ``cut`` (none), ``slow`` (after the timeout), ``drip`` (headers that never end).
     """
 
     url: str = ""
     answers: list[str] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
+    meanwhile: dict[int, Callable[[], None]] = field(default_factory=dict)
+    """What to do before the post with this number is answered."""
     done: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -45,9 +47,14 @@ class Receiver:
         return [post for post in self.posts if post.answer.startswith("2")]
 
     def handle(self, request: BaseHTTPRequestHandler) -> None:
-        body = request.rfile.read(int(request.headers["Content-Length"]))
+        length = int(request.headers["Content-Length"])
+        body = request.rfile.read(length)
+        if len(body) < length:  # the sender died in the middle
+            request.close_connection = True
+            return
         answer = self.answers.pop(0) if self.answers else "200"
         self.posts.append(Post({name.lower(): value for name, value in request.headers.items()}, body, answer))
+        self.meanwhile.pop(len(self.posts), lambda: None)()
         if answer == "cut":
             request.connection.shutdown(socket.SHUT_RDWR)
             request.close_connection = True
@@ -82,11 +89,16 @@ def receiving(answers: Sequence[str] = ()) -> Iterator[Receiver]:
         def do_POST(self) -> None:
             receiver.handle(self)
 
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """A sender that was killed is no error of the receiver's."""
+
+    server = Server(("127.0.0.1", 0), Handler)
     receiver.url = f"http://127.0.0.1:{server.server_port}/hook?token=hidden"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()

@@ -4,15 +4,18 @@ import base64
 import hashlib
 import hmac
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from tests.jobs.receivers import SECRET, Receiver, receiving
 from tests.stores.queues import NOW, SetClock
+from wedsync_ops.clock import SystemClock
 from wedsync_ops.db import Database
 from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs.events import document
@@ -137,18 +140,11 @@ def test_while_somebody_delivers_nobody_else_does(
 def test_whoever_lost_the_lease_stops(database: Database, clock: SetClock, site: Settings, receiver: Receiver) -> None:
     finish(database, *range(1, 100))
 
-    def overtake(number: int) -> None:
+    def overtake() -> None:
         with database.transaction() as connection:
-            connection.execute(text("UPDATE webhook_cursors SET after_id = after_id, next_at = 1"))
+            connection.execute(text("UPDATE webhook_cursors SET next_at = 1"))
 
-    original = receiver.handle
-
-    def handle(request: object) -> None:
-        if len(receiver.posts) == 5:
-            overtake(5)
-        original(request)  # type: ignore[arg-type]
-
-    receiver.handle = handle  # type: ignore[method-assign]
+    receiver.meanwhile[5] = overtake
     assert deliver(database, clock, site).error is None
     assert len(receiver.posts) == 20  # what it had read before it could notice
     assert deliver(database, clock, site).error is None
@@ -160,3 +156,25 @@ def test_without_a_webhook_nothing_happens(database: Database, clock: SetClock, 
     assert deliver(database, clock, Settings(home=tmp_path)) == Round(0, None)
     with database.reading() as connection:
         assert events.cursor(connection) is None
+
+
+@pytest.mark.parametrize("secret", [SECRET, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])
+def test_the_documented_verification_accepts_a_post_and_nothing_else(
+    sqlite_database: Database, site: Settings, receiver: Receiver, secret: str
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "receive-webhooks.md").read_text()
+    (program,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    documented: dict[str, Any] = {}
+    exec(program, documented)  # noqa: S102 - the page's own lines
+    is_genuine = documented["is_genuine"]
+    finish(sqlite_database, 1)
+    assert deliver(sqlite_database, SystemClock(), replace(site, webhook_secret=secret)) == Round(1, None)
+    (post,) = receiver.posts
+    assert is_genuine(secret, post.headers, post.body)
+    assert is_genuine(
+        secret, {**post.headers, "webhook-signature": "v1,AA== " + post.headers["webhook-signature"]}, post.body
+    )
+    assert not is_genuine(secret, post.headers, post.body + b" ")
+    assert not is_genuine("another secret of mine", post.headers, post.body)
+    assert not is_genuine(secret, {**post.headers, "webhook-id": "evt_2_1"}, post.body)
+    assert not is_genuine(secret, {**post.headers, "webhook-timestamp": "1700000000"}, post.body)
