@@ -222,8 +222,8 @@ class TestDerived:
     @pytest.mark.parametrize("secret", ["sixteen letters.", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])
     def test_a_webhook_with_a_secret(self, secret: str) -> None:
         found = load(webhook_url="https://hooks.example.org/?token=s3cret", webhook_secret=secret).settings
-        assert shown(found, "webhook_url") == "https://hooks.example.org/?***"
-        assert shown(found, "webhook_secret") == "***"
+        assert settings.shown(found, "webhook_url") == "https://hooks.example.org/?***"
+        assert settings.shown(found, "webhook_secret") == "***"
 
     def test_places_are_below_the_home(self) -> None:
         found = load().settings
