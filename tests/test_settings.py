@@ -164,6 +164,8 @@ class TestRefused:
             ("quiet_hours", "21:00-24:00"),
             ("quiet_hours", "8:00-08:00"),
             ("quiet_hours", "night"),
+            ("webhook_url", "hooks.example.org"),
+            ("webhook_timeout_s", "0"),
             ("public_url", "localhost:8080"),
             ("public_url", "javascript:alert(1)"),
         ],
@@ -231,6 +233,17 @@ class TestDerived:
     def test_the_heartbeat_is_a_third_of_the_lease(self) -> None:
         assert load(lease_s=60).settings.heartbeat == 20.0
         assert load(lease_s=60, heartbeat_s=7).settings.heartbeat == 7.0
+
+    @pytest.mark.parametrize("secret", [None, "too short", "whsec_not base64 at all"])
+    def test_a_webhook_needs_a_secret(self, secret: str | None) -> None:
+        with pytest.raises(SettingError, match="webhook_secret"):
+            load(webhook_url="https://hooks.example.org", webhook_secret=secret)
+
+    @pytest.mark.parametrize("secret", ["sixteen letters.", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])
+    def test_a_webhook_with_a_secret(self, secret: str) -> None:
+        found = load(webhook_url="https://hooks.example.org/?token=s3cret", webhook_secret=secret).settings
+        assert settings.shown(found, "webhook_url") == "https://hooks.example.org/?***"
+        assert settings.shown(found, "webhook_secret") == "***"
 
     def test_places_are_below_the_home(self) -> None:
         found = load().settings

@@ -4,6 +4,7 @@ Defaults < the config file (YAML) < the environment (``WEDSYNC_OPS_<SETTING>``) 
 module that reads the environment.
 """
 
+import base64
 import difflib
 import math
 import os
@@ -44,6 +45,11 @@ class Settings:
         None, "signs the links in mails and pages; one of its own is made and kept in the database", secret=True
     )
     mail_from: str = _setting("WedSync <no-reply@wedsync.example>", "sender when the supplier has no address")
+    webhook_url: str | None = _setting(None, "where every finished job is posted to; unset: nowhere", secret=True)
+    webhook_secret: str | None = _setting(
+        None, "signs what is posted to webhook_url: 16 characters or more, or whsec_ and base64", secret=True
+    )
+    webhook_timeout_s: float = _setting(10.0, "seconds within which the webhook's receiver must have answered")
     durability: str = _setting(
         "full", "full: every commit reaches the disk; normal: the last ones may be lost with power"
     )
@@ -294,17 +300,31 @@ def _check_together(settings: Settings, sources: Mapping[str, str]) -> None:
     if settings.min_slots > settings.max_slots:
         why = f"is {settings.min_slots}, and max_slots ({sources['max_slots']}) only {settings.max_slots}"
         raise _wrong(sources, "min_slots", why, "change one of them")
+    if settings.webhook_url is not None:
+        _check_webhook(settings.webhook_secret or "")
     overlap = set(settings.peak_months) & set(settings.mid_months)
     if overlap:
         raise SettingError(f"month {min(overlap)} stands in both peak_months and mid_months")
 
 
+def _check_webhook(secret: str) -> None:
+    if len(secret) < _SHORTEST_SECRET:
+        raise SettingError(f"webhook_url needs the setting webhook_secret, of at least {_SHORTEST_SECRET} characters")
+    if secret.startswith("whsec_"):
+        try:
+            base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+        except ValueError as error:
+            raise SettingError("the setting webhook_secret is no base64 after whsec_") from error
+
+
+_SHORTEST_SECRET = 16
 _CHOICES = {
     "durability": ("full", "normal"),
     "log_level": ("debug", "info", "warning", "error"),
     "log_format": ("text", "json"),
 }
 _POSITIVE = (
+    "webhook_timeout_s",
     "lease_s",
     "min_slots",
     "max_slots",
@@ -329,4 +349,9 @@ _NOT_NEGATIVE = {
     "dead_letter_days": 36_500,
     "wedding_week_delay_min": 525_600,
 }
-_SCHEMES = {"smtp_url": ("smtp", "smtps"), "sms_url": ("https", "http"), "public_url": ("https", "http")}
+_SCHEMES = {
+    "smtp_url": ("smtp", "smtps"),
+    "sms_url": ("https", "http"),
+    "public_url": ("https", "http"),
+    "webhook_url": ("https", "http"),
+}

@@ -11,6 +11,7 @@ from typing import Any
 from wedsync_ops import codec
 from wedsync_ops.errors import InvalidJson
 from wedsync_ops.handlers.contract import Handler, Mail, Page, PermanentError, Receipt, RetryAfter, Site, Text
+from wedsync_ops.jobs.events import next_step
 from wedsync_ops.jobs.model import Order, Result
 
 MAX_ERROR = 500
@@ -124,7 +125,7 @@ class Attempt:
             handler = handler_named(order.handler)
             config = MappingProxyType(codec.load_object(order.config, "the job's config"))
             self._context = context = MappingProxyType(codec.load_object(order.context, "the job's context"))
-            data = _result(handler(config, context, self))
+            data = _result(handler(config, context, self), next_step(None, context))
             rows = _written(self._rows, "the list of jobs that the handler queued") if self._rows else None
         except BaseException as error:  # noqa: BLE001 - an executor: whatever a handler raises is its outcome
             return failure(error, order)
@@ -194,10 +195,16 @@ def clean(text: str) -> str:
     return text.replace("\x00", "\\0").encode(errors="backslashreplace").decode()
 
 
-def _result(value: object) -> bytes:
+def _result(value: object, following: Any = None) -> bytes:
+    """A handler's result as JSON, with the step that follows, unless the handler has named one of its own."""
     if not isinstance(value, Mapping):
         raise InvalidJson(f"a handler must return a JSON object, not {type(value).__name__}")
-    return _written(value if isinstance(value, dict) else dict(value), "the handler's result")
+    result = value if isinstance(value, dict) else dict(value)
+    raw = _written(result, "the handler's result")
+    if following is None or result.get("next_step") is not None:
+        return raw
+    whole = codec.dumps({**result, "next_step": following})
+    return whole if len(whole) <= codec.MAX_BYTES else raw  # what was delivered must not fail for its size
 
 
 def _written(value: Any, what: str) -> bytes:

@@ -20,7 +20,7 @@ from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseError, NotFound, StorageFull, WedsyncError
 from wedsync_ops.instants import SECOND
-from wedsync_ops.jobs import enlist, further, wakeup
+from wedsync_ops.jobs import enlist, further, wakeup, webhooks
 from wedsync_ops.jobs.conclude import Conclusion, conclude, interrupted, refused
 from wedsync_ops.jobs.dispatch import AHEAD_MAX, Claim, Dispatcher
 from wedsync_ops.jobs.enlist import Enlisted
@@ -85,7 +85,7 @@ class Worker:
         self._slots = pool_for(self._house.rules, self._options, self._clock)
         self._me = self._enlist()
         try:
-            with self._slots:
+            with webhooks.delivering(self._house.rules.settings, self._clock), self._slots:
                 try:
                     return self._loop()
                 finally:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from wedsync_ops import codec
 from wedsync_ops.db import Database
-from wedsync_ops.errors import InvalidInput, UnknownModule
+from wedsync_ops.errors import InvalidInput, UnknownModule, UsageError
 from wedsync_ops.modules import reading, store
 from wedsync_ops.modules.discovery import boost_of, vendor_defaults
 from wedsync_ops.modules.model import Customisation, Limits, ModuleVersion, Problem, Scope
@@ -148,7 +148,7 @@ def _entry(document: Document, path: Path, item: Any) -> tuple[Customisation | N
     scope = scopes[0] if scopes else "supplier"
     try:
         name = _name(scope, item.get(scope, "?"))
-    except InvalidInput as error:
+    except (InvalidInput, UsageError) as error:
         problems.append(problem(document, (*path, scope), str(error)))
         name = "?"
     values = {key: value for key, value in item.items() if key in _KEYS[3:]}

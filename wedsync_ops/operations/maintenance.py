@@ -10,8 +10,9 @@ from wedsync_ops.errors import UsageError, quoted
 from wedsync_ops.instants import DAY
 from wedsync_ops.jobs.rescue import rescue
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import durations, lanes, retention
+from wedsync_ops.jobs.store import durations, events, lanes, retention
 from wedsync_ops.jobs.store.retention import Key, Policy, Sweep
+from wedsync_ops.jobs.webhooks import deliver
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,21 @@ def _counters(site: Site) -> Mapping[str, int]:
     return {"lanes_corrected": corrected}
 
 
+def _webhooks(site: Site) -> Mapping[str, int]:
+    came_to = deliver(site.database, site.clock, site.rules.settings)
+    return {"delivered": came_to.delivered, "failed": int(came_to.error is not None)}
+
+
+def _events(site: Site, before: int) -> int:
+    total = 0
+    while True:
+        with site.database.transaction() as connection:
+            done = events.drop(connection, before, webhook=site.rules.settings.webhook_url is not None)
+        total += done
+        if done < retention.CHUNK:
+            return total
+
+
 def _retention(site: Site) -> Mapping[str, int]:
     settings, now = site.rules.settings, site.clock.now()
     policy = Policy(
@@ -80,6 +96,7 @@ def _retention(site: Site) -> Mapping[str, int]:
     for one in retention.sweeps(policy, module_types):
         for name, count in sweep(site.database, one).items():
             counts[name] += count
+    counts["events_dropped"] = _events(site, policy.old)
     return counts
 
 
@@ -99,5 +116,6 @@ def sweep(database: Database, one: Sweep) -> Mapping[str, int]:
 TASKS: Mapping[str, Task] = {
     "rescue": Task("take up the jobs of workers that died", _rescue),
     "counters": Task("check the lane counters against the jobs, and measure expected durations", _counters),
+    "webhooks": Task("post finished jobs to the webhook, as workers do while they run", _webhooks),
     "retention": Task("forget what has been kept for long enough", _retention),
 }

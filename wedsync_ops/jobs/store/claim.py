@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row
 from wedsync_ops import db
 from wedsync_ops.instants import parse_date
 from wedsync_ops.jobs.model import Claimed, Lane, Priority, State
+from wedsync_ops.jobs.store import events
 from wedsync_ops.jobs.store.lanes import Moves
 from wedsync_ops.jobs.store.workers import Orphan
 
@@ -122,6 +123,8 @@ def change(connection: Connection, changes: Sequence[Change], now: int) -> int:
             moves.leave(c.job.module_type, c.job.priority, c.job.state)
             moves.enter(c.job.module_type, c.priority, c.state)
     moves.save(connection)
+    expired = [c.job.id for c in changes if c.state is State.EXPIRED and c.job.id in moved]
+    events.record(connection, [(job_id, State.EXPIRED, now) for job_id in expired])
     return len(moved)
 
 
@@ -203,12 +206,13 @@ def release(connection: Connection, jobs: Iterable[Claimed | Orphan], *, now: in
         values,
     ).scalars()
     moves = Moves()
-    count = 0
-    for job_id in done:
+    released = list(done)
+    for job_id in released:
         moves.enter(by_id[job_id].module_type, by_id[job_id].priority, state)
-        count += 1
     moves.save(connection)
-    return count
+    if expired:
+        events.record(connection, [(job_id, state, now) for job_id in released])
+    return len(released)
 
 
 def _ripe(connection: Connection, statement: str, now: int, chunk: int) -> list[Ripe]:

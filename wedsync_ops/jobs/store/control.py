@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from wedsync_ops import db
 from wedsync_ops.jobs.model import State
+from wedsync_ops.jobs.store import events
 from wedsync_ops.jobs.store.lanes import Moves
 
 
@@ -46,6 +47,7 @@ def cancel(connection: Connection, ids: Sequence[int], now: int) -> set[int]:
         connection, (f"UPDATE jobs SET state = 'cancelled', finished_at = :now WHERE {waiting}"), {**values, "now": now}
     )
     moves.save(connection)
+    events.record(connection, [(row.id, State.CANCELLED, now) for row in rows])
     return {row.id for row in rows}
 
 

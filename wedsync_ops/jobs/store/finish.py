@@ -6,7 +6,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from wedsync_ops import db
-from wedsync_ops.jobs.model import Priority, Transition
+from wedsync_ops.jobs.model import FINISHED, Priority, Transition
+from wedsync_ops.jobs.store import events
 from wedsync_ops.jobs.store.insert import placeholders
 from wedsync_ops.jobs.store.lanes import Moves
 
@@ -95,6 +96,8 @@ def apply(connection: Connection, batch: Sequence[Finish]) -> set[int]:
         moves.enter(f.execution.module_type, f.execution.priority, f.transition.state)
     moves.save(connection)
     _record(connection, [f.execution for f in kept])
+    ended = [f for f in kept if f.transition.state in FINISHED]
+    events.record(connection, [(f.execution.job_id, f.transition.state, f.execution.finished_at) for f in ended])
     results = [(f.data.decode(), f.execution.job_id) for f in kept if f.data is not None]
     if results:
         connection.exec_driver_sql(placeholders(connection, _RESULT), results)

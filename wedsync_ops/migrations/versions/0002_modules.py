@@ -77,7 +77,10 @@ def _events() -> None:
         sa.Column("at", sa.BigInteger, nullable=False),
         sqlite_autoincrement=True,
     )
-    op.create_index("events_by_job", "events", ["job_id"])
+    if op.get_bind().dialect.name == "postgresql":
+        # Ids become visible out of order there; the feed's order is that of the transactions (jobs/store/events.py).
+        op.execute("ALTER TABLE events ADD COLUMN txid xid8 NOT NULL DEFAULT pg_current_xact_id()")
+        op.create_index("events_in_order", "events", ["txid", "id"])
     op.create_table(
         "webhook_cursors",
         sa.Column("name", sa.Text, primary_key=True),
