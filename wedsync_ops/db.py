@@ -27,7 +27,7 @@ from wedsync_ops.instants import SECOND
 from wedsync_ops.settings import Settings, shown
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
-_URL_HINT = "write sqlite:///FILE (an absolute path makes it four slashes) or postgresql+psycopg://user@host/name"
+_URL_HINT = "write sqlite:///FILE, such as sqlite:////srv/ops.db, or postgresql+psycopg://user@host/name"
 _SQLITE_DRIVERS = ("sqlite", "sqlite+pysqlite")
 # SQLite calls only a disk without space full; a quota and a limit on the size of files come as these I/O errors.
 _CANNOT_GROW = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)

@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,13 +50,13 @@ def demo(
         platform.close()
 
 
-def _say(line: str) -> None:
-    from wedsync_ops.cli.render import say
+def _say(text: str) -> None:
+    from wedsync_ops.cli.render import prose
 
-    say(line)
+    prose(text)
 
 
-def _quiet(line: str) -> None:
+def _quiet(text: str) -> None:
     """Print nothing; the JSON document is the only answer."""
 
 
@@ -105,10 +105,11 @@ def _queue_day(platform: "App", jobs: int, tell: Callable[[str], None]) -> None:
     queued = [answer for answer in answers if not isinstance(answer, WedsyncError)]
     applied = Counter(answer.priority_applied.word for answer in queued)
     spread = ", ".join(f"{count} {word}" for word, count in applied.most_common())
-    tell(f"2. Queued {len(queued)} jobs in {elapsed * 1000:.0f} ms, by what each wedding needs: {spread}.")
+    told = f"2. Queued {len(queued)} jobs in {elapsed * 1000:.0f} ms, by what each wedding needs: {spread}."
     soonest = next((answer for answer in queued if answer.priority_applied.word == "critical"), None)
     if soonest is not None:
-        tell(f"   Job {soonest.job_id} is critical because: {'; '.join(soonest.priority_reasons)}.")
+        told += f" Job {soonest.job_id} is critical because: {'; '.join(soonest.priority_reasons)}."
+    tell(told)
 
 
 @contextmanager
@@ -137,12 +138,13 @@ def _follow(platform: "App", jobs: int, *, show: bool) -> None:
 
     until = time.monotonic() + _PATIENCE_S
     screen = console()
-    if show and not screen.is_terminal:
+    is_live = show and screen.is_terminal
+    if show and not is_live:
         _say("3. A worker runs them in isolated processes …")
-    with Live(console=screen, transient=True, auto_refresh=False) as live:
+    with Live(console=screen, transient=True, auto_refresh=False) if is_live else nullcontext() as live:
         while True:
             states = _states(platform)
-            if show and screen.is_terminal:
+            if live is not None:
                 live.update(_picture(states, jobs), refresh=True)
             if sum(states[name] for name in ("completed", "discarded")) >= jobs or time.monotonic() > until:
                 return
@@ -207,24 +209,23 @@ def _finish(platform: "App", home: Path, *, json: bool) -> None:
         title=f"5. Discarded jobs: {len(dead)}" + (", the latest 8" if len(dead) > 8 else ""),
     )
     say("")
-    say(f"6. {artefacts} artefacts lie in {platform.settings.outbox}: mails as .eml, pages as .html.")
+    _say(f"6. {artefacts} artefacts lie in {platform.settings.outbox}: mails as .eml, pages as .html.")
     say("")
     _suggest(home, dead[0].job_id if dead else 1)
 
 
 def _suggest(home: Path, job_id: int) -> None:
-    from wedsync_ops.cli.render import say
+    from wedsync_ops.cli.render import paragraph
 
-    say("What to try next, in this shell:")
-    for command in (
+    commands = (
         f"export WEDSYNC_OPS_HOME={home}",
         "wedsync-ops jobs list --state discarded",
         f"wedsync-ops jobs show {job_id}",
         "wedsync-ops metrics --range 1h",
         "wedsync-ops modules show email",
         "wedsync-ops season",
-    ):
-        sys.stdout.write(f"  {command}\n")
+    )
+    paragraph("\n  ".join(("What to try next, in this shell:", *commands)))
 
 
 def _row(name: str, figures: dict[str, Any]) -> tuple[Any, ...]:

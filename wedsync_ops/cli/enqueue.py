@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from wedsync_ops.jobs.model import Queued, Request
 
 app = single()
+Delay = Annotated[
+    float | None, typer.Option(metavar="MINUTES", min=0, callback=finite, help="When it is due, from now.")
+]
+Timeout = Annotated[
+    float | None, typer.Option(metavar="S", min=0, callback=finite, help="With --wait: at most so long.")
+]
 
 Step = Literal["low", "normal", "high", "critical"]
 _CONTEXT_HELP = "Who and what the job is about."
@@ -29,9 +35,7 @@ def enqueue(
     job_context: Annotated[str | None, typer.Option("--context", metavar=JSON_METAVAR, help=_CONTEXT_HELP)] = None,
     priority: Annotated[Step | None, typer.Option(help="At least this.")] = None,
     at: Annotated[str | None, typer.Option(metavar="TIME", help="When it is due (ISO 8601).")] = None,
-    delay: Annotated[
-        float | None, typer.Option(metavar="MINUTES", min=0, callback=finite, help="When it is due, from now.")
-    ] = None,
+    delay: Delay = None,
     key: Annotated[str | None, typer.Option(metavar="KEY", help="The same key and payload is queued once.")] = None,
     deadline: Annotated[str | None, typer.Option(metavar="TIME", help="By when it must be done.")] = None,
     expires: Annotated[str | None, typer.Option(metavar="TIME", help="After this it is not started any more.")] = None,
@@ -44,9 +48,7 @@ def enqueue(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until the job has finished; exit code 1 if not well.")
     ] = False,
-    timeout: Annotated[
-        float | None, typer.Option(metavar="S", min=0, callback=finite, help="With --wait: at most so long.")
-    ] = None,
+    timeout: Timeout = None,
     json: Json = False,
 ) -> int:
     """Queue one job, or many from a file.

@@ -76,6 +76,16 @@ def say(text: str) -> None:
     emit_raw([one_line(text).encode("utf-8", "replace"), b"\n"])
 
 
+def prose(text: str, indent: str = "   ") -> None:
+    """Print a sentence for people, wrapped at the terminal's width, the lines after the first indented."""
+    import textwrap
+
+    lines = textwrap.wrap(
+        one_line(text), _columns(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    emit_raw([line.encode("utf-8", "replace") + b"\n" for line in lines])
+
+
 def paragraph(text: str) -> None:
     """Print a text of several lines for people, with nothing in it that a terminal would obey."""
     lines = (line if line.isprintable() else _printable(line.expandtabs()) for line in text.splitlines())
@@ -146,7 +156,7 @@ def console() -> "Console":
 
     options: dict[str, Any] = {
         "file": sys.stdout,
-        "width": max(_WIDTH, shutil.get_terminal_size().columns),
+        "width": _columns(),
         "force_terminal": sys.stdout.isatty(),
         "highlight": False,
         "markup": False,
@@ -154,6 +164,10 @@ def console() -> "Console":
     }
     made = Console(**options)
     return Console(**options, color_system=None) if made.no_color else made
+
+
+def _columns() -> int:
+    return max(_WIDTH, shutil.get_terminal_size().columns)
 
 
 def _print(what: Any) -> None:
