@@ -93,10 +93,10 @@ def _link_secret(database: Database, now: int) -> str:
         return ""
 
 
-def site_of(settings: Settings, link_secret: str = "") -> Site:
+def site_of(settings: Settings, link_secret: str | None = None) -> Site:
     """The part of the settings that handlers may know."""
     return Site(
-        link_secret=link_secret,
+        link_secret=link_secret or "",
         outbox=settings.outbox,
         timezone=settings.timezone,
         public_url=settings.public_url,

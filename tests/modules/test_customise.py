@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from tests.modules.sample import definition, file_of
 from wedsync_ops.db import Database
-from wedsync_ops.errors import DatabaseError, InvalidInput, NotFound, UnknownModule
+from wedsync_ops.errors import DatabaseError, NotFound, UnknownModule, UsageError
 from wedsync_ops.modules import actions, store
 from wedsync_ops.modules.customise import Customising, customise, effective, remove
 from wedsync_ops.modules.registry import Registry
@@ -186,7 +186,7 @@ def test_removing(registered: Database) -> None:
         remove(registered, "vendor_type", "venue", "greeting")
     with pytest.raises(UnknownModule, match="did you mean 'greeting'"):
         remove(registered, "supplier", "s1", "greetings")
-    with pytest.raises(InvalidInput, match="no vendor type 'dj'"):
+    with pytest.raises(UsageError, match="no vendor type 'dj'"):
         remove(registered, "vendor_type", "dj", "greeting")
 
 
@@ -244,5 +244,5 @@ class TestWhatHolds:
 
     def test_nobody_in_particular(self, registered: Database) -> None:
         assert self.found(registered, supplier="nobody")["config"]["times"] == (1, "schema")
-        with pytest.raises(InvalidInput, match="no vendor type 'dj'"):
+        with pytest.raises(UsageError, match="no vendor type 'dj'"):
             self.found(registered, vendor_type="dj")
