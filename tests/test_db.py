@@ -205,6 +205,18 @@ def test_errors_of_the_database_come_out_as_one_line(database: Database) -> None
         assert "\n" not in str(caught.value)
 
 
+def test_what_need_not_be_durable_does_not_wait_for_the_disk(sqlite_database: Database) -> None:
+    seen = []
+    for durable in (True, False, True):
+        with sqlite_database.transaction(durable=durable) as connection:
+            seen.append(connection.exec_driver_sql("PRAGMA synchronous").scalar())
+    assert seen == [2, 1, 2]
+    with pytest.raises(DatabaseError), sqlite_database.transaction(durable=False) as connection:
+        connection.exec_driver_sql("SELEC")
+    with sqlite_database.transaction() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
 class TestSources:
     """Many rows in one statement, on both dialects."""
 

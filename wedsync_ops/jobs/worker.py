@@ -21,6 +21,7 @@ from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseError, NotFound, StorageFull, WedsyncError
 from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs import enlist, further, wakeup, webhooks
+from wedsync_ops.jobs.collector import for_a_long_run
 from wedsync_ops.jobs.conclude import Conclusion, conclude, interrupted, refused
 from wedsync_ops.jobs.dispatch import AHEAD_MAX, Claim, Dispatcher
 from wedsync_ops.jobs.enlist import Enlisted
@@ -85,7 +86,7 @@ class Worker:
         self._slots = pool_for(self._house.rules, self._options, self._clock)
         self._me = self._enlist()
         try:
-            with webhooks.delivering(self._house.rules.settings, self._clock), self._slots:
+            with for_a_long_run(), webhooks.delivering(self._house.rules.settings, self._clock), self._slots:
                 try:
                     return self._loop()
                 finally:
@@ -258,7 +259,8 @@ class Worker:
         try:
             rules = self._house.refresh() if any(outcome.enqueue for outcome in batch) else self._house.rules
             concluded = [self._conclude(rules, outcome) for outcome in batch]
-            with self._database.transaction() as connection:
+            # A claim alone may be lost with the power: then the job waits again, and whoever had claimed it is gone.
+            with self._database.transaction(durable=bool(batch)) as connection:
                 self._watch.mark(connection)
                 concluded = self._settle(connection, rules, concluded)
                 if self._in_doubt:
