@@ -76,7 +76,7 @@ class Database:
     def transaction(self, *, durable: bool = True) -> Iterator[Connection]:
         """A write transaction: all of it is committed, or nothing. Driver errors come out as DatabaseError.
 
-        On SQLite the commit of one that need not be ``durable`` does not wait for the disk; the next one waits for both.
+        On SQLite one that need not be ``durable`` does not wait for the disk: the next that must be waits for both.
         """
         with (
             translated(self.where),

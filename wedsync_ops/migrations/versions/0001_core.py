@@ -101,7 +101,7 @@ def _jobs_indexes() -> None:
     _partial("jobs_to_promote", ["due_at"], "state IN ('scheduled','retryable')")
     _partial("jobs_to_reconsider", ["next_change_at"], "state = 'available' AND next_change_at IS NOT NULL")
     _partial("jobs_leased", ["leased_by"], "state = 'running'")
-    _partial("jobs_dead", ["finished_at", "id"], "state IN ('discarded','cancelled','expired')")
+    _partial("jobs_dead", ["finished_at", "id"], _one_of("state", ("discarded", "cancelled", "expired")))
     _partial("jobs_by_key", ["key"], "key IS NOT NULL", unique=True)
 
 
