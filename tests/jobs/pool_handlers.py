@@ -269,3 +269,7 @@ def logs_much(config: Json, context: Json, run: Run) -> Json:
     for _ in range(10_000):
         run.log("a line of some length")
     return {}
+
+
+def imported(config: Json, context: Json, run: Run) -> Json:
+    return {name: name in sys.modules for name in config["names"]}

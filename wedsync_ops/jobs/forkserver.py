@@ -18,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from wedsync_ops.handlers import warm
 from wedsync_ops.handlers.contract import Site
 from wedsync_ops.jobs import protocol, slot
 from wedsync_ops.jobs.kernel import die_with
@@ -139,7 +140,7 @@ def main(fd: int, worker: int) -> None:
         return
     setup, preload = _read_introduction(introduction)
     if "--plain" not in sys.argv:
-        _preload(preload, control)
+        _preload(preload, setup.site, control)
     control.recv(_LONGEST)
     gc.collect()
     gc.freeze()  # a collection in a slot must not touch, and so copy, the pages that all slots share
@@ -151,7 +152,7 @@ def main(fd: int, worker: int) -> None:
         _fork(end, orders, control, setup)
 
 
-def _preload(handlers: Sequence[str], control: socket.socket) -> None:
+def _preload(handlers: Sequence[str], site: Site, control: socket.socket) -> None:
     """Import handlers. What cannot be imported is reported by the slot that is told to run it."""
     for name in handlers:
         try:
@@ -159,7 +160,7 @@ def _preload(handlers: Sequence[str], control: socket.socket) -> None:
         except BaseException:  # noqa: BLE001, S112 - third-party code at import; see above
             continue
     with contextlib.suppress(ImportError):
-        from wedsync_ops.handlers import delivery  # noqa: F401 - warms it
+        warm.load(handlers, site)
     if len(list(Path("/proc/self/task").iterdir())) > 1:  # a handler's module started threads: forking is unsafe now
         control.set_inheritable(True)
         os.execv(sys.executable, [*sys.orig_argv, "--plain"])  # noqa: S606 - this very program, without the handlers
