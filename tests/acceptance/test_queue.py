@@ -111,3 +111,14 @@ def test_metrics_equal_what_the_executions_say(home: Home) -> None:
     waits = [e["queue_wait_ms"] for e in executions if e["outcome"] == "ok"]
     assert abs(one["resource_usage"]["queue_wait_time_avg"] - statistics.fmean(waits)) < 0.01
     assert one["wedding_specific_metrics"]["vendor_type_breakdown"] == {"florist": 12, "venue": 13}
+
+
+def test_a_number_of_jobs_is_kept_to_exactly_however_short_they_are(home: Home) -> None:
+    home.register(definition("one", "version_one"))
+    context = {"client_id": "c", "supplier_id": "s", "journey_instance_id": "j"}
+    line = json.dumps({"module_type": "one", "config": {}, "context": context})
+    home.json("enqueue", "--file", "-", "--quiet", stdin="\n".join([line] * 200))
+    home.run("run-worker", "--max-jobs", "57", "--concurrency", "2")
+    assert home.json("metrics")["platform"]["total_executions"] == 57
+    states = [(job["state"], job["attempt"]) for job in home.json("jobs", "list", "--limit", "0")["jobs"]]
+    assert (states.count(("completed", 1)), states.count(("available", 0))) == (57, 143)

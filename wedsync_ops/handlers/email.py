@@ -6,9 +6,8 @@ from typing import Any
 from wedsync_ops.errors import WedsyncError
 from wedsync_ops.handlers import catalogue
 from wedsync_ops.handlers.addresses import address_fault
-from wedsync_ops.handlers.checks import attachment_faults, recipient, recipient_fault, reply_address, text_faults
+from wedsync_ops.handlers.checks import attachment_faults, recipient, recipient_fault, text_faults
 from wedsync_ops.handlers.contract import Mail, Run, Site, addressed_by, checked_by
-from wedsync_ops.handlers.fields import text_of
 from wedsync_ops.instants import zone_named
 from wedsync_ops.weddings.context import wedding_from
 from wedsync_ops.weddings.proximity import days_until
@@ -46,16 +45,8 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
     values = render.values_for(context, run.site, personalization)
     template_id = config["template_id"]
     rendered = render.mail(template_id, values, run.site, config.get("subject_override"))
-    letter = compose.Letter(
-        to=recipient(context),
-        to_name=text_of(values, "couple_name"),
-        from_name=text_of(values, "supplier_name"),
-        reply_to=reply_address(config, context),
-        subject=rendered.subject,
-        html=rendered.html,
-        text=rendered.text,
-        attachments=attachments.read(config.get("attachments"), run.site.attachments_dir),
-    )
+    files = attachments.read(config.get("attachments"), run.site.attachments_dir)
+    letter = compose.to_couple(rendered, config, context, values, attachments=files)
     message = compose.message_from(letter, site=run.site, key=run.idempotency_key, now=run.now)
     receipt = run.deliver(Mail(message))
     return {

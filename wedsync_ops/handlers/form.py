@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 from wedsync_ops import codec
 from wedsync_ops.errors import InvalidTime
 from wedsync_ops.handlers import links
-from wedsync_ops.handlers.checks import recipient, recipient_fault, reply_address
+from wedsync_ops.handlers.checks import recipient, recipient_fault
 from wedsync_ops.handlers.contract import Mail, PermanentError, Run, Site, addressed_by, checked_by
-from wedsync_ops.handlers.fields import part, text_of
+from wedsync_ops.handlers.fields import part
 from wedsync_ops.instants import from_datetime, iso, local_midnight, parse_date, to_datetime, zone_named
 from wedsync_ops.weddings.context import zone_from
 
@@ -74,16 +74,7 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
     url = links.signed(run.site, f"/forms/{invitation_id}", _params(config), times.expires_at)
     own = {"form_url": url, **({"deadline": config["deadline"]} if config.get("deadline") else {})}
     values = render.values_for(context, run.site) | own
-    rendered = render.mail("form-invitation", values, run.site)
-    letter = compose.Letter(
-        to=recipient(context),
-        to_name=text_of(values, "couple_name"),
-        from_name=text_of(values, "supplier_name"),
-        reply_to=reply_address(config, context),
-        subject=rendered.subject,
-        html=rendered.html,
-        text=rendered.text,
-    )
+    letter = compose.to_couple(render.mail("form-invitation", values, run.site), config, context, values)
     receipt = run.deliver(Mail(compose.message_from(letter, site=run.site, key=run.idempotency_key, now=run.now)))
     if times.reminders:
         _remind(config, context, run, invitation_id, own, times)

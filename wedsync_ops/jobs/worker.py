@@ -202,8 +202,7 @@ class Worker:
 
     def _descriptors(self) -> list[int]:
         extra = self._watch.fileno()
-        own = [self._wake_read, self._me.bell.fileno()]
-        return own if extra is None else [*own, extra]
+        return [self._wake_read, self._me.bell.fileno(), *(() if extra is None else (extra,))]
 
     # -- the steps ---------------------------------------------------------------------------------------------------
 
@@ -231,7 +230,8 @@ class Worker:
                     return
             while self._room > 0 and len(self._dispatch) and not self._dispatch.is_outranked:
                 self._slots.start(order_for(self._house.rules, self._taken(self._dispatch.pop())))
-        while self._dispatch.is_quick() and not self._resting and not self._dispatch.is_outranked:
+        unlimited = self._options.max_jobs is None  # what may be taken back does not count towards a number of jobs
+        while unlimited and self._dispatch.is_quick() and not self._resting and not self._dispatch.is_outranked:
             job = self._dispatch.lend()
             if not self._slots.start_ahead(order_for(self._house.rules, job)):
                 self._dispatch.take_back([job.id])
