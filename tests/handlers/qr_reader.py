@@ -3,8 +3,10 @@
 import re
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 Matrix = list[list[bool]]
+_ALPHANUMERIC = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
 _Q, _H = 0b11, 0b10
 _MASKS: list[Callable[[int, int], bool]] = [
     lambda y, x: (y + x) % 2 == 0,
@@ -19,7 +21,7 @@ _MASKS: list[Callable[[int, int], bool]] = [
 
 
 def text_of(modules: Matrix) -> str:
-    """What a code of versions 1 to 3 in byte mode says; errors are not corrected, so none are forgiven."""
+    """What a code of versions 1 to 3 says; errors are not corrected, so none are forgiven."""
     size = len(modules)
     assert size in (21, 25, 29)
     # Format information (level, mask), beside the upper left finder, unmasked by its own constant.
@@ -31,9 +33,33 @@ def text_of(modules: Matrix) -> str:
     if size == 29 and each is not None:  # in version 3 these levels have two blocks, which lie interleaved
         words = words[: 2 * each : 2] + words[1 : 2 * each : 2]
     data = "".join(f"{word:08b}" for word in words)
-    assert data[:4] == "0100"  # byte mode
-    length = int(data[4:12], 2)
-    return bytes(int(data[12 + 8 * place : 20 + 8 * place], 2) for place in range(length)).decode()
+    return "".join(_segments(data))
+
+
+def _segments(data: str) -> Iterator[str]:
+    """The texts of the segments of a bit stream, up to its terminator (ISO/IEC 18004, 7.4, lengths of versions 1-9)."""
+    bits = iter(data)
+
+    def take(count: int) -> int:
+        return int("".join(islice(bits, count)), 2)
+
+    while (mode := "".join(islice(bits, 4))).strip("0"):
+        if mode == "0100":  # bytes
+            length = take(8)
+            yield bytes(take(8) for _ in range(length)).decode()
+        elif mode == "0010":  # pairs of an alphabet of 45
+            length = take(9)
+            for _ in range(length // 2):
+                first, second = divmod(take(11), 45)
+                yield _ALPHANUMERIC[first] + _ALPHANUMERIC[second]
+            yield _ALPHANUMERIC[take(6)] if length % 2 else ""
+        else:
+            assert mode == "0001", mode  # digits in threes
+            length = take(10)
+            for _ in range(length // 3):
+                yield f"{take(10):03}"
+            rest = length % 3
+            yield f"{take(3 * rest + 1):0{rest}}" if rest else ""
 
 
 def _path(size: int) -> Iterator[tuple[int, int]]:
@@ -69,9 +95,13 @@ def from_png(raw: bytes, border: int = 4) -> Matrix:
     assert depth == 1
     row_bytes = (width + 7) // 8 + 1
     data = zlib.decompress(chunks[b"IDAT"])
-    rows = [data[start : start + row_bytes] for start in range(0, len(data), row_bytes)]
-    assert all(row[0] == 0 for row in rows)  # no filter
-    dots = [[not row[1 + x // 8] >> (7 - x % 8) & 1 for x in range(width)] for row in rows]
+    row, rows = bytes(row_bytes - 1), []
+    for start in range(0, len(data), row_bytes):
+        kind_of_filter, told = data[start], data[start + 1 : start + row_bytes]
+        assert kind_of_filter in (0, 2)  # none, or the difference to the row above
+        row = bytes((new + old) & 255 for new, old in zip(told, row, strict=True)) if kind_of_filter else told
+        rows.append(row)
+    dots = [[not row[x // 8] >> (7 - x % 8) & 1 for x in range(width)] for row in rows]
     return _modules(dots, border)
 
 
@@ -84,16 +114,12 @@ def _modules(dots: Matrix, border: int) -> Matrix:
 
 
 def from_svg(text: str, border: int = 4) -> Matrix:
-    """The modules of an SVG that draws them as strokes of one row each."""
-    (drawn,) = re.findall(r' d="([^"]+)"', text)
-    x = y = 0.0
-    dark: set[tuple[int, int]] = set()
-    for command, numbers in re.findall(r"([Mmh])([^Mmh]+)", drawn):
-        values = [float(number) for number in numbers.split()]
-        if command == "h":
-            dark |= {(int(y), int(x) + place) for place in range(int(values[0]))}
-            x += values[0]
-        else:
-            x, y = (values[0], values[1]) if command == "M" else (x + values[0], y + values[1])
+    """The modules of an SVG that draws them as strokes, each through the middle of one row."""
+    drawn = re.findall(r' stroke="#000" .*?d="((?:M\d+ \d+\.5H\d+)+)"', text)
+    dark = {
+        (int(y), x)
+        for start, y, end in re.findall(r"M(\d+) (\d+)\.5H(\d+)", "".join(drawn))
+        for x in range(int(start), int(end))
+    }
     size = max(row for row, _ in dark) + 1
     return [[(row, column) in dark for column in range(border, size)] for row in range(border, size)]

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from wedsync_ops.handlers.contract import Site
 
 _OURS = "wedsync_ops.handlers."
-_SLOW = ("icalendar", "phonenumbers", "segno")
+_SLOW = ("icalendar", "phonenumbers", "zxingcpp")
 _ROOM = ("attachments", "compose", "delivery", "invitation", "page", "plaintext", "qr", "render", "timezones")
 
 
