@@ -9,7 +9,7 @@ from typing import Any
 from wedsync_ops.handlers.attachments import Attachment
 
 _SCALE = 8
-"""Dots a module, in both directions: then a byte of the code's rows is a module's byte in a picture of one bit a dot."""
+"""Dots a module, both ways: then a byte of the code's rows is a module's byte in a picture of one bit a dot."""
 _DARK = re.compile(rb"\x00+")
 _SVG = (
     '<?xml version="1.0" encoding="utf-8"?>\n'
