@@ -14,22 +14,21 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Connection
-
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
-from wedsync_ops.errors import DatabaseError, NotFound, StorageFull, WedsyncError
+from wedsync_ops.errors import DatabaseError, NotFound, StorageFull
 from wedsync_ops.instants import SECOND
-from wedsync_ops.jobs import enlist, further, wakeup, webhooks
+from wedsync_ops.jobs import enlist, wakeup, webhooks
 from wedsync_ops.jobs.collector import for_a_long_run
-from wedsync_ops.jobs.conclude import Conclusion, conclude, interrupted, refused
-from wedsync_ops.jobs.dispatch import AHEAD_MAX, Claim, Dispatcher
+from wedsync_ops.jobs.conclude import interrupted
+from wedsync_ops.jobs.dispatch import AHEAD_MAX, Dispatcher
 from wedsync_ops.jobs.enlist import Enlisted
 from wedsync_ops.jobs.equip import order_for, pool_for
+from wedsync_ops.jobs.exchange import Exchange
 from wedsync_ops.jobs.housekeeping import House
 from wedsync_ops.jobs.model import Claimed, Options, Outcome
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import claim, finish
+from wedsync_ops.jobs.store import claim
 from wedsync_ops.jobs.watch import watch
 
 _LOG = logging.getLogger(__name__)
@@ -62,15 +61,11 @@ class Worker:
         self._clock = clock
         self._house = House(database, clock, load_rules)
         self._options = options
-        self._rand = rand
         self._dispatch = Dispatcher(options.modules)
-        self._running: dict[int, Claimed] = {}
-        self._outcomes: list[Outcome] = []
-        self._marked: set[int] = set()
         self._watch = watch(database)
+        self._exchange = Exchange(database, clock, self._house, self._dispatch, self._watch, rand)
         self._stops = 0
         self._fenced = False
-        self._in_doubt = False
         self._handed = 0
         self._synced_at = self._looked_at = clock.monotonic()
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -154,7 +149,7 @@ class Worker:
         return AHEAD_MAX // 2 if self._slots.ahead and self._dispatch.more else 0
 
     def _ended(self) -> bool:
-        if self._running or self._outcomes or self._fenced:
+        if self._exchange.running or self._exchange.outcomes or self._fenced:
             return False
         if self._stopping:
             return not len(self._dispatch)
@@ -177,12 +172,12 @@ class Worker:
 
     def _must_sync(self) -> bool:
         elapsed = self._clock.monotonic() - self._synced_at
-        if self._outcomes and (elapsed >= FLUSH_S or len(self._outcomes) >= AHEAD_MAX):
+        if self._exchange.outcomes and (elapsed >= FLUSH_S or len(self._exchange.outcomes) >= AHEAD_MAX):
             return True
         if self._is_due():
             return True
         starving = self._room > 0 and self._dispatch.more
-        if self._in_hand <= self._low_water and (self._outcomes or starving):
+        if self._in_hand <= self._low_water and (self._exchange.outcomes or starving):
             return True
         return elapsed >= NET_S and self._watch.changed()
 
@@ -193,7 +188,7 @@ class Worker:
             return self._house.fault_until - now
         if self._room > 0 and self._dispatch.more and not len(self._dispatch):
             return 0.0
-        longest = max(0.0, self._synced_at + FLUSH_S - now) if self._outcomes else NET_S
+        longest = max(0.0, self._synced_at + FLUSH_S - now) if self._exchange.outcomes else NET_S
         if self._slots.ahead:
             longest = min(longest, STUCK_S)
         if self._dispatch.next_due is not None and not self._resting:
@@ -207,9 +202,7 @@ class Worker:
     # -- the steps ---------------------------------------------------------------------------------------------------
 
     def _collect(self, outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
-            self._outcomes.append(outcome)
-            self._dispatch.learn(self._running[outcome.job_id], outcome.duration_us)
+        self._exchange.add(outcomes)
         now = self._clock.monotonic()
         if self._slots.ahead and now - self._looked_at >= STUCK_S:
             self._looked_at = now
@@ -239,7 +232,7 @@ class Worker:
             self._taken(job)
 
     def _taken(self, job: Claimed) -> Claimed:
-        self._running[job.id] = job
+        self._exchange.running[job.id] = job
         self._handed += 1
         return job
 
@@ -247,7 +240,7 @@ class Worker:
         """Have what was given ahead here again, in its place in the order."""
         jobs = self._slots.take_back(longer_than_s)
         for job_id in jobs:
-            del self._running[job_id]
+            del self._exchange.running[job_id]
         self._handed -= len(jobs)
         self._dispatch.take_back(jobs)
 
@@ -255,76 +248,22 @@ class Worker:
         """One transaction: what has finished, what has fallen due, what to run next."""
         if self._house.is_faulty:
             return
-        batch = self._outcomes
         try:
-            rules = self._house.refresh() if any(outcome.enqueue for outcome in batch) else self._house.rules
-            concluded = [self._conclude(rules, outcome) for outcome in batch]
-            # A claim alone may be lost with the power: then the job waits again, and whoever had claimed it is gone.
-            with self._database.transaction(durable=bool(batch)) as connection:
-                self._watch.mark(connection)
-                concluded = self._settle(connection, rules, concluded)
-                if self._in_doubt:
-                    self._dispatch.return_unknown(connection, self._me.id, self._running, self._clock.now())
-                finish.apply(connection, [c.finish for c in concluded])
-                finish.mark_started(connection, self._long_running())
-                taken = self._claim(connection)
+            exchanged = self._exchange.run(self._me.id, self._slots, None if self._resting else self._room)
         except NotFound:
             # A job of a module version that was registered after this worker had read the registry.
             self._house.refresh()
             return
         except (DatabaseError, StorageFull) as error:
-            self._in_doubt = True
             self._house.fault(error)
             return
-        self._in_doubt = False
-        for outcome in batch:
-            del self._running[outcome.job_id]
-            self._marked.discard(outcome.job_id)
-        self._outcomes = []
         self._synced_at = self._clock.monotonic()
-        self._dispatch.keep(taken)
-        if any(c.further for c in concluded):
+        if exchanged.has_further:
             wakeup.ring(self._database, self._house.rules.settings.home)
-        if self._dispatch.is_overtaken or taken.recall:
+        if self._dispatch.is_overtaken or exchanged.recall:
             self._take_back()
-        if taken.recall:
+        if exchanged.recall:
             self._sync()
-
-    def _conclude(self, rules: Rules, outcome: Outcome) -> Conclusion:
-        return conclude(rules, self._me.id, self._running[outcome.job_id], outcome, rand=self._rand.random())
-
-    def _settle(self, connection: Connection, rules: Rules, concluded: list[Conclusion]) -> list[Conclusion]:
-        def refuse(one: Conclusion, error: WedsyncError) -> Conclusion:
-            return self._conclude(rules, refused(one.outcome, error))
-
-        if not any(c.further for c in concluded):
-            return concluded
-        wakeup.notify(connection)
-        return further.settle(connection, rules, concluded, now=self._clock.now(), refuse=refuse)
-
-    def _claim(self, connection: Connection) -> Claim:
-        if self._resting:
-            return self._dispatch.nothing()
-        taken = self._dispatch.claim(
-            connection,
-            self._house.rules,
-            worker_id=self._me.id,
-            now=self._clock.now(),
-            slots=self._slots.size,
-            room=self._room,
-        )
-        for job in taken.jobs:
-            self._house.rules.registry.version(job.module_type, job.module_version)
-        return taken
-
-    def _long_running(self) -> list[tuple[int, int, int]]:
-        started = [
-            (job_id, self._running[job_id].token, at)
-            for job_id, at in self._slots.running.items()
-            if job_id not in self._marked and job_id in self._running
-        ]
-        self._marked.update(job_id for job_id, _, _ in started)
-        return started
 
     # -- start and end -----------------------------------------------------------------------------------------------
 
@@ -373,8 +312,8 @@ class Worker:
     def _break_off(self) -> None:
         self._take_back()
         now = self._clock.now()
-        running = self._slots.running
-        self._outcomes += [interrupted(self._running[job_id], at, now) for job_id, at in running.items()]
+        running = self._exchange.running
+        self._exchange.outcomes += [interrupted(running[job_id], at, now) for job_id, at in self._slots.running.items()]
         self._slots.abort()
 
     def _give_back(self) -> None:

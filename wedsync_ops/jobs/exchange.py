@@ -1,0 +1,123 @@
+"""A worker's one transaction: what has finished goes in, what is to run next comes out.
+
+All of it commits, or nothing has happened: then the outcomes are kept for the next time.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from wedsync_ops.clock import Clock
+from wedsync_ops.db import Database
+from wedsync_ops.errors import DatabaseError, StorageFull, WedsyncError
+from wedsync_ops.jobs import further, wakeup
+from wedsync_ops.jobs.conclude import Conclusion, conclude, refused
+from wedsync_ops.jobs.dispatch import Claim, Dispatcher
+from wedsync_ops.jobs.housekeeping import House
+from wedsync_ops.jobs.model import Claimed, Outcome
+from wedsync_ops.jobs.pool import Pool
+from wedsync_ops.jobs.rules import Rules
+from wedsync_ops.jobs.store import finish
+from wedsync_ops.jobs.watch import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """What a committed transaction means for the loop: jobs that others may want, and whether to take jobs back."""
+
+    has_further: bool
+    recall: bool
+
+
+class Exchange:
+    """Knows what runs and what has ended, and writes it."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        house: House,
+        dispatch: Dispatcher,
+        watch: Watch,
+        rand: random.Random,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._house = house
+        self._dispatch = dispatch
+        self._watch = watch
+        self._rand = rand
+        self._marked: set[int] = set()
+        self._in_doubt = False
+        self.running: dict[int, Claimed] = {}
+        self.outcomes: list[Outcome] = []
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        """Keep what has ended until it is written."""
+        for outcome in outcomes:
+            self.outcomes.append(outcome)
+            self._dispatch.learn(self.running[outcome.job_id], outcome.duration_us)
+
+    def run(self, worker_id: str, slots: Pool, room: int | None) -> Exchanged:
+        """Write what has ended and claim for so much room; ``None`` when nothing more may start.
+
+        Raises NotFound for a module version that this process has not read yet, DatabaseError and StorageFull.
+        """
+        batch = self.outcomes
+        rules = self._house.refresh() if any(outcome.enqueue for outcome in batch) else self._house.rules
+        try:
+            concluded = [self._conclude(rules, worker_id, outcome) for outcome in batch]
+            # A claim alone may be lost with the power: then the job waits again, and whoever had claimed it is gone.
+            with self._database.transaction(durable=bool(batch)) as connection:
+                self._watch.mark(connection)
+                concluded = self._settle(connection, rules, worker_id, concluded)
+                if self._in_doubt:
+                    self._dispatch.return_unknown(connection, worker_id, self.running, self._clock.now())
+                finish.apply(connection, [c.finish for c in concluded])
+                finish.mark_started(connection, self._long_running(slots))
+                taken = self._claim(connection, worker_id, slots, room)
+        except (DatabaseError, StorageFull):
+            self._in_doubt = True
+            raise
+        self._in_doubt = False
+        for outcome in batch:
+            del self.running[outcome.job_id]
+            self._marked.discard(outcome.job_id)
+        self.outcomes = []
+        self._dispatch.keep(taken)
+        return Exchanged(any(c.further for c in concluded), taken.recall)
+
+    def _conclude(self, rules: Rules, worker_id: str, outcome: Outcome) -> Conclusion:
+        return conclude(rules, worker_id, self.running[outcome.job_id], outcome, rand=self._rand.random())
+
+    def _settle(
+        self, connection: Connection, rules: Rules, worker_id: str, concluded: list[Conclusion]
+    ) -> list[Conclusion]:
+        def refuse(one: Conclusion, error: WedsyncError) -> Conclusion:
+            return self._conclude(rules, worker_id, refused(one.outcome, error))
+
+        if not any(c.further for c in concluded):
+            return concluded
+        wakeup.notify(connection)
+        return further.settle(connection, rules, concluded, now=self._clock.now(), refuse=refuse)
+
+    def _claim(self, connection: Connection, worker_id: str, slots: Pool, room: int | None) -> Claim:
+        if room is None:
+            return self._dispatch.nothing()
+        now = self._clock.now()
+        rules = self._house.rules
+        taken = self._dispatch.claim(connection, rules, worker_id=worker_id, now=now, slots=slots.size, room=room)
+        for job in taken.jobs:
+            rules.registry.version(job.module_type, job.module_version)
+        return taken
+
+    def _long_running(self, slots: Pool) -> list[tuple[int, int, int]]:
+        started = [
+            (job_id, self.running[job_id].token, at)
+            for job_id, at in slots.running.items()
+            if job_id not in self._marked and job_id in self.running
+        ]
+        self._marked.update(job_id for job_id, _, _ in started)
+        return started
