@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import tree
+from tests.png import size_of
 from wedsync_ops import errors, settings, yamldoc
 from wedsync_ops.cli import exits
 from wedsync_ops.handlers import catalogue
@@ -22,6 +23,8 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 REFERENCE = DOCS / "reference"
 SKIPPED = {"__pycache__", "build", "dist"}
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
+MAX_PICTURE = 120_000
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -86,6 +89,23 @@ def test_every_error_code_is_documented() -> None:
 def test_every_module_type_is_documented() -> None:
     definitions = yamldoc.read((ROOT / "modules.yaml").read_bytes()).value
     assert missing([each["id"] for each in definitions["modules"]], page("modules.md")) == []
+
+
+@pytest.mark.parametrize("path", sorted((REFERENCE / "modules").glob("*.md")), ids=lambda path: path.stem)
+def test_every_module_type_has_a_picture_of_what_it_delivers(path: Path) -> None:
+    pictures = PICTURE.findall(path.read_text())
+    assert pictures, f"{path.name} shows no picture; see tests/pictures.py"
+    for words, target in pictures:
+        assert len(words.split()) > 5, f"{target} is not described"
+        picture = (path.parent / target).read_bytes()
+        width, height = size_of(picture)
+        assert (width, height > 100) == (720, True)
+        assert len(picture) <= MAX_PICTURE
+
+
+def test_every_picture_is_shown() -> None:
+    shown = {(path.parent / target).resolve() for path in PAGES for _, target in PICTURE.findall(path.read_text())}
+    assert set(DOCS.rglob("*.png")) == shown
 
 
 def test_every_shipped_template_is_documented() -> None:

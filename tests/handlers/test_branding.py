@@ -70,3 +70,30 @@ def test_personalization_cannot_touch_the_colours(tmp_path: Path) -> None:
     html = mails(site)[0].get_body(("html",))
     assert html is not None
     assert "red;}" not in html.get_content()
+
+
+def test_the_buttons_of_a_review_request_have_the_brand_colour(tmp_path: Path) -> None:
+    site = site_in(tmp_path)
+    supplier = {"name": "Lumen", "brand_color": "#1a2b3c", "review_links": {"yelp": "https://y.example/l"}}
+    context = {**CONTEXT, "supplier_data": supplier, "wedding_date": "2023-06-17"}
+    assert attempt(site, {"platforms": ["yelp"]}, context, module="review")[0] is Result.OK
+    html = mails(site)[0].get_body(("html",))
+    assert html is not None
+    assert "background-color:#1a2b3c;color:#ffffff" in html.get_content()
+    assert "#7a3b4e" not in html.get_content()
+
+
+@pytest.mark.parametrize("template", sorted(catalogue.known(None)))
+def test_every_mail_fits_a_telephone_and_a_dark_screen(tmp_path: Path, template: str) -> None:
+    html, _ = bodies(tmp_path, {"name": "Lumen"}, template)
+    assert '<html lang="en">' in html
+    assert "@media (max-width: 480px)" in html
+    assert "@media (prefers-color-scheme: dark)" in html
+    assert "url(" not in html
+
+
+def test_a_page_has_the_brand_colour_and_links_that_can_be_read(tmp_path: Path) -> None:
+    context = {**CONTEXT, "supplier_data": {"name": "Lumen", "brand_color": "#f0e040"}}
+    assert attempt(site_in(tmp_path), {"title": "Parking", "content": "x"}, context, module="info")[0] is Result.OK
+    [page] = (tmp_path / "outbox").glob("*.html")
+    assert ":root{--brand:#f0e040;--link:#2b2522}" in page.read_text()

@@ -70,9 +70,10 @@ def _content(
     config: Mapping[str, Any], context: Mapping[str, Any], run: Run, expires_at: int | None
 ) -> tuple[Any, Mapping[str, Any]]:
     """What the page shows, and the fields that it was filled with."""
-    from wedsync_ops.handlers import attachments, page, render
+    from wedsync_ops.handlers import attachments, branding, page, render
 
     values = render.values_for(context, run.site)
+    colors = branding.fields(values)
     content = page.Content(
         title=one_line(render.fill(config["title"], values, what="title")),
         body=page.body(config["content"], config.get("content_type", "text"), values),
@@ -82,6 +83,8 @@ def _content(
         important=config.get("priority") in ("high", "critical"),
         expires_at=config.get("expires_at"),
         expires_iso=iso(expires_at),
+        brand_color=colors["brand_color"],
+        link_color=colors["brand_on_white"],
     )
     return content, values
 

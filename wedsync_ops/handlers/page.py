@@ -31,23 +31,30 @@ _ATTRIBUTES = {
 _SCHEMES = {"http", "https", "mailto", "tel"}
 _STYLE = (
     ":root{color-scheme:light dark}"
-    "body{margin:0;background:#f7f4f1;color:#2b2522;font:1.0625rem/1.65 Georgia,'Times New Roman',serif}"
-    "main{max-width:40rem;margin:2.5rem auto;padding:2.5rem;background:#fff;border-radius:.5rem;"
-    "overflow-wrap:break-word}"
-    "h1,h2,h3{line-height:1.25;font-weight:600}h1{margin-top:0}"
-    "a{color:#7a3b4e}table{border-collapse:collapse}td,th{border:1px solid #d8cfc8;padding:.4rem .7rem;text-align:left}"
-    "blockquote{margin-left:0;padding-left:1rem;border-left:.25rem solid #d8b4bf}"
-    "pre{overflow:auto}.note{padding:.6rem 1rem;background:#fbeef1;border-radius:.35rem;font-weight:600}"
+    "body{margin:0;background:#f7f4f1;color:#2b2522;"
+    "font:1.0625rem/1.6 -apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif}"
+    "main{max-width:40rem;margin:2.5rem auto;padding:2.5rem;background:#fff;border-radius:.6rem;"
+    "border-top:5px solid var(--brand);overflow-wrap:break-word;overflow-x:auto}"
+    "h1,h2,h3{font-family:Georgia,'Times New Roman',serif;font-weight:normal;line-height:1.25}"
+    "h1{margin:0 0 1.25rem;font-size:2rem}h2{margin:2rem 0 .5rem;font-size:1.5rem}h3{font-size:1.2rem}"
+    "p{margin:0 0 1rem}a{color:var(--link)}"
+    "table{width:100%;margin:0 0 1.25rem;border-collapse:collapse;font-variant-numeric:tabular-nums}"
+    "td,th{border-bottom:1px solid #e0d7d0;padding:.6rem 1rem .6rem 0;text-align:left;vertical-align:top}"
+    "th{color:#6b615b;font-weight:normal}td:last-child,th:last-child{padding-right:0}"
+    "blockquote{margin:0 0 1rem;padding-left:1rem;border-left:.25rem solid var(--brand)}pre{overflow:auto}"
+    ".note{display:inline-block;margin:0 0 1rem;padding:.2rem .8rem;border-radius:1rem;background:#f8e6ea;"
+    "color:#7a1f3a;font-size:.9rem;font-weight:600}"
     "footer{max-width:40rem;margin:0 auto 2.5rem;padding:0 2.5rem;color:#6b615b;font-size:.9rem}"
-    "@media (max-width:44rem){main{margin:0;border-radius:0;padding:1.5rem}footer{margin-top:1.5rem;padding:0 1.5rem}}"
-    "@media (prefers-color-scheme:dark){body{background:#1d1a19;color:#ece6e1}main{background:#282423}"
-    "a{color:#e9aebf}.note{background:#4a2c35}footer{color:#b5aaa3}td,th{border-color:#57504c}}"
+    "@media (max-width:44rem){main{margin:0;border-radius:0;padding:1.75rem 1.5rem}"
+    "footer{margin:1.5rem 0;padding:0 1.5rem}}"
+    "@media (prefers-color-scheme:dark){body{background:#1d1a19;color:#f0eae5}main{background:#2a2625}"
+    "a{color:inherit}.note{background:#4a2c35;color:#fbe4ea}footer,th{color:#bfb4ad}td,th{border-color:#4a4340}}"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What a page shows. ``body`` is sanitised HTML; ``links`` are addresses.
+    """What a page shows. ``body`` is sanitised HTML; ``links`` are addresses; the colours are checked ones.
 
     ``expires_at`` is ISO 8601 as configured, ``expires_iso`` the instant that it means.
     """
@@ -60,6 +67,8 @@ class Content:
     important: bool
     expires_at: str | None
     expires_iso: str | None
+    brand_color: str
+    link_color: str
 
 
 def body(source: str, content_type: str, values: Mapping[str, Any]) -> str:
@@ -82,7 +91,7 @@ def html(content: Content, page_id: str) -> str:
         f'<meta name="page-id" content="{escape(page_id)}">\n',
         f'<meta name="page-version" content="{version(content)}">\n',
         f'<meta name="page-expires" content="{content.expires_iso}">\n' if content.expires_iso else "",
-        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n",
+        f"<title>{title}</title>\n<style>{_colors(content)}{_STYLE}</style>\n</head>\n<body>\n<main>\n",
         '<p class="note">Important</p>\n' if content.important else "",
         f"<h1>{title}</h1>\n{content.body}\n{_attached(content)}</main>\n{_footer(content)}</body>\n</html>\n",
     ]
@@ -93,8 +102,12 @@ def version(content: Content) -> str:
     """The page's version: the same for the same content, another as soon as anything that it shows has changed."""
     files = [[file.name, hashlib.blake2b(file.content, digest_size=16).hexdigest()] for file in content.files]
     shown = [content.title, content.body, content.supplier, files, list(content.links), content.important]
-    told = codec.canonical([*shown, content.expires_at, content.expires_iso])
+    told = codec.canonical([*shown, content.expires_at, content.expires_iso, content.brand_color])
     return hashlib.blake2b(told, digest_size=8).hexdigest()
+
+
+def _colors(content: Content) -> str:
+    return f":root{{--brand:{escape(content.brand_color)};--link:{escape(content.link_color)}}}"
 
 
 def _clean(text: str) -> str:
