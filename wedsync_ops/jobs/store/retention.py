@@ -90,6 +90,7 @@ def sweeps(policy: Policy, module_types: Sequence[str], held: Held = nothing_hel
     yield completed_payloads(policy.keep_completed, bounded)
     yield dead_payloads(policy.dead, bounded)
     yield details(policy.keep_failed)
+    yield leftovers("form_answers", {"job_id": "bigint"}, "answered_at", policy.old)
     yield leftovers("host_samples", {"host": "text", "sampled_at": "bigint"}, "sampled_at", policy.samples)
     yield leftovers("workers", {"id": "text"}, "stopped_at", policy.workers)
     yield leftovers("pauses", {"scope": "text", "name": "text"}, "until", policy.now)
