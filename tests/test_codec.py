@@ -215,3 +215,52 @@ class TestCheck:
         for write in (codec.dumps, codec.canonical):
             with pytest.raises(InvalidJson):
                 write(value)
+
+
+class TestGiven:
+    """What people write: a key that stands twice is a mistake, of which one half would be lost without a word."""
+
+    @pytest.mark.parametrize(
+        ("text", "key"),
+        [
+            ('{"a": 1, "a": 1}', "a"),
+            ('{"a":1,"b":{"c":[{"d":1,"d":2}]}}', "d"),
+            ('{"a" : "x:y", "a"\t: "x"}', "a"),
+            ('{"a":1,"\\u0061":2}', "a"),
+            ('{"a":{"x":"::"},"a":{"y":"\\u003a\\u003a"}}', "a"),
+            ('{"n": 1e300, "n": 9223372036854775807}', "n"),
+            ('{"' + "k" * 500 + '":1,"' + "k" * 500 + '":1}', "k" * 50),
+        ],
+    )
+    def test_a_key_that_stands_twice_is_refused_by_name(self, text: str, key: str) -> None:
+        with pytest.raises(InvalidJson) as caught:
+            codec.given_object(text, "the config")
+        message = str(caught.value)
+        assert message.startswith(f"the config has the key '{key}")
+        assert " twice " in message
+        assert len(message) < 300
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '{"a": "b:c", "d": {"a": "\\":"}, "e": [{"a": 1}, {"a": 1}]}',
+            '{"a": "\\u003a", "b": "\\\\u003a", "c": "\\u0022:"}',
+            '{"a": 1e2, "b": 10000000000, "": ""}',
+        ],
+    )
+    def test_what_only_looks_like_it_is_not(self, text: str) -> None:
+        assert codec.given_object(text, "the config") == json.loads(text)
+
+    @given(st.dictionaries(TEXTS, VALUES, max_size=6), st.booleans())
+    def test_no_object_is_refused_in_any_way_of_writing_it(self, value: dict[str, Any], ascii_only: bool) -> None:
+        assert same(codec.given_object(json.dumps(value, ensure_ascii=ascii_only), "it"), value)
+
+    @given(st.dictionaries(TEXTS, VALUES, min_size=1, max_size=4), st.booleans(), st.data())
+    def test_every_key_that_stands_twice_is_found(
+        self, value: dict[str, Any], ascii_only: bool, data: st.DataObject
+    ) -> None:
+        key = data.draw(st.sampled_from(sorted(value)))
+        again = json.dumps({key: data.draw(VALUES)}, ensure_ascii=ascii_only)
+        text = json.dumps(value, ensure_ascii=ascii_only)[:-1] + "," + again[1:]
+        with pytest.raises(InvalidJson, match="twice"):
+            codec.given_object(text, "it")

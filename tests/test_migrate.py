@@ -31,6 +31,7 @@ TABLES = {
     "events",
     "execution_details",
     "executions",
+    "form_answers",
     "host_samples",
     "jobs",
     "lane_counts",

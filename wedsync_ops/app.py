@@ -106,6 +106,7 @@ def site_of(settings: Settings, link_secret: str | None = None) -> Site:
         smtp_url=settings.smtp_url,
         sms_url=settings.sms_url,
         sms_token=settings.sms_token,
+        quiet_hours=settings.quiet_hours,
     )
 
 

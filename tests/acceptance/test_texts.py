@@ -1,6 +1,7 @@
 """Texts end to end: the shipped module, queued on the command line and sent by a real worker to a real gateway."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -88,3 +89,18 @@ def test_quiet_hours_hold_for_texts_and_nothing_else(home: Home) -> None:
     assert page["due_at"] == "2036-01-14T22:30:00.000000Z"
     near = home.enqueue("sms", SMS, *at, client_data=CLIENT, wedding_date="2036-01-15")
     assert near["due_at"] == "2036-01-14T22:30:00.000000Z"
+
+
+def test_a_text_that_is_late_is_held_through_the_quiet_hours_of_the_moment(home: Home, gateway: Gateway) -> None:
+    """It was queued to be sent at once; no worker ran until the recipient slept."""
+    queued = home.enqueue("sms", SMS, client_data={"phone": "+447700900123", "timezone": "UTC"})["job_id"]
+    now = datetime.now(UTC)
+    ends = (now + timedelta(hours=6)).replace(second=0, microsecond=0)
+    home.environment["WEDSYNC_OPS_QUIET_HOURS"] = f"{now - timedelta(hours=6):%H:%M}-{ends:%H:%M}"
+    home.run("run-worker", "--drain", "--concurrency", "1")
+    found = job(home, queued)
+    assert (found["state"], found["attempt"], gateway.requests) == ("scheduled", 0, [])
+    assert f"{ends:%Y-%m-%dT%H:%M}:00.000000Z" <= found["due_at"] <= f"{ends:%Y-%m-%dT%H:%M}:30"
+    assert found["error"].startswith(f"held until {ends:%Y-%m-%dT%H:%M}:00.000000Z for the recipient's quiet hours")
+    assert [each["outcome"] for each in found["executions"]] == ["cancelled"]
+    assert home.json("metrics")["platform"]["failed_executions"] == 0

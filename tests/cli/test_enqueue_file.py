@@ -51,6 +51,7 @@ BAD = [
     (b"\x00", "invalid_json"),
     (b'{"module_type": "note", "config": {"text": "\xff"}}', "invalid_json"),
     (b"[" * 2000, "invalid_json"),
+    (json.dumps(line()).encode()[:-1] + b', "config": {"text": "y"}}', "invalid_json"),
     (b'{"x": "' + b"y" * 2_000_000 + b'"}', "invalid_json"),
     (line(prio="high"), "invalid"),
     ({"module_type": "note", "config": {"text": "x"}}, "invalid"),

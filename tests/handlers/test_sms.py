@@ -214,3 +214,39 @@ def test_a_preview_shows_the_text_and_writes_nothing(tmp_path: Path) -> None:
     assert json.loads(artefact.text)["body"] == "Hi Ada & Grace!"
     assert shown.result_data["message_sent"] is True
     assert not (tmp_path / "outbox").exists()
+
+
+class TestQuietHours:
+    """The attempt starts at 22:13:20 in London."""
+
+    QUIET = "21:00-08:00"
+
+    def test_whatever_brought_it_there_a_text_is_held_until_they_end(self, tmp_path: Path) -> None:
+        site = site_in(tmp_path, quiet_hours=self.QUIET)
+        verdict = attempt(site, SMS)
+        assert (verdict.result, verdict.permanent, texts(site)) == (Result.CANCELLED, False, [])
+        assert verdict.retry_after_s == 9 * 3600 + 46 * 60 + 40
+        assert verdict.error == (
+            "held until 2023-11-15T08:00:00.000000Z for the recipient's quiet hours (21:00-08:00, Europe/London)"
+        )
+
+    @pytest.mark.parametrize("quiet", [None, "23:00-08:00", "08:00-22:13"])
+    def test_outside_of_them_it_is_sent(self, tmp_path: Path, quiet: str | None) -> None:
+        assert result_of(attempt(site_in(tmp_path, quiet_hours=quiet), SMS))["message_sent"] is True
+
+    def test_they_are_those_of_the_recipients_clock(self, tmp_path: Path) -> None:
+        site = site_in(tmp_path, quiet_hours=self.QUIET)
+        abroad = with_client(phone=NUMBER)
+        assert result_of(attempt(site, SMS, {**abroad, "timezone": "America/New_York"}))["message_sent"] is True
+        assert attempt(site, SMS, {**abroad, "timezone": "Asia/Tokyo"}).result is Result.CANCELLED
+
+    @pytest.mark.parametrize(
+        ("day", "held"), [("2023-11-13", True), ("2023-11-14", False), ("2023-11-15", False), ("2023-11-16", True)]
+    )
+    def test_near_the_wedding_nothing_waits(self, tmp_path: Path, day: str, *, held: bool) -> None:
+        verdict = attempt(site_in(tmp_path, quiet_hours=self.QUIET), SMS, {**CONTEXT, "wedding_date": day})
+        assert (verdict.result is Result.CANCELLED) is held
+
+    def test_what_would_not_be_sent_anyway_is_not_held(self, tmp_path: Path) -> None:
+        site = site_in(tmp_path, quiet_hours=self.QUIET)
+        assert result_of(attempt(site, SMS, suppressed="bounce"))["reason"] == "suppressed"

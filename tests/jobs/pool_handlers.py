@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wedsync_ops.handlers.contract import PermanentError, RetryAfter, Run
+from wedsync_ops.handlers.contract import NotNow, PermanentError, RetryAfter, Run
 
 Json = Mapping[str, Any]
 _KEPT: list[Any] = []
@@ -94,6 +94,10 @@ def permanent(config: Json, context: Json, run: Run) -> Json:
 
 def retry_after(config: Json, context: Json, run: Run) -> Json:
     raise RetryAfter(config["seconds"], "the gateway is busy")
+
+
+def not_now(config: Json, context: Json, run: Run) -> Json:
+    raise NotNow(config["seconds"], "held until morning")
 
 
 def leaves(config: Json, context: Json, run: Run) -> Json:

@@ -50,6 +50,15 @@ def test_cancelled_stays_cancelled() -> None:
     assert (made.state, made.attempt, made.due_at, made.error) == (State.CANCELLED, 1, None, "SMTP said no")
 
 
+@pytest.mark.parametrize(
+    ("asked", "waited"), [(600.0, 600 * SECOND), (0.0, SECOND), (1e300, 7 * DAY), (float("nan"), SECOND)]
+)
+def test_what_its_handler_puts_off_is_due_later_and_gets_its_attempt_back(asked: float, waited: int) -> None:
+    made = settled(JOB._replace(attempt=3), FAILURE._replace(result=Result.CANCELLED, retry_after_s=asked))
+    assert made[:6] == (State.SCHEDULED, 2, 2, 0, NOW + waited, "SMTP said no")
+    assert made.reason.startswith("put off by ")
+
+
 @pytest.mark.parametrize("result", FAILED)
 def test_a_failure_is_retried_by_the_rule_and_keeps_its_error(result: Result) -> None:
     made = settled(JOB._replace(attempt=2), FAILURE._replace(result=result))
@@ -154,12 +163,13 @@ def test_every_outcome_has_one_sound_transition(
     outcome = FAILURE._replace(result=result, permanent=permanent, retry_after_s=after)
     made = resolve(job, outcome, now=NOW, retry=RETRY, rand=rand, kill_limit=3)
     assert made.reason
-    assert made.attempt == attempt - (result is Result.LOST)
+    put_off = result is Result.CANCELLED and after is not None
+    assert made.attempt == attempt - (result is Result.LOST or put_off)
     assert made.kills == kills + (result is Result.KILLED)
-    assert (made.due_at is not None) is (made.state is State.RETRYABLE)
+    assert (made.due_at is not None) is (made.state in (State.RETRYABLE, State.SCHEDULED))
     if made.due_at is not None:
         assert NOW <= made.due_at <= NOW + 7 * DAY
-        if result is not Result.LOST:
+        if result is not Result.LOST and not put_off:
             assert attempt < max_attempts
             assert not permanent
     if result in FAILED:

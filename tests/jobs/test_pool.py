@@ -109,6 +109,13 @@ def test_permanent_and_retry_after_are_passed_on(slots: Pool) -> None:
     assert run(slots, order("retry_after", {"seconds": 1e300})).retry_after_s == 366 * 86_400
 
 
+@pytest.mark.parametrize(("seconds", "wait"), [(90, 90.0), (-5, 1.0), (1e300, 366 * 86_400.0)])
+def test_what_is_put_off_is_no_failure(slots: Pool, seconds: float, wait: float) -> None:
+    outcome = run(slots, order("not_now", {"seconds": seconds}))
+    assert (outcome.result, outcome.retry_after_s) == (Result.CANCELLED, wait)
+    assert (outcome.error, outcome.traceback) == ("held until morning", None)
+
+
 @pytest.mark.parametrize(("handler", "error"), [("leaves", "SystemExit: 3"), ("interrupts", "KeyboardInterrupt")])
 def test_leaving_is_an_error_too(slots: Pool, handler: str, error: str) -> None:
     outcome = run(slots, order(handler))

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from wedsync_ops.jobs.equip import order_for
 from wedsync_ops.jobs.model import Claimed, Lane, Outcome, Priority, Request
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.run import Attempt
-from wedsync_ops.jobs.store import claim, finish, view
+from wedsync_ops.jobs.store import claim, events, finish, view
 from wedsync_ops.modules import actions as modules
 from wedsync_ops.modules import store
 from wedsync_ops.settings import Settings
@@ -52,21 +53,29 @@ def queue(shared: Database, tmp_path: Path) -> Queue:
 
 def run_form(queue: Queue, **config: Any) -> str:
     """Queue a form, run it as a worker does, and give the invitation's id."""
+    job = start_form(queue, **config)
+    _write(queue, job, _deliver(queue, job))
+    return form.invitation_id_for(queue.rules.site, job.id)
+
+
+def start_form(queue: Queue, **config: Any) -> Claimed:
     actions.enqueue(queue, Request("form", {"form_id": "guests", **config}, COUPLE))
     with queue.database.transaction() as connection:
         rows = claim.claim(connection, Lane("form", Priority.NORMAL), 1, worker_id="w")
         (job,) = claim.load(connection, rows)
-    _conclude(queue, job)
-    return form.invitation_id_for(queue.rules.site, job.id)
+    return job
 
 
-def _conclude(queue: Queue, job: Claimed) -> None:
+def _deliver(queue: Queue, job: Claimed) -> Conclusion:
+    """The couple has the invitation in their hands; nothing of it is written in the database."""
     order = order_for(queue.rules, job)
     verdict = Attempt(order, queue.rules.site, NOW, lambda _: None).perform()
     assert verdict.error is None
     outcome = Outcome(job.id, job.token, job.attempt, verdict.result, NOW, 1000, verdict.data, enqueue=verdict.enqueue)
-    made = conclude(queue.rules, "w", job, outcome, rand=0.5)
+    return conclude(queue.rules, "w", job, outcome, rand=0.5)
 
+
+def _write(queue: Queue, job: Claimed, made: Conclusion) -> None:
     def refuse(one: Conclusion, error: WedsyncError) -> Conclusion:
         return conclude(queue.rules, "w", job, refused(one.outcome, error), rand=0.5)
 
@@ -100,6 +109,35 @@ def test_reminders_wait_and_an_answer_cancels_them_all(queue: Queue) -> None:
     assert states(queue) == ["cancelled"] * 4
     assert waiting(queue) == 0
     assert responses.responded(queue, invitation).cancelled == []
+
+
+@pytest.mark.parametrize("thanked", [False, True])
+def test_an_answer_that_comes_before_the_form_has_finished_cancels_its_reminders(queue: Queue, thanked: bool) -> None:
+    job = start_form(queue, reminder_enabled=True, auto_follow_up=thanked)
+    delivered = _deliver(queue, job)
+    done = responses.responded(queue, form.invitation_id_for(queue.rules.site, job.id))
+    assert (done.cancelled, done.follow_up) == ([], "queued" if thanked else "not wanted")
+    _write(queue, job, delivered)
+    assert sorted(states(queue)) == ["available"] * thanked + ["cancelled"] * 5
+    assert waiting(queue) == thanked
+    with queue.database.reading() as connection:
+        told = [event.state for event in events.read(connection, 0, 100)]
+    assert told == ["cancelled"] * 5 + ["completed"]
+
+
+def test_an_answer_that_comes_while_the_form_finishes_waits_and_finds_its_reminders(queue: Queue) -> None:
+    """It meets the transaction that finishes the form in the middle: the reminders are queued and not committed."""
+    job = start_form(queue, reminder_enabled=True)
+    made = _deliver(queue, job)
+    invitation = form.invitation_id_for(queue.rules.site, job.id)
+    with ThreadPoolExecutor(1) as other:
+        with queue.database.transaction() as connection:
+            (settled,) = further.settle(connection, queue.rules, [made], now=NOW, refuse=lambda one, _: one)
+            answering = other.submit(responses.responded, queue, invitation)
+            finish.apply(connection, [settled.finish])
+        done = answering.result(timeout=30)
+    assert len(done.cancelled) == 5
+    assert states(queue) == ["cancelled"] * 5
 
 
 def test_an_answer_leaves_the_reminders_of_others_alone(queue: Queue) -> None:

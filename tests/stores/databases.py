@@ -29,6 +29,7 @@ TABLES = (
     "customisations",
     "events",
     "webhook_cursors",
+    "form_answers",
 )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, event
 from tests.stores.rows import NOW, add, ending, take
 from wedsync_ops.db import Database
 from wedsync_ops.jobs.model import Claimed, Lane, Priority, State
-from wedsync_ops.jobs.store import claim, control, durations, finish, insert, lanes, retention, view, workers
+from wedsync_ops.jobs.store import claim, control, durations, events, finish, insert, lanes, retention, view, workers
 from wedsync_ops.jobs.store.insert import Keyed
 from wedsync_ops.jobs.store.retention import Key, Sweep
 
@@ -107,13 +107,17 @@ CASES: dict[str, tuple[Callable[[Connection], Any], str]] = {
     ),
     "old dead jobs": (lambda c: _swept(c, retention.dead_jobs(NOW), (1,), (1, 1)), "jobs_dead (finished_at>? AND"),
     "completed payloads": (
-        lambda c: _swept(c, retention.completed_payloads(0), (1,), (1,)),
+        lambda c: _swept(c, retention.completed_payloads(0), (1, 1), (1,)),
         "payloads_with_result (job_id>?)",
     ),
     "dead payloads": (lambda c: _swept(c, retention.dead_payloads(NOW), (1,), (1, 1)), "jobs_dead (finished_at>? AND"),
     "details": (
         lambda c: _swept(c, retention.details(0), (1,), (1,)),
         "execution_details USING INTEGER PRIMARY KEY (rowid>?)",
+    ),
+    "completed payloads, some untold": (
+        lambda c: _swept(c, retention.completed_payloads(0, events.Untold(c)), (1, 1), (1,)),
+        "events USING INTEGER PRIMARY KEY (rowid>?)",
     ),
     "leftover samples": (
         lambda c: _swept(c, _leftovers(0), ("h", 1), ("h", 1)),

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, event, text
 from tests.stores.rows import NOW, add, add_many, ending, number_of, row, take, worker
 from wedsync_ops.db import Database
 from wedsync_ops.jobs.model import FAILED, Result, State
-from wedsync_ops.jobs.store import control, finish, insert, retention, view, workers
+from wedsync_ops.jobs.store import answers, control, finish, insert, retention, view, workers
 from wedsync_ops.jobs.store.retention import Policy, Sweep
 from wedsync_ops.operations.maintenance import sweep
 
@@ -230,9 +230,11 @@ class TestLeftovers:
             for name, until in (("a", NOW - 1), ("b", NOW + 1), ("c", None)):
                 control.pause(connection, control.Pause("module", name, None, "me", NOW, until))
             insert.save_tags(connection, {("email", 1, "a"): NOW - 1, ("email", 1, "b"): NOW + 1})
-        assert forget(database, now=NOW, samples=NOW - 1, workers=NOW) == {"leftovers_dropped": 4}
-        tables = ("host_samples", "workers", "pauses", "supplier_tags")
-        assert [number(database, table) for table in tables] == [1, 2, 2, 1]
+            for job_id, at in ((1, NOW - 1), (2, NOW), (1, NOW + 1)):
+                answers.record(connection, job_id, at)
+        assert forget(database, now=NOW, old=NOW, samples=NOW - 1, workers=NOW) == {"leftovers_dropped": 5}
+        tables = ("host_samples", "workers", "pauses", "supplier_tags", "form_answers")
+        assert [number(database, table) for table in tables] == [1, 2, 2, 1, 1]
 
     def test_many_go_in_chunks_and_what_others_moved_on_meanwhile_stays(self, database: Database) -> None:
         names = [f"s{n:04}" for n in range(retention.CHUNK + 1)]

@@ -1,15 +1,17 @@
 """Queueing many jobs from a file or standard input, a thousand a transaction, and the report of it."""
 
+import signal
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wedsync_ops.cli import exits
 from wedsync_ops.cli.inputs import open_input
 from wedsync_ops.cli.ndjson import Line, read_lines
 from wedsync_ops.cli.render import answering, emit_raw, one_line, say, schema, to_json
-from wedsync_ops.errors import InvalidInput, PartlyDone, WedsyncError
+from wedsync_ops.errors import Interrupted, InvalidInput, PartlyDone, WedsyncError
 from wedsync_ops.jobs import actions
 
 if TYPE_CHECKING:
@@ -96,20 +98,63 @@ class Report:
 def enqueue_file(queue: "Queue", file: str, *, atomic: bool, quiet: bool, dry_run: bool, json: bool) -> int:
     """Queue every line of a file that can be queued (``atomic``: all or nothing), and report.
 
-    Raises PartlyDone when some were refused, InvalidInput when nothing was queued.
+    Raises PartlyDone when some were refused, InvalidInput when nothing was queued, Interrupted after a Ctrl-C.
     """
     report = Report(json=json, quiet=quiet, dry_run=dry_run)
-    failure: WedsyncError | None = None
     try:
-        with open_input(file) as stream:
-            if atomic:
-                _all_or_nothing(queue, list(read_lines(stream)), report, dry_run=dry_run)
-            else:
-                failure = _in_chunks(queue, read_lines(stream), report, dry_run=dry_run)
+        failure = _queued(queue, file, report, atomic=atomic, dry_run=dry_run)
         report.show(failure or _failure(report))
-        return exits.DONE
+    except KeyboardInterrupt:
+        raise _interrupted(report, dry_run=dry_run) from None
     finally:
         report.close()
+    return exits.DONE
+
+
+def _queued(queue: "Queue", file: str, report: Report, *, atomic: bool, dry_run: bool) -> WedsyncError | None:
+    """Queue the lines; what broke it off, if anything."""
+    try:
+        with open_input(file) as stream:
+            if not atomic:
+                return _in_chunks(queue, read_lines(stream), report, dry_run=dry_run)
+            lines = list(read_lines(stream))
+            with _whole():
+                _all_or_nothing(queue, lines, report, dry_run=dry_run)
+    except KeyboardInterrupt:
+        return _interrupted(report, dry_run=dry_run)
+    return None
+
+
+def _interrupted(report: Report, *, dry_run: bool) -> Interrupted:
+    if dry_run or not report.queued:
+        return Interrupted("interrupted; nothing was queued", hint="send the file again")
+    return Interrupted(
+        f"interrupted after line {report.last_line}; {report.queued} jobs were queued",
+        hint="send the lines after that one, or the whole file again if each line has a key",
+    )
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """What is begun is ended, and counted, before a Ctrl-C is heard; a second one is heard at once."""
+    heard = False
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # nohup and a shell's & have it ignored
+        yield
+        return
+
+    def note(*_: Any) -> None:
+        nonlocal heard
+        heard = True
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if heard:
+        raise KeyboardInterrupt
 
 
 def _all_or_nothing(queue: "Queue", lines: Sequence[Line], report: Report, *, dry_run: bool) -> None:
@@ -132,7 +177,8 @@ def _in_chunks(queue: "Queue", lines: Iterator[Line], report: Report, *, dry_run
     try:
         while chunk := list(islice(lines, CHUNK)):
             requests = [line.request for line in chunk]
-            report.add(chunk, actions.enqueue_many(queue, requests, dry_run=dry_run))
+            with _whole():
+                report.add(chunk, actions.enqueue_many(queue, requests, dry_run=dry_run))
     except WedsyncError as error:
         if not report.queued:
             raise

@@ -36,7 +36,7 @@ def read_objects(**arguments: str) -> dict[str, dict[str, Any]]:
 
     if list(arguments.values()).count("-") > 1:
         raise UsageError(f"only one of {' and '.join('--' + name for name in arguments)} can be '-'")
-    return {name: codec.load_object(_raw(argument, name), f"the {name}") for name, argument in arguments.items()}
+    return {name: codec.given_object(_raw(argument, name), f"the {name}") for name, argument in arguments.items()}
 
 
 @contextmanager

@@ -66,7 +66,7 @@ def _next(stream: IO[bytes]) -> tuple[bytes, bool]:
 
 def _loaded(raw: bytes) -> dict[str, Any] | WedsyncError:
     try:
-        return codec.load_object(raw.strip(), "the line")
+        return codec.given_object(raw.strip(), "the line")
     except WedsyncError as error:
         return error
 

@@ -149,7 +149,7 @@ def _entries(stream: IO[bytes]) -> "Iterator[tuple[int, Entry | WedsyncError]]":
             if isinstance(line, WedsyncError):
                 raise line
             if columns is None and line.startswith("{"):
-                yield number, entry_from(codec.load_object(line, "the line"))
+                yield number, entry_from(codec.given_object(line, "the line"))
                 continue
             cells = [cell.strip() for cell in next(csv.reader([line], strict=True))]
             if columns is None:

@@ -13,6 +13,13 @@ from wedsync_ops.handlers.contract import PermanentError
 MAX_BYTES = 10 * 1024 * 1024
 """The most that all attachments of one job may measure together, in bytes."""
 
+_PICTURES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
@@ -56,6 +63,25 @@ def read(names: Sequence[Any] | None, folder: Path | None) -> list[Attachment]:
         media_type = kind if kind and not encoding else "application/octet-stream"
         found.append(Attachment(one_line(path.name, 200), media_type, content))
     return found
+
+
+def picture(name: object, folder: Path | None, most: int) -> Attachment | None:
+    """A PNG, JPEG or GIF inside ``attachments_dir``, told by its first bytes; ``None`` for whatever else is named.
+
+    ``most`` is the most that it may measure, in bytes. SVG is none of them: it can hold scripts and links.
+    """
+    path = _find(name, folder)
+    if isinstance(path, str):
+        return None
+    try:
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+    except OSError:
+        return None
+    kind = next((kind for start, kind in _PICTURES.items() if content.startswith(start)), None)
+    if kind is None or len(content) > most:
+        return None
+    return Attachment(one_line(path.name, 200), kind, content)
 
 
 def _find(name: object, folder: Path | None) -> Path | str:

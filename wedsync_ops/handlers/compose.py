@@ -14,6 +14,7 @@ from urllib.parse import quote
 from wedsync_ops.handlers import unsubscribe
 from wedsync_ops.handlers.addresses import named_address
 from wedsync_ops.handlers.attachments import Attachment
+from wedsync_ops.handlers.branding import content_id
 from wedsync_ops.handlers.checks import recipient, reply_address
 from wedsync_ops.handlers.contract import Site
 from wedsync_ops.handlers.fields import text_of
@@ -49,6 +50,7 @@ class Letter:
     attachments: Sequence[Attachment] = field(default=())
     important: bool = False
     invitation: Invitation | None = None
+    logo: Attachment | None = None
 
 
 def to_couple(
@@ -71,11 +73,13 @@ def to_couple(
         text=rendered.text,
         attachments=attachments,
         invitation=invitation,
+        logo=rendered.logo,
     )
 
 
 def message_from(letter: Letter, *, site: Site, key: str, now: int) -> PreparedMessage:
-    """The letter as multipart/alternative (with attachments: inside multipart/mixed), dated ``now``.
+    """The letter as multipart/alternative (with attachments: inside multipart/mixed), dated ``now``. A logo is inside
+    multipart/related with the HTML that shows it.
 
     It is sent from the platform's own address under the supplier's name, so that SPF and DMARC hold; answers go to
     the supplier, and the headers let the recipient unsubscribe. Raises ValueError when the setting mail_from is no
@@ -95,7 +99,7 @@ def message_from(letter: Letter, *, site: Site, key: str, now: int) -> PreparedM
         message[header] = value
     boundary = "=_" + hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
     message["MIME-Version"] = "1.0"
-    bodies = [_text_part("plain", letter.text), _text_part("html", letter.html)]
+    bodies = [_text_part("plain", letter.text), _html_part(letter, boundary)]
     files = [_file_part(item) for item in letter.attachments]
     if letter.invitation is not None:
         # Most mail clients answer the part among the bodies; the others open the file.
@@ -122,6 +126,25 @@ def _text_part(subtype: str, text: str) -> PreparedMessage:
     part["Content-Transfer-Encoding"] = "quoted-printable"
     lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
     part.write(binascii.b2a_qp(lines.encode("utf-8", "replace"), istext=True).decode("ascii"))
+    return part
+
+
+def _html_part(letter: Letter, boundary: str) -> PreparedMessage:
+    html = _text_part("html", letter.html)
+    if letter.logo is None:
+        return html
+    related = PreparedMessage()
+    related.hold('related; type="text/html"', boundary + "r", [html, _picture_part(letter.logo)])
+    return related
+
+
+def _picture_part(shown: Attachment) -> PreparedMessage:
+    part = PreparedMessage()
+    part["Content-Type"] = shown.media_type
+    part["Content-Transfer-Encoding"] = "base64"
+    part["Content-ID"] = f"<{content_id(shown)}>"
+    part["Content-Disposition"] = f"inline;\r\n filename*=utf-8''{quote(shown.name, safe='')}"
+    part.write(base64.encodebytes(shown.content).decode("ascii"))
     return part
 
 

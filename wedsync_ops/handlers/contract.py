@@ -2,10 +2,10 @@
 
     def handle(config: Mapping, context: Mapping, run: Run) -> Mapping
 
-The mapping that it returns is the job's ``result_data`` and must be JSON. It may raise PermanentError (never retried)
-or RetryAfter (retried after that long); whatever else it raises is retried by the module type's own rule. It runs once
-more whenever an earlier run's outcome was not recorded, so what it does must be safe to repeat: ``run.deliver`` is, by
-the idempotency key.
+The mapping that it returns is the job's ``result_data`` and must be JSON. It may raise PermanentError (never retried),
+RetryAfter (retried after that long) or NotNow (put off, which is no attempt); whatever else it raises is retried by the
+module type's own rule. It runs once more whenever an earlier run's outcome was not recorded, so what it does must be
+safe to repeat: ``run.deliver`` is, by the idempotency key.
 """
 
 import hashlib
@@ -36,6 +36,16 @@ class RetryAfter(Exception):
         self.seconds = max(0.0, float(seconds))
 
 
+class NotNow(Exception):
+    """The job must not be done at this moment but after ``seconds`` (1 or more); nothing was done, and it costs no
+    attempt.
+    """
+
+    def __init__(self, seconds: float, message: str = "") -> None:
+        super().__init__(message or f"put off for {seconds:g} s")
+        self.seconds = max(1.0, float(seconds))
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """Where and for whom this platform runs: the part of the settings that handlers may know."""
@@ -49,6 +59,8 @@ class Site:
     smtp_url: str | None = None
     sms_url: str | None = None
     sms_token: str | None = None
+    quiet_hours: str | None = None
+    """The span of a recipient's day without texts, as ``21:00-08:00``."""
     link_secret: str = ""
     """Signs links; hex digits."""
 

@@ -164,7 +164,7 @@ def _within(context: Mapping[str, Any], room: int) -> dict[str, Any]:
         return dict(context)
     top = ("client_id", "supplier_id", "journey_instance_id", "wedding_date", "timezone", "vendor_type", "couple_name")
     client = ("email", "couple_name", "name", "first_name", "wedding_date", "timezone", "venue_name")
-    supplier = ("name", "business_name", "email", "brand_color", "vendor_type")
+    supplier = ("name", "business_name", "email", "brand_color", "logo", "vendor_type")
     return {
         **_short(context, top),
         "client_data": _short(part(context, "client_data"), client),

@@ -92,20 +92,21 @@ def _content(
 def _mail(
     content: Any, url: str, config: Mapping[str, Any], context: Mapping[str, Any], run: Run, values: Mapping[str, Any]
 ) -> None:
-    from wedsync_ops.handlers import compose, plaintext, render
+    from wedsync_ops.handlers import compose, render
 
     body = f'{content.body}\n<p><a href="{escape(url)}">Read this on its own page</a></p>'
-    html = render.notice(content.title, body, values, run.site)
+    rendered = render.notice(content.title, body, values, run.site)
     letter = compose.Letter(
         to=recipient(context),
         to_name=text_of(values, "couple_name"),
         from_name=text_of(values, "supplier_name"),
         reply_to=reply_address(config, context),
-        subject=content.title,
-        html=html,
-        text=plaintext.from_html(html),
+        subject=rendered.subject,
+        html=rendered.html,
+        text=rendered.text,
         attachments=content.files,
         important=content.important,
+        logo=rendered.logo,
     )
     run.deliver(Mail(compose.message_from(letter, site=run.site, key=run.idempotency_key, now=run.now)))
 

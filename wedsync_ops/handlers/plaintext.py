@@ -31,6 +31,8 @@ class _Reader(HTMLParser):
             self._silent += 1
         elif tag == "a":
             self._links.append((dict(attrs).get("href") or "", len(self.parts)))
+        elif tag == "img":
+            self.parts.append(dict(attrs).get("alt") or "")
         self._break(tag)
         if tag == "li":
             self.parts.append("- ")

@@ -14,6 +14,7 @@ from jinja2 import ChoiceLoader, FileSystemLoader, Template, TemplateError, Temp
 
 from wedsync_ops.errors import shortened
 from wedsync_ops.handlers import branding, catalogue
+from wedsync_ops.handlers.attachments import Attachment
 from wedsync_ops.handlers.checks import is_template
 from wedsync_ops.handlers.contract import PermanentError, Site
 from wedsync_ops.handlers.fields import fields_from
@@ -31,11 +32,12 @@ _FAILURES = (
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """An e-mail's three parts."""
+    """An e-mail's three parts, and the logo that its HTML shows."""
 
     subject: str
     html: str
     text: str
+    logo: Attachment | None = None
 
 
 def values_for(
@@ -83,7 +85,8 @@ def mail(template_id: str, values: Mapping[str, Any], site: Site, subject: str |
     if problem:
         raise PermanentError(problem)
     files = _files(site.templates_dir)
-    values = {**values, **branding.fields(values)}
+    logo = branding.logo(values, site.attachments_dir)
+    values = {**values, **branding.fields(values, logo)}
     if subject is None:
         subject = _file(files, f"{template_id}/{catalogue.SUBJECT}", values)
     else:
@@ -93,13 +96,20 @@ def mail(template_id: str, values: Mapping[str, Any], site: Site, subject: str |
         text = _file(files, f"{template_id}/{catalogue.TEXT}", values)
     else:
         text = from_html(html)
-    return Rendered(subject, html, text)
+    return Rendered(subject, html, text, _shown(logo, html))
 
 
-def notice(heading: str, body_html: str, values: Mapping[str, Any], site: Site) -> str:
-    """An e-mail's HTML in the shared layout around a body that is already safe HTML. Raises PermanentError."""
-    template_values = {**values, **branding.fields(values), "subject": heading, "body": _SafeHtml(body_html)}
-    return _file(_files(site.templates_dir), "notice.html", template_values)
+def notice(heading: str, body_html: str, values: Mapping[str, Any], site: Site) -> Rendered:
+    """An e-mail in the shared layout around a body that is already safe HTML. Raises PermanentError."""
+    logo = branding.logo(values, site.attachments_dir)
+    template_values = {**values, **branding.fields(values, logo), "subject": heading, "body": _SafeHtml(body_html)}
+    html = _file(_files(site.templates_dir), "notice.html", template_values)
+    return Rendered(heading, html, from_html(html), _shown(logo, html))
+
+
+def _shown(logo: Attachment | None, html: str) -> Attachment | None:
+    """The logo, when the HTML names it: a template of one's own may not, and it would look like an attachment."""
+    return logo if logo is not None and f"cid:{branding.content_id(logo)}" in html else None
 
 
 class _SafeHtml(str):

@@ -5,10 +5,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from wedsync_ops.handlers.checks import is_template, text_faults
-from wedsync_ops.handlers.contract import PermanentError, Receipt, Run, Site, Text, addressed_by, checked_by
+from wedsync_ops.handlers.contract import (
+    NotNow,
+    PermanentError,
+    Receipt,
+    Run,
+    Site,
+    Text,
+    addressed_by,
+    checked_by,
+)
 from wedsync_ops.handlers.fields import part
 from wedsync_ops.handlers.phone import number_from, regions_from
 from wedsync_ops.handlers.segments import segments
+from wedsync_ops.instants import SECOND, iso, parse_span, zone_named
+from wedsync_ops.weddings.context import wedding_in, zone_from
+from wedsync_ops.weddings.quiet import in_words, quiet_until
 
 LONGEST = {"sms": 1600, "whatsapp": 4096}
 """The most characters of a rendered text, by channel."""
@@ -39,13 +51,16 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
     """Render the text and deliver it; with ``fallback_to_sms`` by SMS when WhatsApp cannot deliver it.
 
     ``segments`` counts the parts of an SMS; a WhatsApp message is one. A recipient who is suppressed, or has not
-    agreed although that is required, gets nothing, and that is no failure: trying again would not help.
+    agreed although that is required, gets nothing, and that is no failure: trying again would not help. Raises NotNow
+    in the recipient's quiet hours, whatever has brought the job there: a retry, a full queue.
     """
     if run.suppressed is not None:
         return {**_NOT_SENT, "reason": "suppressed", "suppressed": run.suppressed}
     channel: str = config["channel"]
     if not _agreed(config, context, channel):
         return {**_NOT_SENT, "reason": "no_opt_in"}
+    if run.site.quiet_hours is not None:
+        _wait_for_quiet(run.site.quiet_hours, context, run)
     body = _body(config, context, run.site)
     _refuse(_faults_of(body, channel))
     text = Text(channel, _recipient(context), body, config.get("media_url"))
@@ -79,6 +94,13 @@ def _with_fallback(text: Text, config: Mapping[str, Any], context: Mapping[str, 
         run.log("sent by SMS instead", refusal=str(refused))
     sms = Text("sms", text.to, text.body, is_fallback=True)
     return sms, run.deliver(sms)
+
+
+def _wait_for_quiet(hours: str, context: Mapping[str, Any], run: Run) -> None:
+    span, zone = parse_span(hours), zone_from(context, zone_named(run.site.timezone))
+    until = quiet_until(run.now, span, zone, wedding_in(context, zone))
+    if until is not None:
+        raise NotNow((until - run.now) / SECOND, f"held until {iso(until)} for {in_words(span, zone)}")
 
 
 def _client(context: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from wedsync_ops.instants import MINUTE, from_datetime, to_datetime
 from wedsync_ops.jobs.model import Due
 from wedsync_ops.weddings.model import Wedding
 from wedsync_ops.weddings.proximity import days_until, in_wedding_week
+from wedsync_ops.weddings.quiet import in_words, quiet_until
 
 _OPENS, _CLOSES = time(9), time(17)
 _REVIEW_TIME = time(10)
@@ -147,20 +148,11 @@ def _undisturbed(at: int, wish: Wish, reasons: list[str]) -> int:
     """The instant itself, or the end of the quiet hours that it lies in; on the last two days nothing waits."""
     if wish.quiet is None or at >= _LATEST:
         return at
-    days = None if wish.wedding is None else days_until(wish.wedding, at)
-    start, end = wish.quiet
-    local = to_datetime(at, wish.zone)
-    clock = local.time()
-    is_quiet = start <= clock < end if start < end else clock >= start or clock < end
-    if not is_quiet or days in (0, 1):
+    until = quiet_until(at, wish.quiet, wish.zone, wish.wedding)
+    if until is None:
         return at
-    day = local.date() + timedelta(days=clock >= end)
-    ends = datetime.combine(day, end, tzinfo=wish.zone)
-    due = from_datetime(ends)
-    if due <= at:  # the clock went back in between, and shows the end a second time
-        due = from_datetime(ends.replace(fold=1))
-    reasons.append(f"the recipient's quiet hours ({start:%H:%M}-{end:%H:%M}, {wish.zone.key})")
-    return due
+    reasons.append(in_words(wish.quiet, wish.zone))
+    return until
 
 
 def _limited(at: int, wait_us: int, limit_us: int | None) -> tuple[int, bool]:

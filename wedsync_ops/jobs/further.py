@@ -7,8 +7,9 @@ from sqlalchemy import Connection
 from wedsync_ops.errors import WedsyncError
 from wedsync_ops.jobs import intake
 from wedsync_ops.jobs.conclude import Conclusion
+from wedsync_ops.jobs.model import Queued
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import codes, finish, insert
+from wedsync_ops.jobs.store import answers, codes, control, finish, insert
 
 
 def settle(
@@ -27,7 +28,16 @@ def settle(
     insert.keyed(connection, [p.key for c in asking for p in c.further if p.key is not None])
     codes.held(connection, [intake.claim_of(p) for c in asking for p in c.further if p.claim is not None])
     held = finish.held(connection, [(c.finish.execution.job_id, c.finish.token) for c in asking])
-    return [_settled(connection, rules, c, now, refuse) if c.finish.execution.job_id in held else c for c in concluded]
+    # Read under the keys' locks: whoever notes an answer takes them, too, and afterwards cancels what it finds.
+    answered = answers.answered(connection, list(held))
+
+    def settled(one: Conclusion) -> Conclusion:
+        job_id = one.finish.execution.job_id
+        if job_id not in held:
+            return one
+        return _settled(connection, rules, one, now, refuse, useless=job_id in answered)
+
+    return [settled(one) for one in concluded]
 
 
 def _settled(
@@ -36,13 +46,19 @@ def _settled(
     concluded: Conclusion,
     now: int,
     refuse: Callable[[Conclusion, WedsyncError], Conclusion],
+    *,
+    useless: bool,
 ) -> Conclusion:
+    """Queue what one conclusion asks for; ``useless`` reminders, of a form that is answered, are cancelled at once."""
     if not concluded.further:
         return concluded
     with connection.begin_nested() as savepoint:
-        answers = intake.place(connection, rules, concluded.further, now=now, bounded=False)
-        refusal = next((answer for answer in answers if isinstance(answer, WedsyncError)), None)
+        placed = intake.place(connection, rules, concluded.further, now=now, bounded=False)
+        refusal = next((answer for answer in placed if isinstance(answer, WedsyncError)), None)
         if refusal is None:
+            if useless:
+                ids = [one.job_id for one in placed if isinstance(one, Queued) and one.job_id is not None]
+                control.cancel(connection, ids, now)
             return concluded
         savepoint.rollback()
     return refuse(concluded, refusal)

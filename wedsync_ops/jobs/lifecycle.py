@@ -1,6 +1,7 @@
 """What the end of an execution makes of its job. Pure; instants in microseconds.
 
-A failure costs an attempt and is retried until the attempts are used up; a lost or interrupted execution costs none.
+A failure costs an attempt and is retried until the attempts are used up; an execution that is lost, interrupted or put
+off by its handler costs none.
 """
 
 import math
@@ -22,6 +23,8 @@ def resolve(job: Claimed, outcome: Outcome, *, now: int, retry: Retry, rand: flo
     """
     if outcome.result is Result.OK:
         return Transition(State.COMPLETED, job.attempt, job.losses, job.kills, None, None, "completed")
+    if outcome.result is Result.CANCELLED and outcome.retry_after_s is not None:
+        return _put_off(job, outcome, outcome.retry_after_s, now)
     if outcome.result is Result.CANCELLED:
         return Transition(State.CANCELLED, job.attempt, job.losses, job.kills, None, outcome.error, "cancelled")
     if outcome.result is Result.LOST and outcome.retry_after_s is not None:
@@ -52,6 +55,13 @@ def interrupt(attempt: int, losses: int, kills: int) -> Transition:
     """What becomes of a job whose execution was broken off by a stop: available again, nothing counted against it."""
     reason = "interrupted by a stop; the attempt is given back"
     return Transition(State.AVAILABLE, max(attempt - 1, 0), losses, kills, None, None, reason)
+
+
+def _put_off(job: Claimed, outcome: Outcome, seconds: float, now: int) -> Transition:
+    wait_us = max(_asked_wait(seconds) or 0, SECOND)
+    reason = f"put off by {wait_us / SECOND:.0f} s by its handler; the attempt is given back"
+    given_back = max(job.attempt - 1, 0)
+    return Transition(State.SCHEDULED, given_back, job.losses, job.kills, now + wait_us, outcome.error, reason)
 
 
 def _failed(job: Claimed, outcome: Outcome, *, now: int, retry: Retry, rand: float, kill_limit: int) -> Transition:

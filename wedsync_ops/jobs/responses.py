@@ -11,7 +11,7 @@ from wedsync_ops.jobs import intake, wakeup
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.model import Queued, Request
 from wedsync_ops.jobs.prepare import Prepared, prepare
-from wedsync_ops.jobs.store import control, insert, view
+from wedsync_ops.jobs.store import answers, control, insert, view
 
 
 class Answered(NamedTuple):
@@ -29,6 +29,7 @@ class Answered(NamedTuple):
 def responded(queue: Queue, invitation_id: str, context: Mapping[str, Any] | None = None) -> Answered:
     """Note that a form was answered: cancel its waiting reminders and, with ``auto_follow_up``, thank the couple.
 
+    Reminders that its job has yet to queue, because it has not finished, will be cancelled when it does.
     ``context`` asks for the thanks by itself, and is used for them. All is one transaction, and can be repeated. Raises
     NotFound for an invitation that was not made here, and what refuses the given context.
     """
@@ -40,6 +41,7 @@ def responded(queue: Queue, invitation_id: str, context: Mapping[str, Any] | Non
     now = queue.clock.now()
     with queue.database.transaction() as connection:
         held = insert.keyed(connection, [key, *form.reminder_keys(invitation_id)])
+        answers.record(connection, job_id, now)
         reminders = [keyed.job.job_id for name, keyed in held.items() if name != key and keyed.job.job_id is not None]
         cancelled = sorted(control.cancel(connection, reminders, now))
         if key in held:

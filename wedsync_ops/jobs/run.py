@@ -10,7 +10,7 @@ from typing import Any
 
 from wedsync_ops import codec
 from wedsync_ops.errors import InvalidJson
-from wedsync_ops.handlers.contract import Handler, Mail, Page, PermanentError, Receipt, RetryAfter, Site, Text
+from wedsync_ops.handlers.contract import Handler, Mail, NotNow, Page, PermanentError, Receipt, RetryAfter, Site, Text
 from wedsync_ops.jobs.events import next_step
 from wedsync_ops.jobs.model import Order, Result
 
@@ -151,6 +151,8 @@ def failure(error: BaseException, order: Order) -> Verdict:
         return Verdict(Result.OOM, error=text, traceback=trace)
     if isinstance(error, PermanentError):
         return Verdict(Result.ERROR, error=text, traceback=trace, permanent=True)
+    if isinstance(error, NotNow):
+        return Verdict(Result.CANCELLED, error=one_line(str(error)), retry_after_s=min(error.seconds, _LONGEST_WAIT_S))
     if isinstance(error, RetryAfter):
         wait_s = min(error.seconds, _LONGEST_WAIT_S)
         return Verdict(Result.ERROR, error=text, traceback=trace, retry_after_s=wait_s)

@@ -92,11 +92,13 @@ def _retention(site: Site) -> Mapping[str, int]:
     )
     with site.database.reading() as connection:
         module_types = retention.module_types(connection)
+        untold = None if settings.webhook_url is None else events.Untold(connection)
     counts = dict.fromkeys(retention.COUNTS, 0)
-    for one in retention.sweeps(policy, module_types):
+    for one in retention.sweeps(policy, module_types, untold or retention.nothing_held):
         for name, count in sweep(site.database, one).items():
             counts[name] += count
     counts["events_dropped"] = _events(site, policy.old)
+    counts["events_untold"] = 0 if untold is None else untold.count
     return counts
 
 

@@ -41,6 +41,7 @@ _EVENTS = (
 )
 _SETTLED = "events.txid < pg_snapshot_xmin(pg_current_snapshot())"
 _NOWHERE = "0", 0
+_NEVER = 2**63 - 1
 
 
 def record(connection: Connection, finished: Sequence[tuple[int, str, int]]) -> None:
@@ -102,6 +103,44 @@ def drop(connection: Connection, before: int, *, webhook: bool) -> int:
         f"DELETE FROM events WHERE at < :before AND id IN (SELECT id FROM events{where} ORDER BY {order} LIMIT :chunk)"
     )
     return db.run(connection, statement, values).rowcount
+
+
+class Untold:
+    """What the webhook has not taken, as of its cursor when this is made; called in a transaction, the earliest instant
+    of it, or a far one when there is none.
+
+    A job that any of these events tells of has finished since that instant: the last of its events bears the job's own,
+    and is not taken before the others. Asked again it reads only what has come since; so whoever first finds jobs, and
+    then asks, has the events of all that it found.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._place = _kept_from(connection)
+        self._since = _NEVER
+        self.count = self._read(connection)
+        """How many events waited to be taken when this was made."""
+
+    def __call__(self, connection: Connection) -> int:
+        """The earliest instant of an event that was not taken, or has come since, in microseconds."""
+        self._read(connection)
+        return self._since
+
+    def _read(self, connection: Connection) -> int:
+        txid, after = self._place
+        if connection.dialect.name == "sqlite":
+            statement = "SELECT count(*) AS waiting, min(at) AS since, max(id) AS last FROM events WHERE id > :after"
+            row = db.run(connection, statement, {"after": after}).one()
+            self._place = txid, after if row.last is None else row.last
+        else:
+            statement = (
+                "SELECT count(*) AS waiting, min(at) AS since, pg_snapshot_xmin(pg_current_snapshot())::text AS settled"
+                " FROM events WHERE (txid, id) > (CAST(:txid AS xid8), :after)"
+            )
+            row = db.run(connection, statement, {"txid": txid, "after": after}).one()
+            self._place = row.settled, 0  # what was under way just now may turn up behind what is there
+        if row.since is not None:
+            self._since = min(self._since, row.since)
+        return int(row.waiting)
 
 
 def _kept_from(connection: Connection) -> tuple[str, int]:

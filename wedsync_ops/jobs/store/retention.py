@@ -6,6 +6,9 @@ traceback and log; discarded jobs keep what a retry needs for longer; measuremen
 Nobody waits for it. A sweep looks for what is old page by page, each page through an index and in a reading
 transaction of its own, and forgets what a page held in a short write transaction, which checks again whatever others
 may have changed in between.
+
+What a webhook has yet to be told is left as it is until its job's row goes: of jobs that finished since the first event
+that was not taken nothing is stripped, and of those that go all the same the number is told.
 """
 
 import heapq
@@ -23,6 +26,7 @@ _IS_DEAD = "(state = 'discarded' OR state = 'cancelled' OR state = 'expired')"
 """In the words of the index, which SQLite uses for no others."""
 CHUNK = 500
 """The most rows that one look reads and one transaction forgets."""
+_NEVER = 2**63 - 1
 
 Key = tuple[Any, ...]
 """A row's key, or the place in an index at which a look goes on."""
@@ -41,6 +45,15 @@ class Policy:
     keep_failed: int
 
 
+Held = Callable[[Connection], int]
+"""Tells since which instant finished jobs are still to be told to the webhook; asked anew in every transaction."""
+
+
+def nothing_held(_: Connection) -> int:
+    """For a platform without a webhook: nobody waits to be told."""
+    return _NEVER
+
+
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """One kind of forgetting.
@@ -56,6 +69,7 @@ class Sweep:
 COUNTS = (
     "executions_dropped",
     "jobs_dropped",
+    "untold_dropped",
     "completed_stripped",
     "dead_letters_stripped",
     "details_dropped",
@@ -64,14 +78,19 @@ COUNTS = (
 """The names of what is counted."""
 
 
-def sweeps(policy: Policy, module_types: Sequence[str]) -> Iterator[Sweep]:
+def sweeps(policy: Policy, module_types: Sequence[str], held: Held = nothing_held) -> Iterator[Sweep]:
     """Every kind of forgetting, in the order in which each leaves the least to the next."""
+
+    def bounded(connection: Connection) -> int:
+        return max(held(connection), policy.old)
+
     for module_type in module_types:
-        yield executions(module_type, policy.old)
-    yield dead_jobs(min(policy.old, policy.dead))
-    yield completed_payloads(policy.keep_completed)
-    yield dead_payloads(policy.dead)
+        yield executions(module_type, policy.old, held)
+    yield dead_jobs(min(policy.old, policy.dead), held)
+    yield completed_payloads(policy.keep_completed, bounded)
+    yield dead_payloads(policy.dead, bounded)
     yield details(policy.keep_failed)
+    yield leftovers("form_answers", {"job_id": "bigint"}, "answered_at", policy.old)
     yield leftovers("host_samples", {"host": "text", "sampled_at": "bigint"}, "sampled_at", policy.samples)
     yield leftovers("workers", {"id": "text"}, "stopped_at", policy.workers)
     yield leftovers("pauses", {"scope": "text", "name": "text"}, "until", policy.now)
@@ -84,7 +103,7 @@ def module_types(connection: Connection) -> list[str]:
     return sorted(connection.execute(text("SELECT DISTINCT module_type FROM lane_counts")).scalars())
 
 
-def executions(module_type: str, before: int) -> Sweep:
+def executions(module_type: str, before: int, held: Held = nothing_held) -> Sweep:
     """A module type's executions that finished before an instant, and with them the jobs that they completed.
 
     A completed job ended with the execution that completed it, so that these need no index of their own on jobs.
@@ -105,29 +124,30 @@ def executions(module_type: str, before: int) -> Sweep:
         jobs = connection.execute(
             text(
                 f"DELETE FROM jobs WHERE id IN (SELECT job_id FROM executions WHERE id IN {source})"
-                " AND state = 'completed' AND finished_at < :before"
+                " AND state = 'completed' AND finished_at < :before RETURNING finished_at"
             ),
             {**values, "before": before},
         )
+        dropped = _dropped(connection, jobs.scalars().all(), held)
         connection.execute(text(f"DELETE FROM execution_details WHERE execution_id IN {source}"), values)
         done = connection.execute(text(f"DELETE FROM executions WHERE id IN {source}"), values)
-        return {"executions_dropped": done.rowcount, "jobs_dropped": jobs.rowcount}
+        return {"executions_dropped": done.rowcount, **dropped}
 
     return Sweep(look, forget)
 
 
-def dead_jobs(before: int) -> Sweep:
+def dead_jobs(before: int, held: Held = nothing_held) -> Sweep:
     """Jobs that were discarded, cancelled or expired before an instant, with their payloads and so their keys."""
 
     def forget(connection: Connection, keys: Sequence[Key]) -> Mapping[str, int]:
         still = {"ids": db.many(_still_dead(connection, keys, before))}
-        done = connection.execute(text(f"DELETE FROM jobs WHERE id IN {db.ids_source(connection)}"), still)
-        return {"jobs_dropped": done.rowcount}
+        statement = f"DELETE FROM jobs WHERE id IN {db.ids_source(connection)} RETURNING finished_at"
+        return _dropped(connection, connection.execute(text(statement), still).scalars().all(), held)
 
-    return Sweep(_dead(before), forget)
+    return Sweep(_dead(lambda _: before), forget)
 
 
-def completed_payloads(keep: int) -> Sweep:
+def completed_payloads(keep: int, held: Held = nothing_held) -> Sweep:
     """Config, context and result of completed jobs beyond the latest ``keep`` of each module type."""
     latest = _Latest(keep)
     # CROSS JOIN holds SQLite to this order: it reads the few results that are kept, not every job.
@@ -140,21 +160,27 @@ def completed_payloads(keep: int) -> Sweep:
     def look(connection: Connection, after: Key) -> tuple[list[Key], Key | None]:
         rows = connection.execute(with_result, {"after": after[0] if after else 0, "chunk": CHUNK}).all()
         beyond = [latest.push(row.module_type, (row.finished_at, row.id)) for row in rows]
-        return [(key[-1],) for key in beyond if key is not None], (rows[-1].id,) if len(rows) == CHUNK else None
+        until = held(connection)
+        found = [key for key in beyond if key is not None and key[0] < until]
+        return found, (rows[-1].id,) if len(rows) == CHUNK else None
 
     def forget(connection: Connection, keys: Sequence[Key]) -> Mapping[str, int]:
-        return {"completed_stripped": _strip(connection, [job_id for (job_id,) in keys])}
+        until = held(connection)
+        return {"completed_stripped": _strip(connection, [job_id for at, job_id in keys if at < until])}
 
     return Sweep(look, forget)
 
 
-def dead_payloads(before: int) -> Sweep:
+def dead_payloads(before: int, held: Held = nothing_held) -> Sweep:
     """Config and context of jobs that were discarded, cancelled or expired before an instant."""
 
-    def forget(connection: Connection, keys: Sequence[Key]) -> Mapping[str, int]:
-        return {"dead_letters_stripped": _strip(connection, _still_dead(connection, keys, before))}
+    def until(connection: Connection) -> int:
+        return min(before, held(connection))
 
-    return Sweep(_dead(before, " AND EXISTS (SELECT 1 FROM payloads WHERE job_id = id AND config IS NOT NULL)"), forget)
+    def forget(connection: Connection, keys: Sequence[Key]) -> Mapping[str, int]:
+        return {"dead_letters_stripped": _strip(connection, _still_dead(connection, keys, until(connection)))}
+
+    return Sweep(_dead(until, " AND EXISTS (SELECT 1 FROM payloads WHERE job_id = id AND config IS NOT NULL)"), forget)
 
 
 def details(keep: int) -> Sweep:
@@ -226,7 +252,7 @@ class _Latest:
         return heapq.heappushpop(kept, key)
 
 
-def _dead(before: int, only: str = "") -> Callable[[Connection, Key], tuple[list[Key], Key | None]]:
+def _dead(until: Held, only: str = "") -> Callable[[Connection, Key], tuple[list[Key], Key | None]]:
     """Looks through the jobs that were discarded, cancelled or expired before an instant."""
     ended = text(
         f"SELECT finished_at, id FROM jobs WHERE {_IS_DEAD}{only}"
@@ -235,10 +261,17 @@ def _dead(before: int, only: str = "") -> Callable[[Connection, Key], tuple[list
 
     def look(connection: Connection, after: Key) -> tuple[list[Key], Key | None]:
         at, last = after or (-1, 0)
-        rows = connection.execute(ended, {"before": before, "at": at, "last": last, "chunk": CHUNK}).all()
+        values = {"before": until(connection), "at": at, "last": last, "chunk": CHUNK}
+        rows = connection.execute(ended, values).all()
         return [(row.id,) for row in rows], _next(rows)
 
     return look
+
+
+def _dropped(connection: Connection, finished: Sequence[int], held: Held) -> dict[str, int]:
+    """Counts jobs that went, and among them those that the webhook had not been told of."""
+    since = held(connection)
+    return {"jobs_dropped": len(finished), "untold_dropped": sum(at >= since for at in finished)}
 
 
 def _still_dead(connection: Connection, keys: Sequence[Key], before: int) -> list[int]:
