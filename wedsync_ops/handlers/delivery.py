@@ -4,23 +4,19 @@ An outbox takes a delivery at most once per idempotency key and kind: the file's
 appears whole or not at all. Over SMTP and HTTP it is at least once; Message-ID and Idempotency-Key come from the key.
 """
 
-import contextlib
-import errno
 import hashlib
-import os
 import re
 from collections.abc import Iterator
 from email.message import EmailMessage
 from functools import lru_cache
-from pathlib import Path
 
 from wedsync_ops import codec
+from wedsync_ops.handlers import outbox
 from wedsync_ops.handlers.addresses import named_address
 from wedsync_ops.handlers.contract import Mail, Page, PermanentError, Receipt, Site, Text
 
 _SLUG = re.compile(r"[^a-z0-9]+")
 _PLAIN_KEY = re.compile(r"[!-~]{1,200}")
-_NO_NAMELESS_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.EPERM})
 
 
 def deliver(
@@ -35,7 +31,7 @@ def deliver(
     """
     if isinstance(artefact, Page):
         name = file_name(idempotency_key, "page", "html")
-        return _put(site.outbox, name, artefact.html.encode("utf-8", "replace"), artefact.page_id)
+        return outbox.put(site.outbox, name, artefact.html.encode("utf-8", "replace"), artefact.page_id)
     if isinstance(artefact, Text):
         return _deliver_text(artefact, site, idempotency_key, now, timeout_s)
     message_id = message_id_for(idempotency_key, site)
@@ -50,7 +46,7 @@ def deliver(
         _set(message, "Date", rfc5322_date(now))
     raw = message_bytes(message)
     if site.smtp_url is None:
-        return _put(site.outbox, file_name(idempotency_key, "mail", "eml"), raw, message_id)
+        return outbox.put(site.outbox, file_name(idempotency_key, "mail", "eml"), raw, message_id)
     from wedsync_ops.handlers import smtp
 
     smtp.send(raw, _sender(message), recipients, url=site.smtp_url, site=site, timeout_s=timeout_s)
@@ -60,7 +56,7 @@ def deliver(
 def _deliver_text(text: Text, site: Site, key: str, now: int, timeout_s: float) -> tuple[Receipt, int]:
     document, reference = text_document(text, key), reference_for(key, text)
     if site.sms_url is None:
-        return _put(site.outbox, file_name(key, "text", "json"), document, reference)
+        return outbox.put(site.outbox, file_name(key, "text", "json"), document, reference)
     from wedsync_ops.handlers import gateway
 
     header = key_header(f"{key}/{text.channel}" if text.is_fallback else key)
@@ -145,73 +141,3 @@ def _addresses(message: EmailMessage, *names: str) -> Iterator[str]:
     for name in names:
         for header in message.get_all(name, []):
             yield from (address.addr_spec for address in header.addresses)
-
-
-def _put(outbox: Path, name: str, content: bytes, delivery_id: str) -> tuple[Receipt, int]:
-    """Write a file once, whole and durable. Raises OSError; then there is no such file."""
-    place = str(outbox / name)
-    try:
-        folder = os.open(outbox, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        outbox.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder = os.open(outbox, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        if _exists(folder, name):
-            os.fsync(folder)
-            return Receipt(delivery_id, place, repeated=True), 0
-        made = _write_new(outbox, folder, name, content)
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-    return Receipt(delivery_id, place, repeated=not made), len(content) if made else 0
-
-
-def _exists(folder: int, name: str) -> bool:
-    try:
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _write_new(outbox: Path, folder: int, name: str, content: bytes) -> bool:
-    """Write to a nameless file and give it its name at the end; false when the name was taken meanwhile."""
-    try:
-        file = os.open(outbox, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        if error.errno not in _NO_NAMELESS_FILES:
-            raise
-        return _write_hidden(folder, name, content)
-    try:
-        _write_all(file, content)
-        os.link(f"/proc/self/fd/{file}", name, dst_dir_fd=folder, follow_symlinks=True)
-    except FileExistsError:
-        return False
-    finally:
-        os.close(file)
-    return True
-
-
-def _write_hidden(folder: int, name: str, content: bytes) -> bool:
-    """The same where the file system knows no nameless files: a dotfile first, which is never an artefact."""
-    hidden = f".{name}.{os.getpid()}.{os.urandom(4).hex()}"
-    file = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
-    try:
-        try:
-            _write_all(file, content)
-        finally:
-            os.close(file)
-        os.link(hidden, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except FileExistsError:
-        return False
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(hidden, dir_fd=folder)
-    return True
-
-
-def _write_all(file: int, content: bytes) -> None:
-    left = memoryview(content)
-    while left:
-        left = left[os.write(file, left) :]
-    os.fsync(file)

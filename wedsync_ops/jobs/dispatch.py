@@ -17,7 +17,7 @@ AHEAD_US = 50_000
 """The most measured work that a worker claims ahead of each slot, in microseconds (architecture.md §3)."""
 AHEAD_MAX = 128
 """The most jobs that a worker claims ahead."""
-QUICK_US = 2_000
+QUICK_US = 10_000
 """What usually takes no longer may be given to a busy slot ahead of its turn, in microseconds."""
 NEVER_US = 1e15
 """What is not known to be quick is not claimed ahead: it counts as this long, in microseconds."""

@@ -1,7 +1,7 @@
 """What a worker needs to run jobs: its pool of slots, and the order that a claimed job is for one."""
 
 from wedsync_ops.clock import Clock
-from wedsync_ops.jobs.model import Claimed, Options, Order
+from wedsync_ops.jobs.model import Claimed, Options, Order, own_key
 from wedsync_ops.jobs.pool import Pool
 from wedsync_ops.jobs.rules import Rules
 
@@ -33,7 +33,7 @@ def order_for(rules: Rules, job: Claimed) -> Order:
         handler=definition.handler,
         config=job.config,
         context=job.context,
-        idempotency_key=job.key or str(job.id),
+        idempotency_key=job.key or own_key(job.id),
         timeout_s=limits.execution_timeout,
         memory_mb=limits.memory_limit,
         cpu_s=limits.cpu_limit * limits.execution_timeout,

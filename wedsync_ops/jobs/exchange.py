@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseError, StorageFull, WedsyncError
+from wedsync_ops.handlers import outbox
 from wedsync_ops.jobs import further, wakeup
 from wedsync_ops.jobs.conclude import Conclusion, conclude, refused
 from wedsync_ops.jobs.dispatch import Claim, Dispatcher
@@ -67,6 +68,7 @@ class Exchange:
         """
         batch = self.outcomes
         rules = self._house.refresh() if any(outcome.enqueue for outcome in batch) else self._house.rules
+        self._settle_outbox(rules, batch)
         try:
             concluded = [self._conclude(rules, worker_id, outcome) for outcome in batch]
             # A claim alone may be lost with the power: then the job waits again, and whoever had claimed it is gone.
@@ -88,6 +90,15 @@ class Exchange:
         self.outcomes = []
         self._dispatch.keep(taken)
         return Exchanged(any(c.further for c in concluded), taken.recall)
+
+    @staticmethod
+    def _settle_outbox(rules: Rules, batch: Sequence[Outcome]) -> None:
+        """What the jobs have delivered must be durable before it is committed that they have ended."""
+        if any(outcome.bytes_sent is not None for outcome in batch):
+            try:
+                outbox.settle(rules.site.outbox)
+            except OSError as error:
+                raise StorageFull(f"the outbox {rules.site.outbox} cannot be written: {error.strerror}") from error
 
     def _conclude(self, rules: Rules, worker_id: str, outcome: Outcome) -> Conclusion:
         return conclude(rules, worker_id, self.running[outcome.job_id], outcome, rand=self._rand.random())

@@ -3,11 +3,14 @@
 Instants are microseconds since the epoch; lengths are named with their unit.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum, StrEnum
 from typing import Any, NamedTuple
+
+_OWN_KEY = re.compile(r"job-[0-9]+")
 
 
 class Priority(IntEnum):
@@ -205,3 +208,13 @@ class Options:
     modules: Sequence[str] | None = None
     drain: bool = False
     max_jobs: int | None = None
+
+
+def own_key(job_id: int) -> str:
+    """The idempotency key of a job that was queued without one; no other job can have it."""
+    return f"job-{job_id}"
+
+
+def is_own_key(key: str) -> bool:
+    """Whether a key is of the kind that jobs without one have."""
+    return _OWN_KEY.fullmatch(key) is not None

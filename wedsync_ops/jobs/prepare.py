@@ -11,7 +11,7 @@ from wedsync_ops.handlers.contract import Handler, PermanentError, claim_of, pro
 from wedsync_ops.instants import parse_instant, parse_span
 from wedsync_ops.jobs import due
 from wedsync_ops.jobs.due import Wish
-from wedsync_ops.jobs.model import Priority, Request
+from wedsync_ops.jobs.model import Priority, Request, is_own_key
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.modules.discovery import require_tier
 from wedsync_ops.modules.model import ModuleVersion
@@ -154,6 +154,8 @@ def _key(key: Any) -> str | None:
         return None
     if not isinstance(key, str) or not key.strip() or len(key) > _MAX_KEY or not key.isprintable():
         raise InvalidInput(f"the key must be 1 to {_MAX_KEY} printable characters, not {quoted(key)}")
+    if is_own_key(key):
+        raise InvalidInput(f"the key {quoted(key)} is one that a job without a key has", hint="use another one")
     return key
 
 

@@ -39,7 +39,9 @@ FLUSH_S = 0.05
 """The longest that an outcome waits to be written, in seconds."""
 GATHER_S = 0.0005
 """How long outcomes may gather while every slot has more to do, in seconds: one look then sees several."""
-STUCK_S = 0.005
+LOOK_S = 0.005
+"""The shortest time between two looks at what idle slots could take from busy ones, in seconds."""
+STUCK_S = 0.02
 """How long a job may run before those that were given to its slot ahead are taken back, in seconds."""
 
 
@@ -66,7 +68,7 @@ class Worker:
         self._exchange = Exchange(database, clock, self._house, self._dispatch, self._watch, rand)
         self._stops = 0
         self._fenced = False
-        self._handed = 0
+        self._handed = self._filled = 0
         self._synced_at = self._looked_at = clock.monotonic()
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
@@ -146,7 +148,7 @@ class Worker:
     @property
     def _low_water(self) -> int:
         """How many unstarted jobs are so few that the next claim should be made, so that no slot runs dry meanwhile."""
-        return AHEAD_MAX // 2 if self._slots.ahead and self._dispatch.more else 0
+        return self._filled // 2 if self._slots.ahead and self._dispatch.more else 0
 
     def _ended(self) -> bool:
         if self._exchange.running or self._exchange.outcomes or self._fenced:
@@ -190,7 +192,7 @@ class Worker:
             return 0.0
         longest = max(0.0, self._synced_at + FLUSH_S - now) if self._exchange.outcomes else NET_S
         if self._slots.ahead:
-            longest = min(longest, STUCK_S)
+            longest = min(longest, LOOK_S if self._slots.free else STUCK_S)
         if self._dispatch.next_due is not None and not self._resting:
             longest = min(longest, max(0.0, (self._dispatch.next_due - self._clock.now()) / SECOND))
         return longest
@@ -204,9 +206,9 @@ class Worker:
     def _collect(self, outcomes: Sequence[Outcome]) -> None:
         self._exchange.add(outcomes)
         now = self._clock.monotonic()
-        if self._slots.ahead and now - self._looked_at >= STUCK_S:
+        idle = self._slots.free > 0 and not len(self._dispatch)
+        if self._slots.ahead and now - self._looked_at >= (LOOK_S if idle else STUCK_S):
             self._looked_at = now
-            idle = self._slots.free > 0 and not len(self._dispatch)
             self._take_back(-1.0 if idle else STUCK_S)
         elif not self._slots.ahead:
             self._take_back(STUCK_S)  # what a slot that died has left
@@ -258,6 +260,7 @@ class Worker:
             self._house.fault(error)
             return
         self._synced_at = self._clock.monotonic()
+        self._filled = self._in_hand
         if exchanged.has_further:
             wakeup.ring(self._database, self._house.rules.settings.home)
         if self._dispatch.is_overtaken or exchanged.recall:
