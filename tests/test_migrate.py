@@ -32,6 +32,7 @@ TABLES = {
     "execution_details",
     "executions",
     "form_answers",
+    "limit_gauges",
     "host_samples",
     "jobs",
     "lane_counts",
@@ -49,6 +50,7 @@ TABLES = {
 INDEXES = {
     "jobs_by_key",
     "jobs_dead",
+    "jobs_held",
     "jobs_leased",
     "jobs_to_claim",
     "jobs_to_promote",

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 from wedsync_ops import codec, yamldoc
 from wedsync_ops.errors import InputFileError, SettingError, WedsyncError, quoted
 from wedsync_ops.instants import parse_span, zone_named
+from wedsync_ops.limits import Limit, limits_from
 
 ENVIRONMENT_PREFIX = "WEDSYNC_OPS_"
 
@@ -81,6 +82,9 @@ class Settings:
     )
     retention_days: int = _setting(90, "days that rows of finished jobs and executions stay")
     dead_letter_days: int = _setting(90, "days that a discarded job keeps what a retry needs")
+    limits: tuple[Limit, ...] = _setting(
+        (), "what may start, how many at once or how often: see how-to/limit-what-runs.md"
+    )
     network_capacity_mbps: float = _setting(1000.0, "the host's network capacity, for network_usage")
 
     @property
@@ -228,6 +232,13 @@ def _path(value: Any) -> Path:
     return Path(value if isinstance(value, Path) else _text(value)).expanduser().absolute()
 
 
+def _limits(value: Any) -> tuple[Limit, ...]:
+    try:
+        return limits_from(yamldoc.read(value.encode()).value if isinstance(value, str) else value)
+    except (ValueError, WedsyncError) as error:
+        raise SettingError(f"the setting limits cannot be used: {error}") from error
+
+
 _A_NUMBER = "a number of at most 1e12"
 _CONVERTERS: dict[Any, tuple[Callable[[Any], Any], str]] = {
     Path: (_path, "a path"),
@@ -238,6 +249,7 @@ _CONVERTERS: dict[Any, tuple[Callable[[Any], Any], str]] = {
     float: (_number, _A_NUMBER),
     float | None: (_number, _A_NUMBER),
     tuple[int, ...]: (_months, "months from 1 to 12, such as 5, 6, 7"),
+    tuple[Limit, ...]: (_limits, "a list of limits"),
 }
 """How the fields of each type are read, and what a value must be for that."""
 

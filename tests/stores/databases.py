@@ -30,6 +30,7 @@ TABLES = (
     "events",
     "webhook_cursors",
     "form_answers",
+    "limit_gauges",
 )
 
 

@@ -135,7 +135,8 @@ def counted(connection: Connection) -> dict[tuple[str, int], tuple[int, int]]:
     """The truth of the lanes: available and waiting jobs, counted; lanes without any left out."""
     rows = connection.execute(
         text(
-            "SELECT module_type, priority, sum(CASE WHEN state = 'available' THEN 1 ELSE 0 END) AS available,"
+            "SELECT module_type, priority, sum(CASE WHEN state = 'available' AND held_by IS NULL THEN 1 ELSE 0 END) AS"
+            " available,"
             " count(*) AS waiting FROM jobs WHERE state IN ('scheduled','available','retryable')"
             " GROUP BY module_type, priority"
         )

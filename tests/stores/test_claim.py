@@ -69,15 +69,6 @@ class TestClaim:
         assert (job.priority, job.wedding_on) == (Priority.HIGH, date(2027, 6, 19))
         assert (job.config, job.context, job.losses, job.kills) == (b'{"c":1}', b'{"d":2}', 0, 0)
 
-    def test_leaves_the_jobs_of_paused_suppliers(self, database: Database) -> None:
-        with database.transaction() as connection:
-            add(connection, supplier_id="a")
-            kept = add(connection, supplier_id="b")
-            nobodys = add(connection, supplier_id=None)
-            add(connection, supplier_id="it's")
-            jobs = take(connection, paused_suppliers=["a", "it's"])
-        assert [job.id for job in jobs] == [kept, nobodys]
-
     def test_of_an_empty_lane_takes_nothing(self, database: Database) -> None:
         with database.transaction() as connection:
             assert take(connection) == []
@@ -178,6 +169,7 @@ class TestDue:
             "email",
             1,
             State.SCHEDULED,
+            None,
             Priority.NORMAL,
             Priority.LOW,
             None,
@@ -274,15 +266,15 @@ class TestNextDue:
     ) -> None:
         with database.transaction() as connection:
             add_many(connection, rows)
-            assert claim.next_due_at(connection) == expected
+            assert claim.next_due(connection).at == expected
 
     def test_a_finished_job_has_none(self, database: Database) -> None:
         with database.transaction() as connection:
             add(connection, next_change_at=NOW)
             (job,) = take(connection)
-            assert claim.next_due_at(connection) is None
+            assert claim.next_due(connection).at is None
             finish.apply(connection, [ending(job, State.COMPLETED)])
-            assert claim.next_due_at(connection) is None
+            assert claim.next_due(connection).at is None
 
 
 def _ripe(job_id: int) -> claim.Ripe:
@@ -291,6 +283,7 @@ def _ripe(job_id: int) -> claim.Ripe:
         module_type="email",
         module_version=1,
         state=State.AVAILABLE,
+        held_by=None,
         priority=Priority.NORMAL,
         priority_requested=Priority.NORMAL,
         rank=NOW,

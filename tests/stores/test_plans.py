@@ -13,9 +13,22 @@ from sqlalchemy import Connection, event
 from tests.stores.rows import NOW, add, ending, take
 from wedsync_ops.db import Database
 from wedsync_ops.jobs.model import Claimed, Lane, Priority, State
-from wedsync_ops.jobs.store import claim, control, durations, events, finish, insert, lanes, retention, view, workers
+from wedsync_ops.jobs.store import (
+    claim,
+    control,
+    durations,
+    events,
+    finish,
+    insert,
+    lanes,
+    limits,
+    retention,
+    view,
+    workers,
+)
 from wedsync_ops.jobs.store.insert import Keyed
 from wedsync_ops.jobs.store.retention import Key, Sweep
+from wedsync_ops.limits import Limit
 
 LANE = Lane("email", Priority.NORMAL)
 
@@ -61,14 +74,22 @@ def _leftovers(place: int) -> Sweep:
 
 CASES: dict[str, tuple[Callable[[Connection], Any], str]] = {
     "claim": (lambda c: claim.claim(c, LANE, 5, worker_id="w"), "jobs_to_claim (module_type=? AND priority=?)"),
-    "claim with a supplier paused": (
-        lambda c: claim.claim(c, LANE, 5, worker_id="w", paused_suppliers=["a"]),
+    "claim under limits": (
+        lambda c: limits.candidates(c, LANE, 5, with_client=True),
         "jobs_to_claim (module_type=? AND priority=?)",
     ),
+    "lease of what may start": (lambda c: limits.lease(c, [1, 2], "w"), "jobs USING INTEGER PRIMARY KEY"),
+    "let go": (lambda c: limits.let_go(c, ("a", "b"), 5), "jobs_held (held_by=?)"),
+    "awake": (lambda c: limits.awake(c, NOW, 5), "limit_gauges_waking (wake_at"),
+    "what runs, for a limit": (
+        lambda c: limits.running(c, Limit(name="a", kind="concurrent", count=1, per="supplier")),
+        "jobs_leased",
+    ),
+    "how much is held": (lambda c: limits.held(c, "a", 5), "jobs_held (held_by>? AND held_by<?)"),
     "load": (lambda c: claim.load(c, claim.claim(c, LANE, 5, worker_id="w")), "payloads USING INTEGER PRIMARY KEY"),
     "promote": (lambda c: claim.due(c, NOW), "jobs_to_promote (due_at<?)"),
     "reconsider": (lambda c: claim.changing(c, NOW), "jobs_to_reconsider (next_change_at"),
-    "next due": (claim.next_due_at, "jobs_to_promote"),
+    "next due": (claim.next_due, "jobs_to_promote"),
     "change": (
         lambda c: claim.change(
             c, [claim.Change(j, State.AVAILABLE, j.priority, NOW, None) for j in claim.due(c, NOW)], NOW
@@ -150,7 +171,11 @@ def test_lanes_are_checked_by_what_waits_alone(sqlite_plans: Database) -> None:
         lanes.errors(connection)
         assert lanes.correct(connection, [lanes.LaneError(LANE, 1, 1, 0, 0)]) == 1
     walked = [step for step in found if "jobs" in step]
-    assert walked == ["SCAN jobs USING INDEX jobs_to_claim", "SCAN jobs USING INDEX jobs_to_promote"]
+    assert walked == [
+        "SCAN jobs USING INDEX jobs_to_claim",
+        "SEARCH jobs USING INDEX jobs_held (held_by>?)",
+        "SCAN jobs USING INDEX jobs_to_promote",
+    ]
 
 
 def test_the_newest_jobs_are_listed_without_sorting(sqlite_plans: Database) -> None:

@@ -10,6 +10,7 @@ from wedsync_ops.errors import UsageError
 
 if TYPE_CHECKING:
     from wedsync_ops.jobs.store.control import Pause
+    from wedsync_ops.limits import Limit
 
 app = group("See the lanes; pause and resume them.")
 
@@ -20,13 +21,14 @@ Everything = Annotated[bool, typer.Option("--all", help="Everything instead.")]
 
 @app.command()
 def status(context: typer.Context, json: Json = False) -> None:
-    """Show how many jobs wait in each lane, and what is paused."""
+    """Show how many jobs wait in each lane, what is paused, and what limits hold."""
     from wedsync_ops.cli.opening import opened
     from wedsync_ops.cli.render import emit, moment, say, table
     from wedsync_ops.jobs import actions
 
     with opened(context) as opened_app:
         found = actions.status(opened_app.queue())
+        limits = opened_app.settings.limits
     lanes = sorted(found.lanes, key=lambda item: (-item.lane.priority, item.lane.module_type))
     if json:
         rows = [
@@ -38,7 +40,9 @@ def status(context: typer.Context, json: Json = False) -> None:
             }
             for item in lanes
         ]
-        emit("queue-status", {"lanes": rows, "pauses": [_pause(pause) for pause in found.pauses]})
+        pauses = [_pause(pause) for pause in found.pauses]
+        held = [_limit(limit, found.held[limit.name]) for limit in limits]
+        emit("queue-status", {"lanes": rows, "pauses": pauses, "limits": held})
         return
     table(
         ("Module", "Priority", ">Ready", ">Waiting in all"),
@@ -48,6 +52,8 @@ def status(context: typer.Context, json: Json = False) -> None:
         until = f" until {moment(pause.until)}" if pause.until is not None else ""
         reason = pause.reason or "no reason given"
         say(f"paused: {_named(pause.scope, pause.name)}{until}, by {pause.paused_by}: {reason}")
+    for limit in limits:
+        say(f"limit {limit.name}: {limit.words}; holds {found.held[limit.name]:,}")
 
 
 @app.command()
@@ -124,4 +130,13 @@ def _pause(pause: "Pause") -> dict[str, Any]:
         "paused_by": pause.paused_by,
         "paused_at": iso(pause.paused_at),
         "until": iso(pause.until),
+    }
+
+
+def _limit(limit: "Limit", held: int) -> dict[str, Any]:
+    return {
+        "name": limit.name,
+        "allows": limit.words,
+        "modules": None if limit.modules is None else sorted(limit.modules),
+        "held": held,
     }

@@ -2,7 +2,7 @@
 
 import contextlib
 import getpass
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wedsync_ops.clock import Clock
@@ -12,13 +12,15 @@ from wedsync_ops.jobs import intake, wakeup
 from wedsync_ops.jobs.model import FINISHED, Queued, Request, State
 from wedsync_ops.jobs.prepare import Prepared, prepare
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import control, durations, lanes, view
+from wedsync_ops.jobs.store import control, durations, lanes, limits, view
 from wedsync_ops.jobs.store.control import Pause
 from wedsync_ops.jobs.store.lanes import LaneCount
 from wedsync_ops.jobs.store.view import JobView
 
 RETRY_CHUNK = 500
 """How many discarded jobs one transaction brings back."""
+HELD_CAP = 10_000
+"""How far the jobs that a limit holds are counted."""
 CONFLICTS = 4
 """How often queueing is repeated that another transaction got in the way of: what is met by chance passes."""
 
@@ -38,10 +40,11 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The queue at a glance: every lane's counts and the pauses in force."""
+    """The queue at a glance: every lane's counts, the pauses in force, how many jobs each limit holds (to 10,000)."""
 
     lanes: Sequence[LaneCount]
     pauses: Sequence[Pause]
+    held: Mapping[str, int]
 
 
 def enqueue(queue: Queue, request: Request, *, dry_run: bool = False) -> Queued:
@@ -216,9 +219,11 @@ def resume(queue: Queue, scope: str, name: str) -> bool:
 
 
 def status(queue: Queue) -> Status:
-    """Every lane's counts and the pauses in force."""
+    """Every lane's counts, the pauses in force, and how much each limit holds."""
     with queue.database.reading() as connection:
-        return Status(lanes.read(connection), control.pauses(connection, queue.clock.now()))
+        known = queue.rules.settings.limits
+        held = {limit.name: limits.held(connection, limit.name, HELD_CAP) for limit in known}
+        return Status(lanes.read(connection), control.pauses(connection, queue.clock.now()), held)
 
 
 def _refusal(job_id: int, state: State | None, verb: str) -> WedsyncError:

@@ -11,6 +11,7 @@ from wedsync_ops.jobs.heap import Heap
 from wedsync_ops.jobs.model import Claimed, Lane, Priority
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import claim, control, lanes, workers
+from wedsync_ops.jobs.throttle import Throttle
 from wedsync_ops.jobs.turns import Turns
 
 AHEAD_US = 50_000
@@ -35,6 +36,8 @@ class Claim:
     dropped: frozenset[int] = frozenset()
     recall: bool = False
     """Whether something that was given ahead may not start any more."""
+    limited_until: int | None = None
+    """When a limit that holds jobs is looked at next."""
 
 
 class Dispatcher:
@@ -59,6 +62,11 @@ class Dispatcher:
     def next_due(self) -> int | None:
         """When time will move a job next, as of the last claim; ``None`` for never."""
         return self._last.next_due
+
+    @property
+    def limited_until(self) -> int | None:
+        """When a limit that holds jobs is looked at next, as of the last claim; ``None`` when none does."""
+        return self._last.limited_until
 
     @property
     def is_outranked(self) -> bool:
@@ -123,13 +131,16 @@ class Dispatcher:
         if self.is_due(now):
             ripen.promote(connection, rules, now)
             ripen.reconsider(connection, rules, now)
-        next_due = claim.next_due_at(connection)
         pauses = control.pauses(connection, now)
         dropped = self._drop(connection, pauses, now)
+        throttle = Throttle(connection, rules.settings.limits, pauses, now)
+        throttle.wake()
         available = self._open_lanes(connection, pauses)
-        lessee = _Lessee(worker_id, [pause.name for pause in pauses if pause.scope == "supplier"])
         room = self._room(available, room, slots)
-        rows = self._lease(connection, available, self._counts(available, room, slots), room, lessee)
+        counts = self._counts(available, room, slots)
+        rows = self._lease(throttle, worker_id, available, counts, room)
+        throttle.save()
+        next_due = claim.next_due(connection)
         best_left = max((lane.priority for lane, count in available.items() if count > 0), default=None)
         jobs = claim.load(connection, rows)
         expired = [job for job in jobs if _has_expired(job, now)]
@@ -137,7 +148,7 @@ class Dispatcher:
         gone = {job.id for job in expired}
         kept = [job for job in jobs if job.id not in gone] if gone else jobs
         recall = any(_has_expired(job, now) or _is_paused(job, pauses) for job in self._heap.lent())
-        return Claim(kept, best_left is not None, next_due, best_left, dropped, recall)
+        return Claim(kept, best_left is not None, next_due.at, best_left, dropped, recall, next_due.limited_at)
 
     def keep(self, taken: Claim) -> None:
         """Keep what a committed transaction has claimed."""
@@ -165,23 +176,18 @@ class Dispatcher:
         return frozenset(job.id for job in (*expired, *paused))
 
     def _lease(
-        self,
-        connection: Connection,
-        available: dict[Lane, int],
-        counts: Mapping[Lane, int],
-        missing: int,
-        lessee: "_Lessee",
+        self, throttle: Throttle, worker_id: str, available: dict[Lane, int], counts: Mapping[Lane, int], missing: int
     ) -> list[Row[Any]]:
         """Lease so many of each lane, and go on until at least ``missing`` are leased or nothing is left."""
         rows: list[Row[Any]] = []
         while counts:
             for lane, count in counts.items():
-                taken = claim.claim(
-                    connection, lane, count, worker_id=lessee.worker_id, paused_suppliers=lessee.held_suppliers
-                )
-                # Fewer than the counter promised: the rest belongs to paused suppliers, or to other workers by now.
-                available[lane] = available[lane] - count if len(taken) == count else 0
+                taken, has_more = throttle.lease(lane, count, worker_id)
+                # Fewer than the counter promised: the rest is held back, or belongs to other workers by now.
+                available[lane] = max(available[lane] - count, int(len(taken) < count)) if has_more else 0
                 rows += taken
+            if throttle.is_full:
+                break
             counts = dict(self._turns.shares(available, missing - len(rows)))
         return rows
 
@@ -219,14 +225,6 @@ class Dispatcher:
             and count.lane.module_type not in closed
             and (self._modules is None or count.lane.module_type in self._modules)
         }
-
-
-@dataclass(frozen=True, slots=True)
-class _Lessee:
-    """Who leases, and the suppliers whose jobs must wait."""
-
-    worker_id: str
-    held_suppliers: Sequence[str]
 
 
 def _has_expired(job: Claimed, now: int) -> bool:

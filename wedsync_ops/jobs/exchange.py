@@ -13,14 +13,14 @@ from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseError, StorageFull, WedsyncError
 from wedsync_ops.handlers import outbox
-from wedsync_ops.jobs import further, wakeup
+from wedsync_ops.jobs import further, throttle, wakeup
 from wedsync_ops.jobs.conclude import Conclusion, conclude, refused
 from wedsync_ops.jobs.dispatch import Claim, Dispatcher
 from wedsync_ops.jobs.housekeeping import House
 from wedsync_ops.jobs.model import Claimed, Outcome
 from wedsync_ops.jobs.pool import Pool
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import finish
+from wedsync_ops.jobs.store import finish, limits
 from wedsync_ops.jobs.watch import Watch
 
 
@@ -73,11 +73,15 @@ class Exchange:
             concluded = [self._conclude(rules, worker_id, outcome) for outcome in batch]
             # A claim alone may be lost with the power: then the job waits again, and whoever had claimed it is gone.
             with self._database.transaction(durable=bool(batch)) as connection:
+                if rules.settings.limits:
+                    limits.lock(connection)
                 self._watch.mark(connection)
                 concluded = self._settle(connection, rules, worker_id, concluded)
                 if self._in_doubt:
                     self._dispatch.return_unknown(connection, worker_id, self.running, self._clock.now())
                 finish.apply(connection, [c.finish for c in concluded])
+                ended = [self.running[outcome.job_id] for outcome in batch]
+                throttle.freed(connection, rules.settings.limits, ended, self._clock.now())
                 finish.mark_started(connection, self._long_running(slots))
                 taken = self._claim(connection, worker_id, slots, room)
         except (DatabaseError, StorageFull):

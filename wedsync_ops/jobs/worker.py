@@ -35,6 +35,8 @@ _LOG = logging.getLogger(__name__)
 
 NET_S = 0.25
 """Seconds after which an idle worker looks by itself."""
+LIMITED_S = 60.0
+"""How long a drain waits at most for a limit to have room again, in seconds."""
 FLUSH_S = 0.05
 """The longest that an outcome waits to be written, in seconds."""
 GATHER_S = 0.0005
@@ -157,7 +159,7 @@ class Worker:
             return not len(self._dispatch)
         if not self._options.drain or len(self._dispatch) or self._dispatch.more:
             return False
-        if self._is_due() or self._house.is_faulty:
+        if self._is_due() or self._house.is_faulty or self._is_limited():
             return False
         # Before a drain ends: dead workers' jobs, and whatever others have queued meanwhile.
         if self._house.rescue() or self._watch.changed():
@@ -171,6 +173,11 @@ class Worker:
 
     def _is_due(self) -> bool:
         return not self._resting and self._dispatch.is_due(self._clock.now())
+
+    def _is_limited(self) -> bool:
+        """Whether a limit holds jobs that it will soon let go."""
+        until = self._dispatch.limited_until
+        return until is not None and until - self._clock.now() <= LIMITED_S * SECOND
 
     def _must_sync(self) -> bool:
         elapsed = self._clock.monotonic() - self._synced_at

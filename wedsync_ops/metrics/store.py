@@ -88,6 +88,7 @@ _HOSTS = text(
     " SELECT avg(cpu) AS cpu, avg(memory) AS memory, avg(network) AS network FROM per_host"
 )
 _AVAILABLE = text("SELECT module_type, sum(available) AS many FROM lane_counts GROUP BY module_type")
+_HELD = text("SELECT module_type, count(*) AS many FROM jobs WHERE held_by IS NOT NULL GROUP BY module_type")
 _DUE = text(
     "SELECT module_type, count(*) AS many FROM jobs"
     " WHERE state IN ('scheduled','retryable') AND due_at <= :now GROUP BY module_type"
@@ -104,6 +105,8 @@ def queue_lengths(connection: Connection, now: int) -> Mapping[str, int]:
     lengths: Counter[str] = Counter()
     for row in connection.execute(_AVAILABLE):
         lengths[row.module_type] += int(row.many)
+    for row in connection.execute(_HELD):
+        lengths[row.module_type] += row.many
     for row in connection.execute(_DUE, {"now": now}):
         lengths[row.module_type] += row.many
     return lengths

@@ -4,10 +4,10 @@ Every statement takes a bounded chunk through an index of its own; none ever wal
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row
 
@@ -30,6 +30,7 @@ class Ripe:
     module_type: str
     module_version: int
     state: State
+    held_by: str | None
     priority: Priority
     priority_requested: Priority
     rank: int | None
@@ -55,13 +56,19 @@ class Change:
 
 
 _RIPE = (
-    "SELECT id, module_type, module_version, state, priority, priority_requested, rank, due_at, expires_at,"
+    "SELECT id, module_type, module_version, state, held_by, priority, priority_requested, rank, due_at, expires_at,"
     " deadline_at, max_attempts - attempt AS attempts_left, supplier_id, wedding_on, timezone, vendor_type FROM jobs"
 )
 _DUE = f"{_RIPE} WHERE state IN ('scheduled','retryable') AND due_at <= :now ORDER BY due_at LIMIT :chunk"
 _CHANGING = (
     f"{_RIPE} WHERE state = 'available' AND next_change_at IS NOT NULL AND next_change_at <= :now"
     " ORDER BY next_change_at LIMIT :chunk"
+)
+_NEXT_DUE = (
+    "SELECT (SELECT min(due_at) FROM jobs WHERE state IN ('scheduled','retryable')),"
+    " (SELECT min(next_change_at) FROM jobs WHERE state = 'available' AND next_change_at IS NOT NULL),"
+    " (SELECT min(wake_at) FROM limit_gauges WHERE wake_at IS NOT NULL),"
+    " (SELECT min(wake_at) FROM limit_gauges WHERE wake_at IS NOT NULL AND name <> 'pause')"
 )
 _CHANGED = {
     "id": "bigint",
@@ -88,16 +95,24 @@ def changing(connection: Connection, now: int, chunk: int = CHUNK) -> list[Ripe]
     return _ripe(connection, _CHANGING, now, chunk)
 
 
-def next_due_at(connection: Connection) -> int | None:
-    """When the next scheduled or retryable job falls due, or a waiting one must be looked at again."""
-    times = db.run(
-        connection,
-        (
-            "SELECT (SELECT min(due_at) FROM jobs WHERE state IN ('scheduled','retryable')),"
-            " (SELECT min(next_change_at) FROM jobs WHERE state = 'available' AND next_change_at IS NOT NULL)"
-        ),
-    ).one()
-    return min((moment for moment in times if moment is not None), default=None)
+class NextDue(NamedTuple):
+    """When time next moves a job: one that waits for its moment, its age or its wedding, and one that is held."""
+
+    waiting_at: int | None
+    held_at: int | None
+    limited_at: int | None
+    """The same as ``held_at``, but only for what a limit holds."""
+
+    @property
+    def at(self) -> int | None:
+        """When time moves any job."""
+        return min((moment for moment in self[:2] if moment is not None), default=None)
+
+
+def next_due(connection: Connection) -> NextDue:
+    """When the next scheduled or retryable job falls due, or a waiting or held one must be looked at again."""
+    due, changing, held, limited = tuple(db.run(connection, _NEXT_DUE).one())
+    return NextDue(min((moment for moment in (due, changing) if moment is not None), default=None), held, limited)
 
 
 def change(connection: Connection, changes: Sequence[Change], now: int) -> int:
@@ -110,6 +125,7 @@ def change(connection: Connection, changes: Sequence[Change], now: int) -> int:
         connection,
         (
             "UPDATE jobs SET state = r.state, priority = r.priority, rank = r.rank, next_change_at = r.next_change_at,"
+            " held_by = CASE WHEN r.state = 'available' THEN held_by END,"
             " finished_at = CASE WHEN r.state = 'expired' THEN :now ELSE jobs.finished_at END,"
             " error = CASE WHEN r.state = 'expired' THEN 'expired before it could start' ELSE jobs.error END"
             f" FROM {source} WHERE jobs.id = r.id AND jobs.state = r.old RETURNING jobs.id"
@@ -122,38 +138,43 @@ def change(connection: Connection, changes: Sequence[Change], now: int) -> int:
         if c.job.id in moved:
             moves.leave(c.job.module_type, c.job.priority, c.job.state)
             moves.enter(c.job.module_type, c.priority, c.state)
+            if c.job.held_by is not None:
+                moves.hold(c.job.module_type, c.job.priority, -1)
+                if c.state is State.AVAILABLE:
+                    moves.hold(c.job.module_type, c.priority)
     moves.save(connection)
     expired = [c.job.id for c in changes if c.state is State.EXPIRED and c.job.id in moved]
     events.record(connection, [(job_id, State.EXPIRED, now) for job_id in expired])
     return len(moved)
 
 
-def claim(
-    connection: Connection, lane: Lane, count: int, *, worker_id: str, paused_suppliers: Sequence[str] = ()
-) -> Sequence[Row[Any]]:
+def claim(connection: Connection, lane: Lane, count: int, *, worker_id: str) -> Sequence[Row[Any]]:
     """Lease the first ``count`` jobs of a lane to a worker; ``load`` adds the payloads. Costs each an attempt."""
-    held = "" if not paused_suppliers else f" AND coalesce(supplier_id, '') NOT IN {db.texts_source(connection)}"
+    locking = " FOR UPDATE SKIP LOCKED" if connection.dialect.name == "postgresql" else ""
     picked = (
-        "SELECT id FROM jobs WHERE state = 'available' AND module_type = :module_type AND priority = :priority"
-        f"{held} ORDER BY rank, id LIMIT :count"
+        "(SELECT id FROM jobs WHERE state = 'available' AND held_by IS NULL AND module_type = :module_type"
+        f" AND priority = :priority ORDER BY rank, id LIMIT :count{locking})"
     )
-    setting = "SET state = 'running', leased_by = :worker, token = token + 1, attempt = attempt + 1"
-    if connection.dialect.name == "sqlite":
-        statement = f"UPDATE jobs {setting} WHERE id IN ({picked}) RETURNING {_CLAIMED_COLUMNS}"
-    else:
-        columns = ", ".join(f"jobs.{column.strip()}" for column in _CLAIMED_COLUMNS.split(","))
-        statement = (
-            f"WITH picked AS MATERIALIZED ({picked} FOR UPDATE SKIP LOCKED)"
-            f" UPDATE jobs {setting} FROM picked WHERE jobs.id = picked.id RETURNING {columns}"
-        )
-    values: dict[str, Any] = {
+    values = {
         "module_type": lane.module_type,
         "priority": int(lane.priority),
         "worker": worker_id,
         "count": count,
     }
-    if paused_suppliers:
-        values["texts"] = db.many(paused_suppliers)
+    return lease(connection, picked, values)
+
+
+def lease(connection: Connection, picked: str, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
+    """Lease the jobs whose ids a sub-select names to ``:worker``."""
+    setting = "SET state = 'running', leased_by = :worker, token = token + 1, attempt = attempt + 1"
+    if connection.dialect.name == "sqlite":
+        statement = f"UPDATE jobs {setting} WHERE id IN {picked} RETURNING {_CLAIMED_COLUMNS}"
+    else:
+        columns = ", ".join(f"jobs.{column.strip()}" for column in _CLAIMED_COLUMNS.split(","))
+        statement = (
+            f"WITH picked(id) AS MATERIALIZED {picked}"
+            f" UPDATE jobs {setting} FROM picked WHERE jobs.id = picked.id RETURNING {columns}"
+        )
     return db.run(connection, statement, values).all()
 
 

@@ -37,15 +37,15 @@ def cancel(connection: Connection, ids: Sequence[int], now: int) -> set[int]:
     waiting = f"id IN {source} AND state IN ('scheduled','available','retryable')"
     locking = " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
     values = {"ids": db.many(ids)}
-    rows = db.run(
-        connection, (f"SELECT id, module_type, priority, state FROM jobs WHERE {waiting} ORDER BY id{locking}"), values
-    ).all()
+    columns = "id, module_type, priority, state, held_by"
+    rows = db.run(connection, f"SELECT {columns} FROM jobs WHERE {waiting} ORDER BY id{locking}", values).all()
     moves = Moves()
     for row in rows:
         moves.leave(row.module_type, row.priority, row.state)
-    db.run(
-        connection, (f"UPDATE jobs SET state = 'cancelled', finished_at = :now WHERE {waiting}"), {**values, "now": now}
-    )
+        if row.held_by is not None:
+            moves.hold(row.module_type, row.priority, -1)
+    setting = "SET state = 'cancelled', held_by = NULL, finished_at = :now"
+    db.run(connection, f"UPDATE jobs {setting} WHERE {waiting}", {**values, "now": now})
     moves.save(connection)
     events.record(connection, [(row.id, State.CANCELLED, now) for row in rows])
     return {row.id for row in rows}
@@ -130,10 +130,15 @@ def pause(connection: Connection, pause: Pause) -> None:
         ),
         {name: getattr(pause, name) for name in Pause.__slots__},
     )
+    if pause.scope == "supplier":
+        values = {"key": pause.name, "until": pause.until}
+        db.run(connection, "UPDATE limit_gauges SET wake_at = :until WHERE name = 'pause' AND key = :key", values)
 
 
 def resume(connection: Connection, scope: str, name: str) -> bool:
-    """Remove a pause; whether there was one."""
+    """Remove a pause; whether there was one. What was held by a supplier's is let go by the next claims."""
+    if scope == "supplier":
+        db.run(connection, "UPDATE limit_gauges SET wake_at = 0 WHERE name = 'pause' AND key = :key", {"key": name})
     statement = "DELETE FROM pauses WHERE scope = :scope AND name = :name"
     return db.run(connection, statement, {"scope": scope, "name": name}).rowcount == 1
 

@@ -35,7 +35,8 @@ _ERRORS = (
     " sum(corrected_available) AS corrected_available, sum(corrected_waiting) AS corrected_waiting FROM ("
     "SELECT module_type, priority, count(*) AS available, count(*) AS waiting,"
     " 0 AS corrected_available, 0 AS corrected_waiting"
-    " FROM jobs WHERE state = 'available' GROUP BY module_type, priority UNION ALL"
+    " FROM jobs WHERE state = 'available' AND held_by IS NULL GROUP BY module_type, priority UNION ALL"
+    " SELECT module_type, priority, 0, 1, 0, 0 FROM jobs WHERE held_by IS NOT NULL UNION ALL"
     " SELECT module_type, priority, 0, 1, 0, 0 FROM jobs WHERE state IN ('scheduled','retryable') UNION ALL"
     " SELECT module_type, priority, -available, -waiting,"
     " CASE WHEN shard = :shard THEN available ELSE 0 END, CASE WHEN shard = :shard THEN waiting ELSE 0 END"
@@ -83,6 +84,10 @@ class Moves:
             self.waiting[module_type, priority] += count
             if state == State.AVAILABLE:
                 self.available[module_type, priority] += count
+
+    def hold(self, module_type: str, priority: int, count: int = 1) -> None:
+        """Count jobs that wait as available and are held back."""
+        self.available[module_type, priority] -= count
 
     def save(self, connection: Connection) -> None:
         """Add the differences to this process's shard."""

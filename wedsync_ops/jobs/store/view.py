@@ -152,11 +152,11 @@ def show_job(connection: Connection, job_id: int) -> JobDetail | None:
 def position(connection: Connection, job_id: int) -> int | None:
     """1 + the available jobs of higher priority + those before it in its own lane.
 
-    ``None`` when the job is not available, or further back than anybody counts (10,000).
+    ``None`` when the job is not available or is held back, or further back than anybody counts (10,000).
     """
     row = db.run(
         connection,
-        ("SELECT module_type, priority, rank FROM jobs WHERE id = :id AND state = 'available'"),
+        ("SELECT module_type, priority, rank FROM jobs WHERE id = :id AND state = 'available' AND held_by IS NULL"),
         {"id": job_id},
     ).first()
     if row is None:
@@ -169,8 +169,9 @@ def position(connection: Connection, job_id: int) -> int | None:
     before = db.run(
         connection,
         (
-            "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state = 'available' AND module_type = :module_type"
-            " AND priority = :priority AND (rank, id) < (:rank, :id) LIMIT :cap) AS before"
+            "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state = 'available' AND held_by IS NULL"
+            " AND module_type = :module_type AND priority = :priority AND (rank, id) < (:rank, :id)"
+            " LIMIT :cap) AS before"
         ),
         {
             "module_type": row.module_type,

@@ -1,0 +1,183 @@
+"""Limits in the database: the gauges, what they hold back, and how much of what is limited runs.
+
+How much runs is counted from the leases themselves, so that no crash can leave a place taken.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row
+
+from wedsync_ops import db
+from wedsync_ops.jobs.model import Lane
+from wedsync_ops.jobs.store import claim
+from wedsync_ops.jobs.store.lanes import Moves
+from wedsync_ops.limits import Gauge, Limit, Subject
+
+GaugeKey = tuple[str, str]
+"""The name of a limit (or ``pause``) and for whom it counts."""
+
+_LOCK = "SELECT pg_advisory_xact_lock(7102831)"
+_GAUGES = (
+    "SELECT g.name, g.key, full_at, window_number, used FROM {source} JOIN limit_gauges AS g"
+    " ON g.name = r.name AND g.key = r.key"
+)
+_SAVE = (
+    "INSERT INTO limit_gauges (name, key, full_at, window_number, used) SELECT r.name, r.key, r.full_at, r.number,"
+    " r.used FROM {source} WHERE true ON CONFLICT (name, key) DO UPDATE SET full_at = excluded.full_at,"
+    " window_number = excluded.window_number, used = excluded.used"
+)
+_WAKE = (
+    "INSERT INTO limit_gauges (name, key, full_at, window_number, used, wake_at)"
+    " SELECT r.name, r.key, 0, 0, 0, r.wake_at FROM {source} WHERE true"
+    " ON CONFLICT (name, key) DO UPDATE SET wake_at = excluded.wake_at"
+)
+_AWAKE = (
+    "SELECT name, key, full_at, window_number, used FROM limit_gauges WHERE wake_at IS NOT NULL AND wake_at <= :now"
+    " ORDER BY wake_at LIMIT :chunk"
+)
+_FREED = (
+    "UPDATE limit_gauges SET wake_at = :now FROM {source} WHERE limit_gauges.name = r.name AND limit_gauges.key = r.key"
+    " AND wake_at IS NOT NULL"
+)
+_COLUMN = {"all": "''", "module": "module_type", "supplier": "supplier_id", "vendor_type": "vendor_type"}
+_LET_GO = (
+    "UPDATE jobs SET held_by = NULL WHERE id IN (SELECT id FROM jobs WHERE held_by = :held AND held_by IS NOT NULL"
+    " ORDER BY priority DESC, rank, id LIMIT :count{locking}) RETURNING module_type, priority"
+)
+
+
+class Candidate(NamedTuple):
+    """A job that would be next, and for whom it counts."""
+
+    id: int
+    subject: Subject
+
+
+def held_by(name: str, key: str) -> str:
+    """What a held job says of what holds it."""
+    return f"{name}:{key}"
+
+
+def lock(connection: Connection) -> None:
+    """Let one transaction at a time decide about limits. On SQLite there is but one writer.
+
+    To be taken before every other lock of the transaction.
+    """
+    if connection.dialect.name == "postgresql":
+        db.run(connection, _LOCK)
+
+
+def gauges(connection: Connection, keys: Collection[GaugeKey]) -> dict[GaugeKey, Gauge]:
+    """The gauges of these keys that there are."""
+    if not keys:
+        return {}
+    statement = _GAUGES.format(source=db.rows_source(connection, {"name": "text", "key": "text"}))
+    rows = db.run(connection, statement, {"rows": db.many(sorted(keys))})
+    return {(name, key): Gauge(full_at, number, used) for name, key, full_at, number, used in map(tuple, rows)}
+
+
+def save(connection: Connection, changed: Mapping[GaugeKey, Gauge]) -> None:
+    """Write gauges; when they wake stays as it is."""
+    if changed:
+        columns = {"name": "text", "key": "text", "full_at": "bigint", "number": "bigint", "used": "bigint"}
+        rows = [(*key, *changed[key]) for key in sorted(changed)]
+        db.run(connection, _SAVE.format(source=db.rows_source(connection, columns)), {"rows": db.many(rows)})
+
+
+def wake(connection: Connection, times: Mapping[GaugeKey, int | None]) -> None:
+    """Set when to look again at what a gauge holds; ``None`` for not by the clock."""
+    if times:
+        columns = {"name": "text", "key": "text", "wake_at": "bigint"}
+        rows = [(*key, times[key]) for key in sorted(times)]
+        db.run(connection, _WAKE.format(source=db.rows_source(connection, columns)), {"rows": db.many(rows)})
+
+
+def awake(connection: Connection, now: int, chunk: int) -> dict[GaugeKey, Gauge]:
+    """The gauges whose time to look has come, at most ``chunk``."""
+    rows = db.run(connection, _AWAKE, {"now": now, "chunk": chunk})
+    return {(name, key): Gauge(full_at, number, used) for name, key, full_at, number, used in map(tuple, rows)}
+
+
+def freed(connection: Connection, keys: Collection[GaugeKey], now: int) -> None:
+    """Look at once at what these gauges hold: something that they count has ended."""
+    if keys:
+        statement = _FREED.format(source=db.rows_source(connection, {"name": "text", "key": "text"}))
+        db.run(connection, statement, {"rows": db.many(sorted(keys)), "now": now})
+
+
+def running(connection: Connection, limit: Limit) -> Counter[str]:
+    """How many leased jobs count for each key of a limit."""
+    column, source = _COLUMN.get(limit.per, "client_id"), "jobs"
+    if limit.per == "client":
+        source = "jobs JOIN payloads ON payloads.job_id = jobs.id"
+    rows = db.run(
+        connection,
+        f"SELECT module_type, coalesce({column}, ''), count(*) FROM {source} WHERE state = 'running' GROUP BY 1, 2",
+    )
+    counted: Counter[str] = Counter()
+    for module_type, key, count in map(tuple, rows):
+        if limit.covers(module_type):
+            counted[key] += count
+    return counted
+
+
+def clients(connection: Connection, ids: Sequence[int]) -> list[str]:
+    """The clients of these jobs."""
+    statement = f"SELECT DISTINCT client_id FROM payloads WHERE job_id IN {db.ids_source(connection)}"
+    return list(db.run(connection, statement, {"ids": db.many(ids)}).scalars())
+
+
+def candidates(connection: Connection, lane: Lane, count: int, *, with_client: bool) -> list[Candidate]:
+    """The first ``count`` free jobs of a lane, locked on PostgreSQL."""
+    client, source = ("client_id", "jobs JOIN payloads ON payloads.job_id = jobs.id") if with_client else ("''", "jobs")
+    locking = " FOR UPDATE OF jobs SKIP LOCKED" if connection.dialect.name == "postgresql" else ""
+    rows = db.run(
+        connection,
+        f"SELECT jobs.id, module_type, supplier_id, {client}, vendor_type FROM {source} WHERE state = 'available'"
+        " AND held_by IS NULL AND module_type = :module_type AND priority = :priority"
+        f" ORDER BY rank, jobs.id LIMIT :count{locking}",
+        {"module_type": lane.module_type, "priority": int(lane.priority), "count": count},
+    )
+    return [Candidate(job_id, Subject(*subject)) for job_id, *subject in map(tuple, rows)]
+
+
+def lease(connection: Connection, ids: Sequence[int], worker_id: str) -> Sequence[Row[Any]]:
+    """Lease these jobs, which are free, to a worker, as ``claim.claim`` does."""
+    if not ids:
+        return []
+    return claim.lease(connection, db.ids_source(connection), {"ids": db.many(ids), "worker": worker_id})
+
+
+def hold(connection: Connection, lane: Lane, reasons: Mapping[int, str]) -> None:
+    """Take free jobs of a lane out of the way of claims; each value says what holds it."""
+    if not reasons:
+        return
+    source = db.rows_source(connection, {"id": "bigint", "held": "text"})
+    statement = f"UPDATE jobs SET held_by = r.held FROM {source} WHERE jobs.id = r.id AND jobs.state = 'available'"
+    db.run(connection, statement, {"rows": db.many(list(reasons.items()))})
+    moves = Moves()
+    moves.hold(*lane, len(reasons))
+    moves.save(connection)
+
+
+def let_go(connection: Connection, key: GaugeKey, count: int) -> int:
+    """Free the most urgent ``count`` jobs that a gauge holds; returns how many there were."""
+    if count <= 0:
+        return 0
+    locking = " FOR UPDATE SKIP LOCKED" if connection.dialect.name == "postgresql" else ""
+    values = {"held": held_by(*key), "count": count}
+    rows = db.run(connection, _LET_GO.format(locking=locking), values).all()
+    moves = Moves()
+    for lane, many in Counter((row.module_type, row.priority) for row in rows).items():
+        moves.hold(*lane, -many)
+    moves.save(connection)
+    return len(rows)
+
+
+def held(connection: Connection, name: str, most: int) -> int:
+    """How many jobs a limit holds for everybody together, counted up to ``most``."""
+    found = "SELECT 1 FROM jobs WHERE held_by >= :first AND held_by < :last LIMIT :most"
+    values = {"first": f"{name}:", "last": f"{name};", "most": most}
+    return int(db.run(connection, f"SELECT count(*) FROM ({found}) AS h", values).scalar_one())

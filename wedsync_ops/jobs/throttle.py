@@ -1,0 +1,165 @@
+"""Claiming under limits and pauses: what may not start is held back once, and let go when there is room again.
+
+A job that a limit or its supplier's pause keeps from starting leaves the index that claims read, so that it is walked
+past once and not at every claim; it holds no slot while it waits.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from wedsync_ops.instants import SECOND
+from wedsync_ops.jobs.model import Claimed, Lane
+from wedsync_ops.jobs.store import claim, limits
+from wedsync_ops.jobs.store.control import Pause
+from wedsync_ops.jobs.store.limits import GaugeKey
+from wedsync_ops.limits import PAUSE, Gauge, Limit, Subject, free_at, room, taken
+
+CHUNK = 500
+"""The most jobs that one transaction holds back, and lets go for each gauge."""
+_GAUGES = 50
+_POLL_US = SECOND
+"""A limit on what runs at once is looked at again after so long, whether or not somebody said that a job ended."""
+_GAP_US = SECOND // 50
+"""The shortest time between two looks at a gauge: what comes free meanwhile is let go together."""
+
+
+class Throttle:
+    """The limits in one transaction: decides for each candidate, and remembers what it has decided until ``save``."""
+
+    def __init__(self, connection: Connection, known: Sequence[Limit], pauses: Iterable[Pause], now: int) -> None:
+        self._connection = connection
+        self._limits = {limit.name: limit for limit in known}
+        self._paused = {pause.name: pause for pause in pauses if pause.scope == "supplier"}
+        self._now = now
+        self._gauges: dict[GaugeKey, Gauge] = {}
+        self._changed: set[GaugeKey] = set()
+        self._running: dict[str, Counter[str]] = {}
+        self._wake_at: dict[GaugeKey, int | None] = {}
+        self._held = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether this transaction has held back as much as one should."""
+        return self._held >= CHUNK
+
+    def wake(self) -> None:
+        """Let go what has room by now."""
+        for key, gauge in limits.awake(self._connection, self._now, _GAUGES).items():
+            self._gauges[key] = gauge
+            limit = self._limits.get(key[0])
+            self._wake_at[key] = self._let_go(key) if limit is None else self._let_in(limit, key, gauge)
+        limits.wake(self._connection, self._wake_at)
+        self._wake_at.clear()
+
+    def lease(self, lane: Lane, count: int, worker_id: str) -> tuple[Sequence[Row[Any]], bool]:
+        """Lease the first ``count`` jobs of a lane that may start; and whether the lane may have more of them."""
+        covering = [limit for limit in self._limits.values() if limit.covers(lane.module_type)]
+        if not covering and not self._paused:
+            rows = claim.claim(self._connection, lane, count, worker_id=worker_id)
+            return rows, len(rows) == count
+        leased: list[Row[Any]] = []
+        with_client = any(limit.per == "client" for limit in covering)
+        while len(leased) < count:
+            if self.is_full:
+                return leased, True
+            wanted = count - len(leased)
+            found = limits.candidates(self._connection, lane, wanted, with_client=with_client)
+            leased += self._sort(lane, covering, found, worker_id)
+            if len(found) < wanted:
+                return leased, False
+        return leased, True
+
+    def save(self) -> None:
+        """Write what was decided."""
+        limits.save(self._connection, {key: self._gauges[key] for key in self._changed})
+        limits.wake(self._connection, self._wake_at)
+
+    def _sort(
+        self, lane: Lane, covering: Sequence[Limit], found: Sequence[limits.Candidate], worker_id: str
+    ) -> Sequence[Row[Any]]:
+        """Lease what may start and hold what may not."""
+        wanted = {(limit.name, limit.key_of(one.subject)) for limit in covering for one in found}
+        self._gauges |= limits.gauges(self._connection, wanted - self._gauges.keys())
+        held: dict[int, str] = {}
+        free: list[int] = []
+        for one in found:
+            holder = self._holder(covering, one.subject)
+            if holder is None:
+                free.append(one.id)
+            else:
+                held[one.id] = limits.held_by(*holder)
+        limits.hold(self._connection, lane, held)
+        self._held += len(held)
+        return limits.lease(self._connection, free, worker_id)
+
+    def _holder(self, covering: Sequence[Limit], subject: Subject) -> GaugeKey | None:
+        """What keeps a job from starting; when nothing does, it is counted."""
+        pause = self._paused.get(subject.supplier_id or "") if self._paused else None
+        if pause is not None:
+            key = (PAUSE, pause.name)
+            self._wake_at[key] = pause.until
+            return key
+        keys = [(limit, (limit.name, limit.key_of(subject))) for limit in covering]
+        for limit, key in keys:
+            gauge = self._gauges.get(key, Gauge())
+            if room(limit, gauge, self._count(limit)[key[1]], self._now) <= 0:
+                self._wake_at.setdefault(key, self._next(limit, gauge))
+                return key
+        for limit, key in keys:
+            self._take(limit, key)
+        return None
+
+    def _take(self, limit: Limit, key: GaugeKey) -> None:
+        if limit.kind == "concurrent":
+            self._running[limit.name][key[1]] += 1
+        else:
+            self._gauges[key] = taken(limit, self._gauges.get(key, Gauge()), 1, self._now)
+            self._changed.add(key)
+
+    def _count(self, limit: Limit) -> Counter[str]:
+        """How many jobs run for each key; nothing for limits that do not count that."""
+        if limit.name not in self._running:
+            counted = limits.running(self._connection, limit) if limit.kind == "concurrent" else Counter[str]()
+            self._running[limit.name] = counted
+        return self._running[limit.name]
+
+    def _let_go(self, key: GaugeKey) -> int | None:
+        """Free what a pause that is over, or a limit that is no more, still holds; when to go on."""
+        pause = self._paused.get(key[1]) if key[0] == PAUSE else None
+        if pause is not None:
+            return pause.until
+        return self._now if limits.let_go(self._connection, key, CHUNK) == CHUNK else None
+
+    def _let_in(self, limit: Limit, key: GaugeKey, gauge: Gauge) -> int | None:
+        """Free as many jobs as a limit has room for; when to look again."""
+        free = min(room(limit, gauge, self._count(limit)[key[1]], self._now), CHUNK)
+        gone = limits.let_go(self._connection, key, free)
+        if gone < free:
+            return None
+        return self._next(limit, taken(limit, gauge, gone, self._now))
+
+    def _next(self, limit: Limit, gauge: Gauge) -> int:
+        at = free_at(limit, gauge, self._now)
+        return self._now + _POLL_US if at is None else max(at, self._now + _GAP_US)
+
+
+def freed(connection: Connection, known: Sequence[Limit], ended: Iterable[Claimed], now: int) -> None:
+    """Look at once at what is held by limits on what runs at once, for those for whom a job has ended."""
+    at_once = [limit for limit in known if limit.kind == "concurrent"]
+    if not at_once:
+        return
+    jobs = list(ended)
+    keys = {
+        (limit.name, limit.key_of(Subject(job.module_type, job.supplier_id, None, job.vendor_type)))
+        for limit in at_once
+        if limit.per != "client"
+        for job in jobs
+        if limit.covers(job.module_type)
+    }
+    apart = [limit.name for limit in at_once if limit.per == "client"]
+    if apart and jobs:
+        keys |= {(name, client) for client in limits.clients(connection, [job.id for job in jobs]) for name in apart}
+    limits.freed(connection, keys, now)
