@@ -100,6 +100,19 @@ def test_jobs_show(registered: Cli) -> None:
     assert (job["result_data"], job["executions"]) == (None, [])
 
 
+def test_jobs_explain(registered: Cli) -> None:
+    job_id = enqueue(registered).document["job_id"]
+    later = enqueue(registered, "--at", "2090-01-01T00:00:00Z").document["job_id"]
+    document = registered("jobs", "explain", str(job_id), "--json").document
+    assert document["schema"] == "wedsync-ops/jobs-explain@1"
+    assert document["job"]["reasons"][0]["code"] == "no_worker"
+    assert (document["job"]["queue_position"], document["job"]["estimated_start"]) == (1, None)
+    told = registered("jobs", "explain", str(later)).out
+    assert "it is not due before 2090-01-01" in " ".join(told.split())
+    assert "wedsync-ops run-worker" in " ".join(told.split())
+    assert registered("jobs", "explain", "99").code == 4
+
+
 def test_cancel_and_retry(registered: Cli) -> None:
     enqueue(registered)
     enqueue(registered)

@@ -22,6 +22,7 @@ from wedsync_ops.jobs.store import (
     insert,
     lanes,
     limits,
+    place,
     retention,
     view,
     workers,
@@ -79,6 +80,7 @@ CASES: dict[str, tuple[Callable[[Connection], Any], str]] = {
         "jobs_to_claim (module_type=? AND priority=?)",
     ),
     "lease of what may start": (lambda c: limits.lease(c, [1, 2], "w"), "jobs USING INTEGER PRIMARY KEY"),
+    "a job's place": (lambda c: place.find(c, 1), "payloads USING INTEGER PRIMARY KEY"),
     "let go": (lambda c: limits.let_go(c, ("a", "b"), 5), "jobs_held (held_by=?)"),
     "awake": (lambda c: limits.awake(c, NOW, 5), "limit_gauges_waking (wake_at"),
     "what runs, for a limit": (

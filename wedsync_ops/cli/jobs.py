@@ -1,4 +1,4 @@
-"""``jobs``: list, show, cancel and retry."""
+"""``jobs``: list, show, explain, cancel and retry."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wedsync_ops.jobs.model import State
     from wedsync_ops.jobs.store.view import ExecutionView, JobDetail, JobView
 
-app = group("List, show, cancel and retry jobs.")
+app = group("List, show, explain, cancel and retry jobs.")
 _LARGEST = 2**63 - 1
 Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="Jobs.")]
 
@@ -86,6 +86,27 @@ def show(
         emit("jobs-show", {"job": _detail(detail)})
     else:
         _print_detail(detail)
+
+
+@app.command()
+def explain(
+    context: typer.Context,
+    job_id: Annotated[int, typer.Argument(metavar="ID", help="The job.")],
+    json: Json = False,
+) -> None:
+    """Say why a job waits or has ended, when it will start, and what would make it sooner."""
+    from wedsync_ops.cli import explaining
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.render import emit
+    from wedsync_ops.jobs.explaining import explained
+
+    _check_ids([job_id])
+    with opened(context) as opened_app:
+        job, why = explained(opened_app.queue(), job_id)
+    if json:
+        emit("jobs-explain", {"job": explaining.document(job, why)})
+    else:
+        explaining.show(job, why)
 
 
 @app.command()

@@ -1,0 +1,97 @@
+"""Explanations from the database, on both of them."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.stores import databases
+from tests.stores.queues import NOW, queue_on, request
+from tests.stores.rows import worker
+from wedsync_ops.db import Database
+from wedsync_ops.errors import UnknownJob
+from wedsync_ops.instants import HOUR
+from wedsync_ops.jobs import actions
+from wedsync_ops.jobs.actions import Queue
+from wedsync_ops.jobs.dispatch import Dispatcher
+from wedsync_ops.jobs.explain import Explanation
+from wedsync_ops.jobs.explaining import explained
+from wedsync_ops.jobs.model import Queued
+from wedsync_ops.jobs.store import workers
+from wedsync_ops.limits import limits_from
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    home = tmp_path_factory.mktemp("explaining")
+    yield from databases.opened(request.param, request, home, f"explaining_{uuid.uuid4().hex[:12]}")
+
+
+@pytest.fixture
+def queue(shared: Database, tmp_path: Path) -> Queue:
+    limits = limits_from([{"name": "one", "concurrent": 1, "per": "supplier", "modules": ["free"]}])
+    return queue_on(databases.emptied(shared), tmp_path, limits=limits)
+
+
+def add(queue: Queue, count: int = 1, **values: Any) -> int:
+    answers = actions.enqueue_many(queue, [request(**values)] * count)
+    last = answers[-1]
+    assert isinstance(last, Queued), last
+    return last.job_id or 0
+
+
+def employ(queue: Queue, **values: Any) -> None:
+    with queue.database.transaction() as connection:
+        workers.register(connection, worker(host="elsewhere", **values))
+
+
+def why(queue: Queue, job_id: int) -> Explanation:
+    return explained(queue, job_id)[1]
+
+
+def test_no_worker_is_alive(queue: Queue) -> None:
+    job_id = add(queue)
+    assert [reason.code for reason in why(queue, job_id).reasons] == ["no_worker"]
+    employ(queue, modules="review")
+    assert "none of the 1 living workers takes email" in why(queue, job_id).summary
+    employ(queue, heartbeat_at=NOW - HOUR)
+    assert [reason.code for reason in why(queue, job_id).reasons] == ["no_worker"]
+
+
+def test_its_place_and_its_suppliers(queue: Queue) -> None:
+    employ(queue, slots=2, busy=2)
+    job_id = add(queue, 5, supplier_id="large")
+    found = why(queue, job_id)
+    assert (found.position, [reason.code for reason in found.reasons]) == (5, ["fairness"])
+    assert "5 jobs of large wait there" in found.summary
+    add(queue, 2, module_type="free", priority="high")
+    found = why(queue, job_id)
+    assert (found.position, found.reasons[0].code) == (7, "behind")
+    assert found.estimate is not None
+
+
+def test_a_pause_and_a_limit(queue: Queue) -> None:
+    employ(queue)
+    ids = [add(queue, module_type="free", supplier_id="s1") for _ in range(2)]
+    with queue.database.transaction() as connection:
+        Dispatcher(None).claim(connection, queue.rules, worker_id="w", now=NOW, slots=4, room=4)
+    found = why(queue, ids[1])
+    assert found.position is None
+    assert "the limit one for s1 is used up (1 at once for each supplier)" in found.summary
+    actions.pause(queue, "supplier", "s1", reason="asked for it")
+    codes = [reason.code for reason in why(queue, ids[1]).reasons]
+    assert codes == ["paused", "limit"]
+
+
+def test_a_job_whose_worker_is_gone(queue: Queue) -> None:
+    job_id = add(queue)
+    with queue.database.transaction() as connection:
+        Dispatcher(None).claim(connection, queue.rules, worker_id="w", now=NOW, slots=4, room=4)
+    assert why(queue, job_id).reasons[0].code == "worker_gone"
+
+
+def test_there_is_no_such_job(queue: Queue) -> None:
+    with pytest.raises(UnknownJob, match="there is no job 99"):
+        explained(queue, 99)

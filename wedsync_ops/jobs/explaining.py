@@ -1,0 +1,77 @@
+"""Gathers what an explanation of a job needs, in one look at the database."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from wedsync_ops.errors import UnknownJob
+from wedsync_ops.jobs.actions import Queue
+from wedsync_ops.jobs.explain import Crew, Explanation, Facts, Held, Paused, explain
+from wedsync_ops.jobs.intake import expected_of
+from wedsync_ops.jobs.rescue import is_dead
+from wedsync_ops.jobs.store import control, durations, place, view, workers
+from wedsync_ops.jobs.store.control import Pause
+from wedsync_ops.jobs.store.place import Place
+from wedsync_ops.jobs.store.view import JobView
+from wedsync_ops.jobs.store.workers import Worker
+
+
+def explained(queue: Queue, job_id: int) -> tuple[JobView, Explanation]:
+    """A job, and why it is where it is. Raises UnknownJob."""
+    now = queue.clock.now()
+    with queue.database.reading() as connection:
+        job, found = view.state_of(connection, job_id), place.find(connection, job_id)
+        if job is None or found is None:
+            raise UnknownJob(f"there is no job {job_id}")
+        return job, explain(_facts(connection, queue, found, now))
+
+
+def _facts(connection: Connection, queue: Queue, found: Place, now: int) -> Facts:
+    lease_s = queue.rules.settings.lease_s
+    known = workers.living(connection)
+    dead = {worker.id for worker in known if is_dead(worker, now, lease_s)}
+    alive = [worker for worker in known if worker.id not in dead]
+    module = queue.rules.registry.version(found.module_type, found.module_version)
+    expected = expected_of(durations.read(connection), module)
+    pauses = [pause for pause in control.pauses(connection, now) if _covers(pause, found)]
+    names = tuple(Facts.__slots__)
+    own = {name: getattr(found, name) for name in Place.__slots__ if name in names}
+    return Facts(
+        now=now,
+        **own,
+        lease_is_alive=found.leased_by in {worker.id for worker in alive},
+        held=_held(connection, queue, found),
+        pauses=[Paused(what=_what(p), by=p.paused_by, reason=p.reason, until=p.until) for p in pauses],
+        p50_us=expected.p50_us,
+        p95_us=expected.p95_us,
+        crew=_crew(alive, found.module_type, silent=len(dead)),
+        supplier_waits=found.of_supplier,
+    )
+
+
+def _crew(alive: Sequence[Worker], module_type: str, *, silent: int) -> Crew:
+    able = [worker for worker in alive if worker.modules is None or module_type in worker.modules.split(",")]
+    return Crew(
+        workers=len(able),
+        slots=sum(worker.slots for worker in able),
+        busy=sum(worker.busy for worker in able),
+        others=len(alive) - len(able),
+        silent=silent,
+    )
+
+
+def _covers(pause: Pause, found: Place) -> bool:
+    name = {"module": found.module_type, "supplier": found.supplier_id}.get(pause.scope, pause.name)
+    return pause.name == name
+
+
+def _what(pause: Pause) -> str:
+    return "all" if pause.scope == "all" else f"{pause.scope} {pause.name}"
+
+
+def _held(connection: Connection, queue: Queue, found: Place) -> Held | None:
+    if found.held_by is None:
+        return None
+    name, _, key = found.held_by.partition(":")
+    limit = next((limit for limit in queue.rules.settings.limits if limit.name == name), None)
+    return Held(name=name, key=key, wake_at=place.wake_at(connection, name, key), limit=limit)
