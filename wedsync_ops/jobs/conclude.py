@@ -8,6 +8,7 @@ from wedsync_ops import codec
 from wedsync_ops.errors import WedsyncError
 from wedsync_ops.instants import local_date
 from wedsync_ops.jobs import lifecycle
+from wedsync_ops.jobs.events import without_next_step
 from wedsync_ops.jobs.model import Claimed, Outcome, Request, Result, State, Transition
 from wedsync_ops.jobs.prepare import Prepared, prepare
 from wedsync_ops.jobs.rules import Rules
@@ -112,5 +113,5 @@ def _error(transition: Transition, outcome: Outcome) -> str | None:
 
 def _further(rules: Rules, job: Claimed, raw: bytes) -> list[Prepared]:
     rows = codec.loads(raw, "the further jobs")
-    context = codec.loads(job.context, "the context")
+    context = without_next_step(codec.load_object(job.context, "the context"))
     return [prepare(rules, Request(**{"context": context, **row})) for row in rows]

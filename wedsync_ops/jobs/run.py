@@ -11,7 +11,7 @@ from typing import Any
 from wedsync_ops import codec
 from wedsync_ops.errors import InvalidJson
 from wedsync_ops.handlers.contract import Handler, Mail, Page, PermanentError, Receipt, RetryAfter, Site, Text
-from wedsync_ops.jobs.events import next_step
+from wedsync_ops.jobs.events import next_step, without_next_step
 from wedsync_ops.jobs.model import Order, Result
 
 MAX_ERROR = 500
@@ -110,12 +110,17 @@ class Attempt:
         return receipt
 
     def enqueue(self, module_type: str, config: Mapping[str, Any], **options: Any) -> None:
-        """Queue a further job in the transaction that finishes this one. Raises TypeError for an unknown option."""
+        """Queue a further job in the transaction that finishes this one. Raises TypeError for an unknown option.
+
+        The step that the journey takes next is this job's to tell: a further job's context has only one of its own.
+        """
         unknown = options.keys() - _ROW_OPTIONS
         if unknown:
             raise TypeError(f"enqueue has no option {min(unknown)!r}; it takes {', '.join(sorted(_ROW_OPTIONS))}")
         given = {name: value for name, value in options.items() if value is not None}
         context = dict(given.pop("context", self._context))
+        if next_step(None, context) == next_step(None, self._context):
+            context = without_next_step(context)
         self._rows.append({"module_type": module_type, "config": dict(config), "context": context, **given})
 
     def perform(self) -> Verdict:
