@@ -142,8 +142,10 @@ class Run(Protocol):
     def enqueue(self, module_type: str, config: Mapping[str, Any], **options: Any) -> None:
         """Queue a further job in the transaction that finishes this one (so exactly when this one succeeds).
 
-        It takes this job's context, without ``step_data.next_step``: the journey goes on once. ``options`` are those of
-        a line of ``enqueue --file``: context, priority, at, delay, key, deadline, expires.
+        Best called before anything is delivered: it raises InvalidJson when the jobs that a handler queues are no JSON
+        or take more than 1 MiB together. It takes this job's context, without ``step_data.next_step``: the journey goes
+        on once. ``options`` are those of a line of ``enqueue --file``: context, priority, at, delay, key, deadline,
+        expires.
         """
         ...
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from wedsync_ops import codec
 from wedsync_ops.errors import InvalidTime
-from wedsync_ops.handlers import links
+from wedsync_ops.handlers import carrying, links
 from wedsync_ops.handlers.checks import recipient, recipient_fault
 from wedsync_ops.handlers.contract import Mail, PermanentError, Run, Site, addressed_by, checked_by
 from wedsync_ops.handlers.fields import part
@@ -25,7 +25,9 @@ FOLLOW_UP = "form-received"
 """The template of the mail that thanks for the answers."""
 _MARK = "form_invitation"
 _FREQUENCY_DAYS = 3
-_ROOM = 512 * 1024  # bytes of contexts that the reminders of one form may take together
+_ROOM = 512 * 1024  # bytes that the reminders of one form should take together
+_MOST_BYTES = 1_000_000  # bytes that they may take when what a mail needs of the context is longer
+_AROUND = 300  # bytes of a row around its config and its context: module type, key and times
 
 
 class _Times(NamedTuple):
@@ -75,13 +77,13 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
     own = {"form_url": url, **({"deadline": config["deadline"]} if config.get("deadline") else {})}
     values = render.values_for(context, run.site) | own
     letter = compose.to_couple(render.mail("form-invitation", values, run.site), config, context, values)
-    receipt = run.deliver(Mail(compose.message_from(letter, site=run.site, key=run.idempotency_key, now=run.now)))
-    if times.reminders:
-        _remind(config, context, run, invitation_id, own, times)
+    mail = Mail(compose.message_from(letter, site=run.site, key=run.idempotency_key, now=run.now))
+    reminders = _remind(config, context, run, invitation_id, own, times)  # first: what is refused leaves no mail behind
+    receipt = run.deliver(mail)
     return {
         **_result(config, invitation_id, url),
-        "reminder_scheduled": bool(times.reminders),
-        "reminders": len(times.reminders),
+        "reminder_scheduled": reminders > 0,
+        "reminders": reminders,
         "expires_at": iso(times.expires_at),
         "message_id": receipt.delivery_id,
     }
@@ -150,34 +152,22 @@ def _remind(
     invitation_id: str,
     own: Mapping[str, Any],
     times: _Times,
-) -> None:
-    mark = {"id": invitation_id, "auto_follow_up": bool(config.get("auto_follow_up"))}
-    carried = {**_within(context, _ROOM // len(times.reminders)), _MARK: mark}
+) -> int:
+    """Queue the reminders; how many."""
+    if not times.reminders:
+        return 0
+    mark = {_MARK: {"id": invitation_id, "auto_follow_up": bool(config.get("auto_follow_up"))}}
     reminder = {"template_id": "form-reminder", "personalization": dict(own)}
-    for key, at in zip(reminder_keys(invitation_id), times.reminders, strict=False):
+    around = len(codec.canonical([reminder, mark])) + _AROUND
+    carried = carrying.within(context, _ROOM // len(times.reminders) - around) | mark
+    fitting = times.reminders[: _MOST_BYTES // (len(codec.canonical(carried)) + around)]
+    if len(fitting) < len(times.reminders):
+        run.log(
+            "the last reminders are left out: they would be too large", left_out=len(times.reminders) - len(fitting)
+        )
+    for key, at in zip(reminder_keys(invitation_id), fitting, strict=False):
         run.enqueue("email", reminder, context=carried, key=key, at=iso(at), expires=iso(times.expires_at))
-
-
-def _within(context: Mapping[str, Any], room: int) -> dict[str, Any]:
-    """The context, or when it takes more than so many bytes what a reminder needs of it."""
-    if len(codec.canonical(dict(context))) <= room:
-        return dict(context)
-    top = ("client_id", "supplier_id", "journey_instance_id", "wedding_date", "timezone", "vendor_type", "couple_name")
-    client = ("email", "couple_name", "name", "first_name", "wedding_date", "timezone", "venue_name")
-    supplier = ("name", "business_name", "email", "brand_color", "vendor_type")
-    return {
-        **_short(context, top),
-        "client_data": _short(part(context, "client_data"), client),
-        "supplier_data": _short(part(context, "supplier_data"), supplier),
-    }
-
-
-def _short(values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return {
-        name: values[name]
-        for name in names
-        if isinstance(values.get(name), str | int) and len(str(values[name])) <= 255
-    }
+    return len(fitting)
 
 
 def _params(config: Mapping[str, Any]) -> dict[str, str]:
