@@ -193,3 +193,16 @@ def test_a_mebibyte_of_content_is_published_or_refused_for_good(tmp_path: Path) 
     context = {**CONTEXT, "client_data": {"couple_name": "<" * 1_000_000, "email": "a@example.org"}}
     verdict = publish(site_in(tmp_path), {"content": "{{ couple_name }}", "content_type": "html"}, context)
     assert verdict.result is Result.OK or verdict.permanent
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "told"),
+    [
+        ("9999-12-31", None),
+        ("2027-06-20", "Valid until Sunday, 20 June 2027"),
+        ("2027-06-21t02:00:00z", "Valid until Sunday, 20 June 2027"),
+    ],
+)
+def test_the_last_day_is_told_where_the_couple_is(tmp_path: Path, expires_at: str, told: str | None) -> None:
+    published(site_in(tmp_path), {"expires_at": expires_at}, {**CONTEXT, "timezone": "America/New_York"})
+    assert (told or "<footer>From Lumen &amp; Oak</footer>") in page(tmp_path)

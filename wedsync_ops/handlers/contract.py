@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from wedsync_ops.errors import shortened
 
 Handler = Callable[[Mapping[str, Any], Mapping[str, Any], "Run"], Mapping[str, Any]]
 Check = Callable[[Mapping[str, Any], Mapping[str, Any], "Site"], Iterable[str]]
 Address = Callable[[Mapping[str, Any], Mapping[str, Any], "Site"], str | None]
+End = Callable[[Mapping[str, Any], Mapping[str, Any], "Site"], int | None]
 CodeOf = Callable[[Mapping[str, Any], Mapping[str, Any], "Site"], str | None]
 _H = TypeVar("_H", bound=Callable[..., Any])
 
@@ -180,6 +181,32 @@ def recipient_of(handler: object, config: Mapping[str, Any], context: Mapping[st
     address: Address | None = getattr(handler, "address", None)
     found = None if address is None else address(config, context, site)
     return None if found is None else recipient_digest(found)
+
+
+class Ending(NamedTuple):
+    """The instant from which on a job can do nothing any more, and where in config or context that is said."""
+
+    at: int
+    place: str
+
+
+def ends_by(end: End, place: str) -> Callable[[_H], _H]:
+    """Let a handler say from which instant on a job cannot succeed (``None``: it always can), so that one that would be
+    due only then is refused when it is queued. ``place`` is where that is said, such as ``config.expires_at``.
+    """
+
+    def attach(handler: _H) -> _H:
+        handler.end, handler.end_place = end, place  # type: ignore[attr-defined]
+        return handler
+
+    return attach
+
+
+def ending_of(handler: object, config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Ending | None:
+    """When a job cannot succeed any more, ``None`` when its handler does not say. For checked jobs."""
+    end: End | None = getattr(handler, "end", None)
+    at = None if end is None else end(config, context, site)
+    return None if at is None else Ending(at, getattr(handler, "end_place", "config"))
 
 
 def claims(code_of: CodeOf) -> Callable[[_H], _H]:

@@ -10,7 +10,7 @@ from wedsync_ops import codec
 from wedsync_ops.errors import InvalidTime
 from wedsync_ops.handlers import carrying, links
 from wedsync_ops.handlers.checks import recipient, recipient_fault
-from wedsync_ops.handlers.contract import Mail, PermanentError, Run, Site, addressed_by, checked_by
+from wedsync_ops.handlers.contract import Mail, PermanentError, Run, Site, addressed_by, checked_by, ends_by
 from wedsync_ops.handlers.fields import part
 from wedsync_ops.instants import from_datetime, iso, local_midnight, parse_date, to_datetime, zone_named
 from wedsync_ops.weddings.context import zone_from
@@ -54,12 +54,24 @@ def check(config: Mapping[str, Any], context: Mapping[str, Any], _site: Site) ->
             yield f"config.completion_redirect: {fault}"
 
 
+def ends_at(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> int | None:
+    """The end of the deadline's day where the couple is, from which on nobody can answer; ``None`` without a deadline.
+
+    Raises InvalidTime for a deadline that is no date.
+    """
+    deadline = config.get("deadline")
+    if deadline is None:
+        return None
+    return local_midnight(parse_date(deadline) + timedelta(days=1), zone_from(context, zone_named(site.timezone)))
+
+
 def address(_config: Mapping[str, Any], context: Mapping[str, Any], _site: Site) -> str:
     """Whom the invitation goes to, for the suppression list."""
     return f"mailto:{recipient(context)}"
 
 
 @addressed_by(address)
+@ends_by(ends_at, "config.deadline")
 @checked_by(check)
 def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Mail the invitation with the signed link, and queue the reminders.
@@ -71,7 +83,7 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
 
     if run.suppressed is not None:
         return {**_result(config, None, None), "suppressed": run.suppressed}
-    times = _times(config, zone_from(context, zone_named(run.site.timezone)), run.now)
+    times = _times(config, context, run)
     invitation_id = invitation_id_for(run.site, run.job_id)
     url = links.signed(run.site, f"/forms/{invitation_id}", _params(config), times.expires_at)
     own = {"form_url": url, **({"deadline": config["deadline"]} if config.get("deadline") else {})}
@@ -122,18 +134,17 @@ def is_followed_up(context: Mapping[str, Any]) -> bool:
     return part(context, _MARK).get("auto_follow_up") is True
 
 
-def _times(config: Mapping[str, Any], zone: ZoneInfo, now: int) -> _Times:
-    deadline = config.get("deadline")
-    if deadline is None:
-        expires_at, most = _days_on(now, LINK_DAYS, zone), OPEN_END_REMINDERS
-    else:
-        expires_at, most = local_midnight(parse_date(deadline) + timedelta(days=1), zone), MOST_REMINDERS
-    if expires_at <= now:
-        raise PermanentError(f"deadline: {deadline} is over; nobody could fill in the form in time")
+def _times(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> _Times:
+    zone = zone_from(context, zone_named(run.site.timezone))
+    expires_at, most = ends_at(config, context, run.site), MOST_REMINDERS
+    if expires_at is None:
+        expires_at, most = _days_on(run.now, LINK_DAYS, zone), OPEN_END_REMINDERS
+    if expires_at <= run.now:
+        raise PermanentError(f"deadline: {config['deadline']} is over; nobody could fill in the form in time")
     reminders = []
     if config.get("reminder_enabled"):
         every = config.get("reminder_frequency", _FREQUENCY_DAYS)
-        due = (_days_on(now, every * number, zone) for number in range(1, most + 1))
+        due = (_days_on(run.now, every * number, zone) for number in range(1, most + 1))
         reminders = [at for at in due if at < expires_at]
     return _Times(expires_at, tuple(reminders))
 

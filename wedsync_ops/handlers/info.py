@@ -2,18 +2,16 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from html import escape
 from typing import Any
 
 from wedsync_ops import codec
-from wedsync_ops.errors import InvalidTime
+from wedsync_ops.handlers import expiry
 from wedsync_ops.handlers.addresses import one_line
 from wedsync_ops.handlers.checks import attachment_faults, recipient, recipient_fault, reply_address, text_faults
-from wedsync_ops.handlers.contract import Mail, Page, PermanentError, Run, Site, addressed_by, checked_by
+from wedsync_ops.handlers.contract import Mail, Page, PermanentError, Run, Site, addressed_by, checked_by, ends_by
 from wedsync_ops.handlers.fields import part, text_of
-from wedsync_ops.instants import iso, local_midnight, parse_date, parse_instant, zone_named
-from wedsync_ops.weddings.context import zone_from
+from wedsync_ops.instants import iso
 
 _ADDRESSES = ("http://", "https://")
 _MAILED = ("email", "both")
@@ -23,6 +21,9 @@ def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> 
     """What keeps this page from ever being published, each in one line that begins with where it is."""
     yield from text_faults(config, context, site, "title", "content")
     yield from attachment_faults(_files(config), site)
+    wrong = expiry.fault(config, context, site)
+    if wrong:
+        yield wrong
     if config.get("display_in") in _MAILED:
         fault = recipient_fault(context)
         if fault:
@@ -35,6 +36,7 @@ def address(config: Mapping[str, Any], context: Mapping[str, Any], _site: Site) 
 
 
 @addressed_by(address)
+@ends_by(expiry.ends_at, expiry.PLACE)
 @checked_by(check)
 def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Render the page and publish it; with ``display_in`` email or both it is mailed to the couple as well.
@@ -44,7 +46,7 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
     # What renders takes a tenth of a second to import, which queueing should not wait for.
     from wedsync_ops.handlers import page
 
-    expires_at = _expiry(config, context, run)
+    expires_at = expiry.ends_at(config, context, run.site)
     if expires_at is not None and expires_at <= run.now:
         raise PermanentError(f"the page expired at {config['expires_at']}, before it could be published")
     page_id = _page_id(config, context, run)
@@ -80,7 +82,7 @@ def _content(
         files=attachments.read(_files(config), run.site.attachments_dir),
         links=[name for name in config.get("attachments") or () if name.startswith(_ADDRESSES)],
         important=config.get("priority") in ("high", "critical"),
-        expires_at=config.get("expires_at"),
+        expires_at=None if expires_at is None else expiry.last_day(expires_at, context, run.site).isoformat(),
         expires_iso=iso(expires_at),
     )
     return content, values
@@ -123,17 +125,3 @@ def _page_id(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) ->
     is_stable = secret and isinstance(step_id, str | int) and all(names)
     told = codec.canonical(names if is_stable else [run.idempotency_key, dict(config), dict(context)])
     return "page-" + hashlib.blake2b(told, digest_size=16, key=secret if is_stable else b"").hexdigest()
-
-
-def _expiry(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> int | None:
-    """The instant at which the page expires; a date is the end of that day in the couple's zone."""
-    text = config.get("expires_at")
-    if not text:
-        return None
-    try:
-        zone = zone_from(context, zone_named(run.site.timezone))
-        if len(text) == 10:
-            return local_midnight(parse_date(text) + timedelta(days=1), zone)
-        return parse_instant(text, zone=zone)
-    except InvalidTime as error:
-        raise PermanentError(f"expires_at: {error.message}") from error

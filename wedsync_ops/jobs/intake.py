@@ -13,7 +13,16 @@ from functools import lru_cache
 import orjson
 from sqlalchemy import Connection
 
-from wedsync_ops.errors import CapacityReached, CodeTaken, InvalidTime, KeyConflict, WedsyncError
+from wedsync_ops.errors import (
+    CapacityReached,
+    CodeTaken,
+    InvalidConfig,
+    InvalidContext,
+    InvalidTime,
+    KeyConflict,
+    WedsyncError,
+)
+from wedsync_ops.handlers.contract import Ending
 from wedsync_ops.instants import SECOND, iso
 from wedsync_ops.jobs import due, priority, rank
 from wedsync_ops.jobs.model import Decision, Due, Priority, Queued, State
@@ -130,6 +139,8 @@ def _judge(rules: Rules, batch: _Batch, p: Prepared) -> _Judgement | WedsyncErro
         return error
     if p.expires_at is not None and p.expires_at <= when.at:
         return InvalidTime(f"the job would expire ({iso(p.expires_at)}) before it is due ({iso(when.at)})", hint="")
+    if p.ending is not None and p.ending.at <= when.at:
+        return _over(p, p.ending, when.at)
     module_id = p.module.module_id
     key = (module_id, p.requested, p.overrides, p.wedding, p.vendor_type, p.deadline_at, when.at, when.reasons)
     known = batch.judged.get(key)
@@ -160,6 +171,15 @@ def _judge(rules: Rules, batch: _Batch, p: Prepared) -> _Judgement | WedsyncErro
         entered=(module_id, int(decision.priority), State.AVAILABLE if is_due else State.SCHEDULED),
     )
     return batch.judged.setdefault(key, judgement)
+
+
+def _over(p: Prepared, ending: Ending, due_at: int) -> WedsyncError:
+    """The refusal of a job that could do nothing when it is due."""
+    kind = InvalidConfig if ending.place.startswith("config") else InvalidContext
+    return kind(
+        f"{p.module.module_id}: {ending.place}: is over at {iso(ending.at)}, before the job is due ({iso(due_at)})",
+        hint="give a later one",
+    )
 
 
 def _place_one(batch: _Batch, p: Prepared, j: _Judgement | WedsyncError) -> Queued | WedsyncError:

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from wedsync_ops import codec
-from wedsync_ops.errors import InvalidConfig, InvalidContext, InvalidInput, InvalidTime, quoted
-from wedsync_ops.handlers.contract import Handler, PermanentError, claim_of, problems, recipient_of
+from wedsync_ops.errors import InvalidConfig, InvalidContext, InvalidInput, InvalidTime, quoted, shortened
+from wedsync_ops.handlers.contract import Ending, Handler, PermanentError, claim_of, ending_of, problems, recipient_of
 from wedsync_ops.instants import parse_instant, parse_span
 from wedsync_ops.jobs import due
 from wedsync_ops.jobs.due import Wish
@@ -48,6 +48,8 @@ class Prepared(NamedTuple):
     payload_hash: str
     claim: str | None = None
     """The code that the job claims for its supplier and couple."""
+    ending: Ending | None = None
+    """When the job cannot succeed any more."""
 
 
 def prepare(rules: Rules, request: Request) -> Prepared:
@@ -92,6 +94,7 @@ def prepare(rules: Rules, request: Request) -> Prepared:
         context=context_raw.decode(),
         payload_hash=fingerprint.hexdigest(),
         claim=_claim(handler, config, context, rules),
+        ending=_ending(handler, config, context, rules),
     )
 
 
@@ -100,6 +103,14 @@ def _claim(handler: Any, config: Mapping[str, Any], context: Mapping[str, Any], 
         return claim_of(handler, config, context, rules.site)
     except PermanentError as error:
         raise InvalidInput(str(error)) from error
+
+
+def _ending(handler: Any, config: Mapping[str, Any], context: Mapping[str, Any], rules: Rules) -> Ending | None:
+    try:
+        return ending_of(handler, config, context, rules.site)
+    except Exception as error:  # another party's code, which may raise anything
+        told = " ".join(f"the handler cannot say when the job ends: {type(error).__name__}: {error}".split())
+        raise InvalidInput(shortened(told)) from error
 
 
 def _check(
