@@ -200,3 +200,11 @@ def test_the_reminder_of_a_context_of_nearly_a_mebibyte_carries_what_it_needs(tm
     public = ("google", "yelp")
     assert [again["links"][name] for name in public] == [result_of(verdict)["links"][name] for name in public]
     assert "Dear Ada & Grace" in bodies(where)[1]
+
+
+def test_the_buttons_have_the_suppliers_colour(tmp_path: Path) -> None:
+    where = site(tmp_path)
+    result_of(perform(where, CONFIG, {**ABOUT, "supplier_data": {**ABOUT["supplier_data"], "brand_color": "#f0e040"}}))
+    html, _ = bodies(where)
+    assert html.count("background-color:#f0e040;color:#2b2522") == 2
+    assert "#7a3b4e" not in html
