@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wedsync_ops.handlers.compose import Invitation
 
 LINK_DAYS = 30
-"""Days for which a link to choose a time is good."""
+"""Days for which a link to choose a time is good; one to choose another is so until the meeting starts, if later."""
 _BUFFER_MIN = 15
 _VIDEO_ADDRESSES = ("video_url", "meeting_url", "join_url")
 _STEP_IDS = ("meeting_id", "step_id", "id")
@@ -70,7 +70,7 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
     starts_at = _start(step, context, run.site)
     cancelled = bool(step.get("cancelled"))
     link_id = _link_id(config, context)
-    url = None if cancelled else _link(config, link_id, run)
+    url = None if cancelled else _link(config, link_id, starts_at, run)
     result = {
         "meeting_scheduled": run.suppressed is None and not cancelled,
         "scheduling_link_id": link_id,
@@ -245,6 +245,6 @@ def _link_id(config: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     return "meet-" + uuid.uuid5(uuid.NAMESPACE_URL, _identity(config, context) + ":link").hex
 
 
-def _link(config: Mapping[str, Any], link_id: str, run: Run) -> str:
+def _link(config: Mapping[str, Any], link_id: str, starts_at: int | None, run: Run) -> str:
     told = {"duration": str(config["duration"]), "buffer": str(config.get("buffer_time", _BUFFER_MIN))}
-    return links.signed(run.site, f"/meetings/{link_id}", told, run.now + LINK_DAYS * DAY)
+    return links.signed(run.site, f"/meetings/{link_id}", told, max(run.now + LINK_DAYS * DAY, starts_at or 0))
