@@ -1,12 +1,11 @@
 """The info module: a page of information for one couple, published as one file that needs nothing else."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
 from wedsync_ops import codec
-from wedsync_ops.handlers import expiry
+from wedsync_ops.handlers import expiry, links
 from wedsync_ops.handlers.addresses import one_line
 from wedsync_ops.handlers.checks import attachment_faults, recipient, recipient_fault, reply_address, text_faults
 from wedsync_ops.handlers.contract import Mail, Page, PermanentError, Run, Site, addressed_by, checked_by, ends_by
@@ -41,7 +40,8 @@ def address(config: Mapping[str, Any], context: Mapping[str, Any], _site: Site) 
 def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Render the page and publish it; with ``display_in`` email or both it is mailed to the couple as well.
 
-    A suppressed couple still gets its page, and no mail. Raises PermanentError when the page has expired.
+    A suppressed couple still gets its page, and no mail. Raises PermanentError when the page has expired, and when the
+    platform has no secret to make its id with.
     """
     # What renders takes a tenth of a second to import, which queueing should not wait for.
     from wedsync_ops.handlers import page
@@ -115,13 +115,14 @@ def _files(config: Mapping[str, Any]) -> list[Any]:
 
 
 def _page_id(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> str:
-    """The page's id, which cannot be guessed: of a step that has an id always the same, so that later content
-    replaces it; else the job's own, the same for every attempt.
+    """The page's id, which cannot be guessed without the platform's secret: of a step that has an id always the same,
+    so that later content replaces it; else the job's own, the same for every attempt.
     """
     step = part(context, "step_data")
     step_id = context.get("step_id") or step.get("step_id") or step.get("id")
     names = (context.get("supplier_id"), context.get("client_id"), context.get("journey_instance_id"), step_id)
-    secret = run.site.link_secret.encode()[: hashlib.blake2b.MAX_KEY_SIZE]
-    is_stable = secret and isinstance(step_id, str | int) and all(names)
-    told = codec.canonical(names if is_stable else [run.idempotency_key, dict(config), dict(context)])
-    return "page-" + hashlib.blake2b(told, digest_size=16, key=secret if is_stable else b"").hexdigest()
+    if isinstance(step_id, str | int) and all(names):
+        told = codec.canonical(["step", *names])
+    else:
+        told = codec.canonical(["job", run.idempotency_key, dict(config), dict(context)])
+    return f"page-{links.digest(run.site, 'info-page', told.decode()).hex()}"
