@@ -209,13 +209,16 @@ def ending_of(handler: object, config: Mapping[str, Any], context: Mapping[str, 
     return None if at is None else Ending(at, getattr(handler, "end_place", "config"))
 
 
-def claims(code_of: CodeOf) -> Callable[[_H], _H]:
+def claims(code_of: CodeOf, into: str | None = None) -> Callable[[_H], _H]:
     """Let a handler claim a code for its supplier and couple when a job is queued: the database gives a code to one
     couple of one supplier, and each of those one code, for good; a job that asks for another is refused.
+
+    ``into`` is the key of the config that names a code. A job that names none claims the code that its couple holds,
+    else the one that ``code_of`` makes, and runs with that in its config: it can't come out otherwise later.
     """
 
     def attach(handler: _H) -> _H:
-        handler.code_of = code_of  # type: ignore[attr-defined]
+        handler.code_of, handler.code_into = code_of, into  # type: ignore[attr-defined]
         return handler
 
     return attach
@@ -225,6 +228,12 @@ def claim_of(handler: object, config: Mapping[str, Any], context: Mapping[str, A
     """The code that a job claims, ``None`` when its handler claims none. For checked jobs."""
     code_of: CodeOf | None = getattr(handler, "code_of", None)
     return None if code_of is None else code_of(config, context, site)
+
+
+def made_into(handler: object, config: Mapping[str, Any]) -> str | None:
+    """The key of the config into which a claimed code is to be written; ``None`` when the config names a code."""
+    into: str | None = getattr(handler, "code_into", None)
+    return None if into is None or config.get(into) else into
 
 
 def recipient_digest(address: str) -> str:

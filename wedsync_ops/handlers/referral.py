@@ -32,7 +32,7 @@ def code_of(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -
 
 
 @addressed_by(couple_address)
-@claims(code_of)
+@claims(code_of, into="tracking_code")
 @ends_by(expiry.ends_at, expiry.PLACE)
 @checked_by(check)
 def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
@@ -40,7 +40,7 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
     from wedsync_ops.handlers import compose, qr, render
 
     expires_on = _last_day(config, context, run)
-    code = config.get("tracking_code") or _made(context, run.site)
+    code = config.get("tracking_code") or _made(context, run.site)  # a queued job names the code that it claimed
     url = links.public(run.site, f"/r/{code}")
     result = {
         "referral_sent": run.suppressed is None,

@@ -13,6 +13,7 @@ from functools import lru_cache
 import orjson
 from sqlalchemy import Connection
 
+from wedsync_ops import codec
 from wedsync_ops.errors import (
     CapacityReached,
     CodeTaken,
@@ -193,14 +194,14 @@ def _place_one(batch: _Batch, p: Prepared, j: _Judgement | WedsyncError) -> Queu
     waiting = batch.waiting.get(module_id, 0)
     if waiting >= j.limit:
         return _refused(batch, p, j, waiting)
-    taken = _claim(batch, p)
-    if taken is not None:
-        return taken
+    config = _claim(batch, p)
+    if isinstance(config, WedsyncError):
+        return config
     batch.waiting[module_id] = waiting + 1
     batch.entered[j.entered] += 1
     job = _new_job(batch, p, j)
     batch.jobs.append(job)
-    batch.payloads.append(NewPayload(job.id, p.client_id, p.config, p.context, j.reasons, p.recipient))
+    batch.payloads.append(NewPayload(job.id, p.client_id, config, p.context, j.reasons, p.recipient))
     queued = Queued(
         job.id or None,
         module_id,
@@ -224,12 +225,17 @@ def claim_of(p: Prepared) -> Claim:
     return Claim(p.supplier_id, p.client_id, p.claim or "")
 
 
-def _claim(batch: _Batch, p: Prepared) -> WedsyncError | None:
-    """Take the code that a request claims for its couple, unless it is another's or the couple has one; then say so."""
+def _claim(batch: _Batch, p: Prepared) -> str | WedsyncError:
+    """Take the code that a request claims for its couple, unless it is another's or the couple has one; then say so.
+
+    Answers the config to keep: a request that names no code has the one that its couple holds in it.
+    """
     if p.claim is None:
-        return None
+        return p.config
     claim = claim_of(p)
     owner, own = batch.codes.owner(claim), batch.codes.code(claim)
+    if own is not None and own != claim.code and p.claim_into is not None:
+        return codec.canonical({**orjson.loads(p.config), p.claim_into: own}).decode()
     if owner is not None and owner != claim.couple:
         return CodeTaken(
             f"the code {claim.code} belongs to another couple", hint="give another tracking_code", details=[claim.code]
@@ -242,7 +248,7 @@ def _claim(batch: _Batch, p: Prepared) -> WedsyncError | None:
         )
     if batch.codes.take(claim):
         batch.claimed.append(claim)
-    return None
+    return p.config
 
 
 def _new_job(batch: _Batch, p: Prepared, j: _Judgement) -> NewJob:

@@ -7,7 +7,16 @@ from zoneinfo import ZoneInfo
 
 from wedsync_ops import codec
 from wedsync_ops.errors import InvalidConfig, InvalidContext, InvalidInput, InvalidTime, quoted, shortened
-from wedsync_ops.handlers.contract import Ending, Handler, PermanentError, claim_of, ending_of, problems, recipient_of
+from wedsync_ops.handlers.contract import (
+    Ending,
+    Handler,
+    PermanentError,
+    claim_of,
+    ending_of,
+    made_into,
+    problems,
+    recipient_of,
+)
 from wedsync_ops.instants import parse_instant, parse_span
 from wedsync_ops.jobs import due
 from wedsync_ops.jobs.due import Wish
@@ -48,6 +57,8 @@ class Prepared(NamedTuple):
     payload_hash: str
     claim: str | None = None
     """The code that the job claims for its supplier and couple."""
+    claim_into: str | None = None
+    """Where the config holds that code, when it was made: one that the couple holds already takes its place."""
     ending: Ending | None = None
     """When the job cannot succeed any more."""
 
@@ -73,6 +84,10 @@ def prepare(rules: Rules, request: Request) -> Prepared:
     handler = resolve(module.definition.handler)
     _check(rules, module, handler, config, context, overrides)
     sent_raw, context_raw = _written(sent, "config"), _written(context, "context")
+    claim = _claim(handler, config, context, rules)
+    claim_into = None if claim is None else made_into(handler, config)
+    if claim_into is not None:
+        config = {**config, claim_into: claim}
     config_raw = sent_raw if config is sent else _written(config, "config")
     # Over what was sent: a customisation that changed meanwhile makes no conflict of a request that is sent again.
     fingerprint = hashlib.blake2b(b"\x00".join((module.module_id.encode(), sent_raw, context_raw)), digest_size=16)
@@ -93,7 +108,8 @@ def prepare(rules: Rules, request: Request) -> Prepared:
         config=config_raw.decode(),
         context=context_raw.decode(),
         payload_hash=fingerprint.hexdigest(),
-        claim=_claim(handler, config, context, rules),
+        claim=claim,
+        claim_into=claim_into,
         ending=_ending(handler, config, context, rules),
     )
 
