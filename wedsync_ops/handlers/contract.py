@@ -128,6 +128,13 @@ class Run(Protocol):
         """
         ...
 
+    @property
+    def send_delay_min(self) -> float | None:
+        """How many minutes the config's ``send_delay`` made the job wait, as decided when it was queued (a wedding
+        week cuts it); ``None`` when it asks for none, or that is not known.
+        """
+        ...
+
     def time_left(self) -> float:
         """Seconds until this attempt is stopped."""
         ...

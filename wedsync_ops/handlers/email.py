@@ -3,16 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from wedsync_ops.errors import WedsyncError
 from wedsync_ops.handlers import catalogue
 from wedsync_ops.handlers.addresses import address_fault
 from wedsync_ops.handlers.checks import attachment_faults, recipient, recipient_fault, text_faults
 from wedsync_ops.handlers.contract import Mail, Run, Site, addressed_by, checked_by
-from wedsync_ops.instants import zone_named
-from wedsync_ops.weddings.context import wedding_from
-from wedsync_ops.weddings.proximity import days_until
-
-_WEDDING_WEEK_DELAY_MIN = 30.0
 
 
 def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
@@ -54,7 +48,7 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
         "message_id": receipt.delivery_id,
         "template_used": template_id,
         "personalization_applied": bool(personalization),
-        "actual_delay": _delay_minutes(config, context, run),
+        "actual_delay": (config.get("send_delay") or 0) if run.send_delay_min is None else run.send_delay_min,
     }
 
 
@@ -81,18 +75,3 @@ def _option_faults(config: Mapping[str, Any], context: Mapping[str, Any], site: 
             yield f"config.reply_to: {fault}"
     yield from text_faults(config, context, site, "subject_override")
     yield from attachment_faults(config.get("attachments"), site)
-
-
-def _delay_minutes(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> float:
-    """``send_delay`` as it was applied: in the wedding week cut to 30 minutes, on the last two days to none."""
-    minutes: float = config.get("send_delay") or 0
-    if not minutes:
-        return 0
-    try:
-        wedding = wedding_from(context, zone_named(run.site.timezone))
-    except WedsyncError:
-        return minutes
-    days = None if wedding is None else days_until(wedding, run.now)
-    if days is None or not 0 <= days <= 7:
-        return minutes
-    return 0 if days <= 1 else min(minutes, _WEDDING_WEEK_DELAY_MIN)

@@ -159,6 +159,8 @@ def _judge(rules: Rules, batch: _Batch, p: Prepared) -> _Judgement | WedsyncErro
     )
     decision = priority.explained(decision, p.requested, p.overrides)
     reasons = {"priority": decision.reasons, "due": when.reasons, "weekend": decision.weekend_raised}
+    if p.wish is not None and p.wish.send_delay_min:
+        reasons["send_delay_min"] = when.send_delay_min
     is_due = when.at <= batch.now
     judgement = _Judgement(
         when=when,

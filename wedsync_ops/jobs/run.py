@@ -89,6 +89,11 @@ class Attempt:
         """Why the recipient must not be written to, ``None`` otherwise."""
         return self._order.suppressed
 
+    @property
+    def send_delay_min(self) -> float | None:
+        """How many minutes of ``send_delay`` the job waited, ``None`` when that is not known."""
+        return self._order.send_delay_min
+
     def time_left(self) -> float:
         """Seconds until this attempt is stopped, 0 when its time is over."""
         return max(0.0, self._ends_at - monotonic())
