@@ -5,7 +5,7 @@ from typing import Any
 
 from wedsync_ops.handlers import catalogue
 from wedsync_ops.handlers.addresses import address_fault
-from wedsync_ops.handlers.checks import attachment_faults, recipient, recipient_fault, text_faults
+from wedsync_ops.handlers.checks import attachment_faults, couple_address, recipient_fault, text_faults
 from wedsync_ops.handlers.contract import Mail, Run, Site, addressed_by, checked_by
 
 
@@ -21,12 +21,7 @@ def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> 
         yield from _option_faults(config, context, site)
 
 
-def address(_config: Mapping[str, Any], context: Mapping[str, Any], _site: Site) -> str:
-    """Whom this e-mail goes to, for the suppression list."""
-    return f"mailto:{recipient(context)}"
-
-
-@addressed_by(address)
+@addressed_by(couple_address)
 @checked_by(check)
 def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Render the template and deliver it. ``actual_delay`` is in minutes: ``send_delay`` as the wedding week cut it."""

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from wedsync_ops import codec
 from wedsync_ops.errors import InvalidTime
 from wedsync_ops.handlers import carrying, links
-from wedsync_ops.handlers.checks import recipient, recipient_fault
+from wedsync_ops.handlers.checks import couple_address, recipient_fault
 from wedsync_ops.handlers.contract import Mail, PermanentError, Run, Site, addressed_by, checked_by, ends_by
 from wedsync_ops.handlers.fields import part
 from wedsync_ops.instants import from_datetime, iso, local_midnight, parse_date, to_datetime, zone_named
@@ -65,12 +65,7 @@ def ends_at(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -
     return local_midnight(parse_date(deadline) + timedelta(days=1), zone_from(context, zone_named(site.timezone)))
 
 
-def address(_config: Mapping[str, Any], context: Mapping[str, Any], _site: Site) -> str:
-    """Whom the invitation goes to, for the suppression list."""
-    return f"mailto:{recipient(context)}"
-
-
-@addressed_by(address)
+@addressed_by(couple_address)
 @ends_by(ends_at, "config.deadline")
 @checked_by(check)
 def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
