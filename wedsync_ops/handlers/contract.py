@@ -158,14 +158,15 @@ class Run(Protocol):
         ...
 
 
-def checked_by(check: Check) -> Callable[[_H], _H]:
+def checked_by(check: Check, texts: Check | None = None) -> Callable[[_H], _H]:
     """Give a handler a check that runs when a job is queued; each text that it yields refuses the job.
 
-    The check must be quick and touch nothing but files: thousands of jobs are queued at once.
+    The check must be quick and touch nothing but files: thousands of jobs are queued at once. ``texts`` checks what
+    must be rendered for that. It is left out for further jobs of shipped handlers: their texts were accepted before.
     """
 
     def attach(handler: _H) -> _H:
-        handler.check = check  # type: ignore[attr-defined]
+        handler.check, handler.check_texts = check, texts  # type: ignore[attr-defined]
         return handler
 
     return attach
@@ -248,12 +249,14 @@ def recipient_digest(address: str) -> str:
     return hashlib.blake2b(address.lower().encode(), digest_size=16).hexdigest()
 
 
-def problems(handler: object, config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Sequence[str]:
-    """What a handler's own check has against a job; nothing when it has no check."""
-    check: Check | None = getattr(handler, "check", None)
-    if check is None:
-        return ()
+def problems(
+    handler: object, config: Mapping[str, Any], context: Mapping[str, Any], site: Site, *, texts: bool = True
+) -> Sequence[str]:
+    """What a handler's own checks have against a job; nothing when it has none. ``texts`` says whether to render."""
+    checks: tuple[Check | None, ...] = (getattr(handler, "check", None),)
+    if texts:
+        checks += (getattr(handler, "check_texts", None),)
     try:
-        return tuple(check(config, context, site))
+        return tuple(fault for check in checks if check is not None for fault in check(config, context, site))
     except Exception as error:  # noqa: BLE001 - another party's code, which may raise anything
         return (shortened(" ".join(f"the handler's check failed with {type(error).__name__}: {error}".split())),)

@@ -18,11 +18,16 @@ def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> 
     if unknown:
         yield f"config.template_id: {unknown}"
     if len(config) > 1:
-        yield from _option_faults(config, context, site)
+        yield from _option_faults(config, site)
+
+
+def check_texts(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
+    """What of the subject and the fields cannot be rendered for this job."""
+    return text_faults(config, context, site, "subject_override")
 
 
 @addressed_by(couple_address)
-@checked_by(check)
+@checked_by(check, check_texts)
 def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Render the template and deliver it. ``actual_delay`` is in minutes: ``send_delay`` as the wedding week cut it."""
     # What renders takes a tenth of a second to import, which queueing should not wait for.
@@ -59,7 +64,7 @@ def _not_sent(config: Mapping[str, Any], reason: str) -> Mapping[str, Any]:
     }
 
 
-def _option_faults(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
+def _option_faults(config: Mapping[str, Any], site: Site) -> Iterator[str]:
     subject = config.get("subject_override")
     if subject is not None and (not isinstance(subject, str) or "\n" in subject or "\r" in subject):
         yield "config.subject_override: must be text of one line"
@@ -68,5 +73,4 @@ def _option_faults(config: Mapping[str, Any], context: Mapping[str, Any], site: 
         fault = address_fault(reply_to)
         if fault:
             yield f"config.reply_to: {fault}"
-    yield from text_faults(config, context, site, "subject_override")
     yield from attachment_faults(config.get("attachments"), site)

@@ -18,7 +18,6 @@ _MAILED = ("email", "both")
 
 def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
     """What keeps this page from ever being published, each in one line that begins with where it is."""
-    yield from text_faults(config, context, site, "title", "content")
     yield from attachment_faults(_files(config), site)
     wrong = expiry.fault(config, context, site)
     if wrong:
@@ -29,6 +28,11 @@ def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> 
             yield fault
 
 
+def check_texts(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
+    """What of the title and the content cannot be rendered for this job."""
+    return text_faults(config, context, site, "title", "content")
+
+
 def address(config: Mapping[str, Any], context: Mapping[str, Any], _site: Site) -> str | None:
     """Whom the page is mailed to, for the suppression list; ``None`` when it is only published."""
     return f"mailto:{recipient(context)}" if config.get("display_in") in _MAILED else None
@@ -36,7 +40,7 @@ def address(config: Mapping[str, Any], context: Mapping[str, Any], _site: Site) 
 
 @addressed_by(address)
 @ends_by(expiry.ends_at, expiry.PLACE)
-@checked_by(check)
+@checked_by(check, check_texts)
 def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Render the page and publish it; with ``display_in`` email or both it is mailed to the couple as well.
 

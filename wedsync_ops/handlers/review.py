@@ -24,7 +24,6 @@ _ROOM = 512 * 1024  # bytes of the context that a reminder takes along
 
 def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
     """What keeps this request from ever being sent, each in one line that begins with where it is."""
-    yield from text_faults(config, context, site, "custom_message")
     fault = recipient_fault(context)
     if fault:
         yield fault
@@ -36,8 +35,13 @@ def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> 
             yield fault
 
 
+def check_texts(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
+    """Whether the supplier's own words cannot be rendered for this job."""
+    return text_faults(config, context, site, "custom_message")
+
+
 @addressed_by(couple_address)
-@checked_by(check)
+@checked_by(check, check_texts)
 def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Send the request with its links, and queue the reminder. Raises RetryAfter while the wedding is not over."""
     from wedsync_ops.handlers import compose, render

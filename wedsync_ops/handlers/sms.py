@@ -17,7 +17,7 @@ _OPTED_OUT = "opted_out"
 _REMOVED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
-def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
+def check(config: Mapping[str, Any], context: Mapping[str, Any], _site: Site) -> Iterator[str]:
     """What keeps this message from ever being sent, each in one line that begins with where it is."""
     number, fault = number_from(_client(context).get("phone") or "", regions_from(context))
     if number is None:
@@ -25,6 +25,10 @@ def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> 
     channel = config["channel"]
     if config.get("require_opt_in") and _client(context).get(f"{channel}_opt_in") is None:
         yield f"context.client_data.{channel}_opt_in: is missing, and the config requires the client's consent"
+
+
+def check_texts(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
+    """What of the text and the fields cannot be rendered for this job, and whether it is too long then."""
     yield from list(text_faults(config, context, site)) or _body_faults(config, context, site)
 
 
@@ -34,7 +38,7 @@ def address(_config: Mapping[str, Any], context: Mapping[str, Any], _site: Site)
 
 
 @addressed_by(address)
-@checked_by(check)
+@checked_by(check, check_texts)
 def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Render the text and deliver it; with ``fallback_to_sms`` by SMS when WhatsApp cannot deliver it.
 

@@ -63,10 +63,11 @@ class Prepared(NamedTuple):
     """When the job cannot succeed any more."""
 
 
-def prepare(rules: Rules, request: Request) -> Prepared:
+def prepare(rules: Rules, request: Request, *, texts: bool = True) -> Prepared:
     """Check a request whole: module, config, context, recipient, times. Raises a WedsyncError that names the place.
 
-    ``config`` and ``context`` must come from ``codec`` (which holds the limits) or be built from what did.
+    ``config`` and ``context`` must come from ``codec`` (which holds the limits) or be built from what did. ``texts``
+    says whether its texts are rendered to see that they can be.
     """
     if not isinstance(request.module_type, str):
         raise InvalidInput("module_type must be text")
@@ -82,7 +83,7 @@ def prepare(rules: Rules, request: Request) -> Prepared:
     zone = zone_from(context, rules.calendar.zone)
     wedding = wedding_in(context, zone)
     handler = resolve(module.definition.handler)
-    _check(rules, module, handler, config, context, overrides)
+    _check(rules, module, handler, config, context, overrides, texts=texts)
     sent_raw, context_raw = _written(sent, "config"), _written(context, "context")
     claim = _claim(handler, config, context, rules)
     claim_into = None if claim is None else made_into(handler, config)
@@ -114,6 +115,17 @@ def prepare(rules: Rules, request: Request) -> Prepared:
     )
 
 
+def again(rules: Rules, like: Prepared, request: Request) -> Prepared:
+    """Prepare a request for the same module, config and context as one that was found valid; the rest is its own."""
+    return like._replace(
+        requested=_priority(request.priority),
+        wish=_wish(rules, request, codec.loads(like.config, "the config"), like.zone, like.wedding),
+        key=_key(request.key),
+        deadline_at=_instant(request.deadline, "deadline", like.zone),
+        expires_at=_instant(request.expires, "expires", like.zone),
+    )
+
+
 def _claim(handler: Any, config: Mapping[str, Any], context: Mapping[str, Any], rules: Rules) -> str | None:
     try:
         return claim_of(handler, config, context, rules.site)
@@ -136,6 +148,8 @@ def _check(
     config: Mapping[str, Any],
     context: Mapping[str, Any],
     overrides: Overrides | None,
+    *,
+    texts: bool,
 ) -> None:
     """Refuse what the schema or the handler refuses. Raises InvalidConfig or InvalidContext."""
     hint = None
@@ -144,7 +158,7 @@ def _check(
     problem = rules.registry.first_config_error(module, config)
     if problem is not None:
         raise InvalidConfig(f"the config does not fit {module.module_id}: {problem}", hint=hint)
-    refusals = problems(handler, config, context, rules.site)
+    refusals = problems(handler, config, context, rules.site, texts=texts)
     if refusals:
         kind, advice = (InvalidConfig, hint) if refusals[0].startswith("config") else (InvalidContext, None)
         raise kind(f"{module.module_id}: {'; '.join(refusals)}", hint=advice, details=refusals)
