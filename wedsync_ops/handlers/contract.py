@@ -73,7 +73,8 @@ class Page:
 class Text:
     """A text message for ``to`` (E.164) by ``channel`` (sms, whatsapp); ``media_url`` is a picture's or document's.
 
-    ``is_fallback`` tells it from another of the same job that could not be delivered.
+    ``is_fallback`` tells it from another of the same job that could not be delivered. ``job_id`` makes the job known by
+    the text's reference, when the gateway reports what became of it.
     """
 
     channel: str
@@ -81,6 +82,7 @@ class Text:
     body: str
     media_url: str | None = None
     is_fallback: bool = False
+    job_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

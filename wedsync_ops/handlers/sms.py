@@ -52,7 +52,7 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
         return {**_NOT_SENT, "reason": "no_opt_in"}
     body = _body(config, context, run.site)
     _refuse(_faults_of(body, channel))
-    text = Text(channel, _recipient(context), body, config.get("media_url"))
+    text = Text(channel, _recipient(context), body, config.get("media_url"), job_id=run.job_id)
     if channel == "whatsapp" and config.get("fallback_to_sms"):
         text, receipt = _with_fallback(text, config, context, run)
     else:
@@ -81,8 +81,19 @@ def _with_fallback(text: Text, config: Mapping[str, Any], context: Mapping[str, 
             raise
         _refuse(f"{refused}; and by SMS: {fault}" for fault in _faults_of(text.body, "sms"))
         run.log("sent by SMS instead", refusal=str(refused))
-    sms = Text("sms", text.to, text.body, is_fallback=True)
+    sms = Text("sms", text.to, text.body, is_fallback=True, job_id=run.job_id)
     return sms, run.deliver(sms)
+
+
+def instead_of_whatsapp(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The config of the SMS that takes the place of a message that WhatsApp took and did not deliver, if one is wanted.
+
+    It is a job of its own: due at once, with the same text, and never past a recipient's no.
+    """
+    if config.get("channel") != "whatsapp" or config.get("fallback_to_sms") is not True:
+        return None
+    same = ("message_text", "personalization", "require_opt_in")
+    return {"channel": "sms", **{name: config[name] for name in same if name in config}}
 
 
 def _client(context: Mapping[str, Any]) -> Mapping[str, Any]:
