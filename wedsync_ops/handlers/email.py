@@ -8,6 +8,9 @@ from wedsync_ops.handlers.addresses import address_fault
 from wedsync_ops.handlers.checks import attachment_faults, couple_address, recipient_fault, text_faults
 from wedsync_ops.handlers.contract import Mail, Run, Site, addressed_by, checked_by
 
+address = couple_address
+"""The name under which the how-to gave it to third parties."""
+
 
 def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
     """What keeps this e-mail from ever being sent, each in one line that begins with where it is."""
