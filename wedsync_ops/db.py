@@ -304,6 +304,13 @@ def texts_source(connection: Connection, name: str = "texts") -> str:
     return f"(SELECT value FROM json_array_elements_text(CAST(:{name} AS json)))"
 
 
+def number_in(connection: Connection, column: str, name: str) -> str:
+    """An expression for the number of that name in a column's JSON object; NULL when there is none."""
+    if connection.dialect.name == "sqlite":
+        return f"({column} ->> '{name}')"
+    return f"(CAST({column} AS json) ->> '{name}')::double precision"
+
+
 def many(rows: Sequence[Any]) -> str:
     """Rows as the JSON text that the sources above are bound to."""
     return orjson.dumps(rows).decode()

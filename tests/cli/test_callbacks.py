@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Cli
+from tests.stores.queues import queue_on
 from wedsync_ops import db
 from wedsync_ops.app import open_app
 from wedsync_ops.handlers.callbacks import sign
@@ -55,6 +56,7 @@ def test_numbers_that_must_rest_are_suppressed_once(cli: Cli, home: Path) -> Non
         "schema": "wedsync-ops/callbacks-ingest@1",
         "accepted": 4,
         "suppressed": 2,
+        "fallbacks": 0,
         "known": 1,
         "ignored": 1,
         "refused": 0,
@@ -102,7 +104,7 @@ def test_when_all_are_refused_nothing_was_done(cli: Cli) -> None:
 
 def test_an_empty_file_is_no_failure(cli: Cli) -> None:
     answer = cli("callbacks", "ingest", "-")
-    assert (answer.code, answer.out) == (0, "0 accepted (0 suppressed, 0 known, 0 ignored), 0 refused\n")
+    assert (answer.code, answer.out) == (0, "0 accepted (0 suppressed, 0 fallbacks, 0 known, 0 ignored), 0 refused\n")
 
 
 def test_a_callback_that_was_written_down_counts_from_its_arrival(cli: Cli, home: Path) -> None:
@@ -125,9 +127,12 @@ def test_a_file_that_is_not_there_is_wrong_usage(cli: Cli) -> None:
     assert cli("callbacks", "ingest", "/nowhere/x").code == 2
 
 
-def test_both_databases_take_callbacks(database: db.Database) -> None:
-    clock = database.server_clock()
-    found = [callbacks.judge(line(event), SECRET, clock.now()) for event in (OPTED_OUT, OPTED_OUT, DELIVERED)]
-    assert callbacks.take(database, clock, found, dry_run=True) == {"suppressed": 1, "known": 1, "ignored": 1}
-    assert callbacks.take(database, clock, found) == {"suppressed": 1, "known": 1, "ignored": 1}
-    assert callbacks.take(database, clock, found) == {"suppressed": 0, "known": 2, "ignored": 1}
+def test_both_databases_take_callbacks(database: db.Database, tmp_path: Path) -> None:
+    queue = queue_on(database, tmp_path)
+    now = queue.clock.now()
+    lines = [line(event, at=now // 1_000_000) for event in (OPTED_OUT, OPTED_OUT, DELIVERED)]
+    found = [callbacks.judge(one, SECRET, now) for one in lines]
+    new = {"suppressed": 1, "fallbacks": 0, "known": 1, "ignored": 1}
+    assert callbacks.take(queue, found, dry_run=True) == new
+    assert callbacks.take(queue, found) == new
+    assert callbacks.take(queue, found) == {**new, "suppressed": 0, "known": 2}

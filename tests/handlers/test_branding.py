@@ -35,6 +35,12 @@ def test_the_brand_colour_colours_the_button_and_its_text_stays_readable(
     assert expected in html
 
 
+@pytest.mark.parametrize("template", sorted(catalogue.known(None)))
+def test_no_mail_has_a_colour_of_ours_beside_the_suppliers(tmp_path: Path, template: str) -> None:
+    html, _ = bodies(tmp_path, {"name": "Lumen", "brand_color": "#1a2b3c"}, template)
+    assert "#7a3b4e" not in html
+
+
 def test_a_bright_colour_is_not_used_for_text_on_white(tmp_path: Path) -> None:
     html, _ = bodies(tmp_path, {"name": "Lumen", "brand_color": "#f0e040"})
     assert "letter-spacing:1px;color:#2b2522;" in html

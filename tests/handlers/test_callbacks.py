@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wedsync_ops.errors import InvalidInput
-from wedsync_ops.handlers.callbacks import consequence, sign, verify_callback
+from wedsync_ops.handlers.callbacks import Suppress, Undelivered, consequence, sign, verify_callback
 from wedsync_ops.handlers.contract import recipient_digest
 
 SECRET = "sesame"
@@ -68,6 +68,7 @@ def test_an_empty_secret_and_what_is_no_text_verify_nothing() -> None:
 )
 def test_what_follows_from_a_callback(event: dict[str, Any], reason: str | None) -> None:
     found = consequence(json.dumps(event))
+    assert found is None or isinstance(found, Suppress)
     assert (found and found.reason) == reason
     assert found is None or found.digest == recipient_digest(f"tel:{NUMBER}")
     assert found is None or NUMBER not in found.note
@@ -91,3 +92,10 @@ def test_what_is_no_callback_is_refused_without_its_number(body: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         consequence(body)
     assert "7700" not in str(caught.value)
+
+
+@pytest.mark.parametrize("permanent", [True, False, None])
+def test_a_message_that_whatsapp_did_not_deliver_is_known_by_its_reference(*, permanent: bool | None) -> None:
+    reference = "text-17-" + "0a" * 16
+    event = {"type": "failed", "to": NUMBER, "channel": "whatsapp", "reference": reference, "permanent": permanent}
+    assert consequence(json.dumps(event)) == Undelivered(reference, 17)

@@ -193,6 +193,49 @@ class TestReminders:
         assert rows[0]["context"]["client_data"]["email"] == "couple@example.org"
         assert rows[0]["context"]["timezone"] == "America/New_York"
 
+    def test_of_a_large_context_are_as_personal_as_the_invitation(self, tmp_path: Path) -> None:
+        at = site(tmp_path)
+        context = {
+            **CONTEXT,
+            "client_data": {"email": "couple@example.org", "partner1_name": "Ada", "partner2_name": "Grace"},
+            "supplier_data": {"business_name": "Lumen & Oak", "signature": "Jo\nLumen & Oak\n" + "x" * 400},
+            "step_data": {"form_name": "Guest list", "history": ["a note"] * 1000},
+        }
+        config = {"reminder_enabled": True, "reminder_frequency": 1, "deadline": "2028-01-01"}
+        [first, *_] = queued(run_form(at, config, context))
+        assert "history" not in first["context"]["step_data"]
+        wanted = order(first["config"], first["context"], key=first["key"])
+        assert Attempt(wanted, at, NOW, lambda _: None).perform().result is Result.OK
+        [body] = [mail.get_body(("plain",)) for mail in mails(at) if mail["Subject"].startswith("A gentle reminder")]
+        assert body is not None
+        told = body.get_content()
+        assert "Dear Ada & Grace," in told
+        assert "the form “Guest list”" in told
+        assert "Lumen & Oak\nJo\nLumen & Oak\nxxx" in told.replace("\r\n", "\n")
+
+    @pytest.mark.parametrize(
+        ("form_id", "redirect", "name", "left"),
+        [
+            ("guests", "https://lumen.example/" + "x" * 1878, "Ada", 100),
+            ("guests", "https://lumen.example/" + "?" * 1978, "Ada", 100),
+            ("\N{BRIDE WITH VEIL}" * 200, "https://lumen.example/" + "?" * 1978, "\N{BRIDE WITH VEIL}" * 250, 97),
+        ],
+    )
+    def test_that_are_too_large_are_cut_before_the_invitation_is_sent(
+        self, tmp_path: Path, form_id: str, redirect: str, name: str, left: int
+    ) -> None:
+        client = {"email": "couple@example.org", "couple_name": name, "notes": "x" * 5_000}
+        config = {
+            "form_id": form_id,
+            "completion_redirect": redirect,
+            "reminder_enabled": True,
+            "reminder_frequency": 1,
+            "deadline": "2028-01-01",
+        }
+        verdict = run_form(site(tmp_path), config, {**CONTEXT, "client_data": client})
+        assert len(queued(verdict)) == result_of(verdict)["reminders"] == left
+        assert queued(verdict)[0]["context"]["client_data"]["couple_name"] == name
+
     def test_lead_to_the_same_link(self, tmp_path: Path) -> None:
         at = site(tmp_path)
         verdict = run_form(at, {"reminder_enabled": True, "deadline": "2027-04-01"})

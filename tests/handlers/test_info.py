@@ -9,11 +9,18 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.handlers.test_email import CONTEXT, HOSTILE, attempt, mails, order, site_in
+from tests.handlers.test_email import CONTEXT, HOSTILE, attempt, mails, order
+from tests.handlers.test_email import site_in as site_with
 from wedsync_ops.handlers.contract import Site
 from wedsync_ops.instants import parse_instant
 from wedsync_ops.jobs.model import Result
 from wedsync_ops.jobs.run import Attempt, Verdict
+
+SECRET = "00" * 32
+
+
+def site_in(folder: Path, secret: str = SECRET) -> Site:
+    return site_with(folder, link_secret=secret)
 
 
 class Tags(HTMLParser):
@@ -92,7 +99,7 @@ STEP: dict[str, Any] = {**CONTEXT, "step_data": {"id": "step-7"}}
 
 class TestVersions:
     def site(self, folder: Path) -> Site:
-        return site_in(folder, link_secret="00" * 32)
+        return site_in(folder)
 
     def test_a_step_keeps_its_page_and_new_content_is_a_new_version(self, tmp_path: Path) -> None:
         site = self.site(tmp_path)
@@ -119,8 +126,15 @@ class TestVersions:
         assert ids[0] == ids[1] != ids[2]
 
     def test_a_page_cannot_be_guessed_without_the_secret(self, tmp_path: Path) -> None:
-        pages = {published(site_in(tmp_path, link_secret=s), {}, STEP)["page_id"] for s in ("00" * 32, "11" * 32)}
-        assert len(pages) == 2
+        for about in (CONTEXT, STEP):
+            pages = {published(site_in(tmp_path, secret), {}, about)["page_id"] for secret in (SECRET, "11" * 32)}
+            assert len(pages) == 2
+
+    def test_without_a_secret_there_is_no_page(self, tmp_path: Path) -> None:
+        verdict = publish(site_in(tmp_path, ""), {})
+        assert (verdict.result, verdict.permanent) == (Result.ERROR, True)
+        assert "secret" in (verdict.error or "")
+        assert list(site_in(tmp_path).outbox.glob("*")) == []
 
 
 class TestExpiry:
@@ -164,7 +178,7 @@ def test_hostile_values_are_only_ever_data(
     tmp_path_factory: pytest.TempPathFactory, kind: str, title: str, name: str, link: str
 ) -> None:
     folder = tmp_path_factory.mktemp("hostile")
-    site = site_in(folder, link_secret="00" * 32)
+    site = site_in(folder)
     context = {
         **CONTEXT,
         "client_data": {"email": "couple@example.org", "couple_name": name},
@@ -193,3 +207,16 @@ def test_a_mebibyte_of_content_is_published_or_refused_for_good(tmp_path: Path) 
     context = {**CONTEXT, "client_data": {"couple_name": "<" * 1_000_000, "email": "a@example.org"}}
     verdict = publish(site_in(tmp_path), {"content": "{{ couple_name }}", "content_type": "html"}, context)
     assert verdict.result is Result.OK or verdict.permanent
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "told"),
+    [
+        ("9999-12-31", None),
+        ("2027-06-20", "Valid until Sunday, 20 June 2027"),
+        ("2027-06-21t02:00:00z", "Valid until Sunday, 20 June 2027"),
+    ],
+)
+def test_the_last_day_is_told_where_the_couple_is(tmp_path: Path, expires_at: str, told: str | None) -> None:
+    published(site_in(tmp_path), {"expires_at": expires_at}, {**CONTEXT, "timezone": "America/New_York"})
+    assert (told or "<footer>From Lumen &amp; Oak</footer>") in page(tmp_path)

@@ -248,8 +248,9 @@ class TestTimes:
         assert f"{ends:%H:%M}" == "03:00"  # the hour from 1 to 2 is left out
         assert ends.astimezone(UTC) - event.decoded("DTSTART").astimezone(UTC) == timedelta(minutes=90)
 
-    def test_utc_needs_no_zone(self, tmp_path: Path) -> None:
-        raw, _ = invited(tmp_path, context("2027-06-12T10:00", "UTC"))
+    @pytest.mark.parametrize("zone", ["UTC", "Etc/Zulu", "Atlantic/Reykjavik", "Africa/Abidjan", "GMT", "Etc/GMT+0"])
+    def test_a_time_that_is_written_in_utc_needs_no_zone(self, tmp_path: Path, zone: str) -> None:
+        raw, _ = invited(tmp_path, context("2027-06-12T10:00", zone))
         assert b"VTIMEZONE" not in raw
         assert b"DTSTART:20270612T100000Z" in raw
 
@@ -271,6 +272,18 @@ class TestLink:
         text = mail.get_body(("plain",))
         assert text is not None
         assert url in text.get_content()
+
+    @pytest.mark.parametrize(
+        ("starts_at", "until"), [("2027-02-01T10:00:00Z", "2027-02-12T12:00:00Z"), ("2027-06-12T10:00:00Z",) * 2]
+    )
+    def test_another_time_can_be_chosen_until_the_meeting_starts(
+        self, tmp_path: Path, starts_at: str, until: str
+    ) -> None:
+        where = site(tmp_path)
+        url = result_of(perform(where, context(starts_at)))["scheduling_url"]
+        links.verify(where, url, parse_instant(until) - 1)
+        with pytest.raises(links.LinkRefused, match="expired"):
+            links.verify(where, url, parse_instant(until))
 
     def test_the_same_step_has_the_same_link_id(self, tmp_path: Path) -> None:
         ids = {result_of(perform(site(tmp_path), context(), key=key))["scheduling_link_id"] for key in ("a", "b")}

@@ -148,6 +148,10 @@ class TestExpiry:
         result_of(perform(where, config, {**CONTEXT, "timezone": zone}, parse_instant(now)))
         assert f"The offer is good until {told}." in body_of(where)
 
+    def test_an_offer_without_end_says_none(self, tmp_path: Path) -> None:
+        result_of(perform(site(tmp_path), {"reward_type": "gift", "expires_at": "9999-12-31"}))
+        assert "good until" not in body_of(site(tmp_path))
+
     @pytest.mark.parametrize(
         ("expires_at", "zone", "now"),
         [

@@ -184,3 +184,27 @@ def test_hostile_text_stays_text(
     assert not [tag for tag, _ in tags if tag in ("script", "img")]
     assert {attributes["href"] for tag, attributes in tags if tag == "a"} == set(answer["links"].values())
     assert mail["Bcc"] is None
+
+
+@pytest.mark.parametrize("size", [600_000, 1_040_000])
+def test_the_reminder_of_a_context_of_nearly_a_mebibyte_carries_what_it_needs(tmp_path: Path, size: int) -> None:
+    where = site(tmp_path)
+    about = {**ABOUT, "step_data": {"id": 7, "long": "x" * size}}
+    config = {**CONFIG, "custom_message": "y" * 10_000}
+    verdict = perform(where, config, about)
+    assert result_of(verdict)["review_requested"] is True
+    [row] = json.loads(verdict.enqueue or b"")
+    assert list(problems(handle, row["config"], row["context"], where)) == []
+    assert row["context"]["step_data"]["review_follow_up"] is True
+    again = result_of(perform(where, row["config"], row["context"], key="again"))
+    public = ("google", "yelp")
+    assert [again["links"][name] for name in public] == [result_of(verdict)["links"][name] for name in public]
+    assert "Dear Ada & Grace" in bodies(where)[1]
+
+
+def test_the_buttons_have_the_suppliers_colour(tmp_path: Path) -> None:
+    where = site(tmp_path)
+    result_of(perform(where, CONFIG, {**ABOUT, "supplier_data": {**ABOUT["supplier_data"], "brand_color": "#f0e040"}}))
+    html, _ = bodies(where)
+    assert html.count("background-color:#f0e040;color:#2b2522") == 2
+    assert "#7a3b4e" not in html

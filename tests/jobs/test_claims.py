@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -21,8 +22,10 @@ from wedsync_ops.errors import CapacityReached, CodeTaken, InvalidInput, Wedsync
 from wedsync_ops.jobs import actions, further
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.conclude import conclude, refused
+from wedsync_ops.jobs.equip import order_for
 from wedsync_ops.jobs.model import Outcome, Queued, Request, Result
 from wedsync_ops.jobs.rules import Rules
+from wedsync_ops.jobs.run import Attempt
 from wedsync_ops.jobs.store import codes
 from wedsync_ops.jobs.store.codes import Claim
 from wedsync_ops.modules import actions as modules
@@ -93,11 +96,43 @@ def test_the_same_couple_has_the_same_code_again(queue: Queue) -> None:
 
 def test_a_couple_has_one_code_with_a_supplier(queue: Queue) -> None:
     actions.enqueue(queue, referral("ROSE"))
-    for other in (referral("THORN"), referral()):
-        with pytest.raises(CodeTaken, match="give the tracking_code ROSE"):
-            actions.enqueue(queue, other)
+    with pytest.raises(CodeTaken, match="give the tracking_code ROSE"):
+        actions.enqueue(queue, referral("THORN"))
     actions.enqueue(queue, referral("THORN", supplier="s2"))
     assert held(queue) == [("s1", "c1", "ROSE"), ("s2", "c1", "THORN")]
+
+
+def mailed(queue: Queue, *, secret: str = "5e" * 32) -> list[str]:
+    """The codes that the waiting jobs mail, when they run on a site with that secret."""
+    with queue.database.transaction() as connection:
+        orders = [order_for(queue.rules, job) for job in take(connection, 10, module_type="referral")]
+    where = replace(queue.rules.site, link_secret=secret)
+    verdicts = [Attempt(one, where, NOW, lambda _: None).perform() for one in orders]
+    return [codec.loads(verdict.data or b"")["tracking_code"] for verdict in verdicts]
+
+
+def test_without_a_code_the_couples_own_is_mailed(queue: Queue) -> None:
+    actions.enqueue(queue, referral("ROSE"))
+    actions.enqueue(queue, referral())
+    assert not actions.enqueue(queue, referral(key="k")).duplicate
+    assert actions.enqueue(queue, referral(key="k")).duplicate
+    actions.enqueue_many(queue, [referral("Thorn", client="c2"), referral(client="c2")])
+    assert sorted(mailed(queue)) == ["ROSE", "ROSE", "ROSE", "THORN", "Thorn"]
+    assert held(queue) == [("s1", "c1", "ROSE"), ("s1", "c2", "THORN")]
+
+
+def test_the_code_that_was_claimed_is_mailed_whatever_the_secret_has_become(queue: Queue) -> None:
+    actions.enqueue_many(queue, [referral(), referral()])
+    [(*_, code)] = held(queue)
+    assert mailed(queue, secret="6f" * 32) == [code, code]
+
+
+def test_a_couple_keeps_its_code_when_the_secret_changes(queue: Queue, tmp_path: Path) -> None:
+    actions.enqueue(queue, referral())
+    [(*_, code)] = held(queue)
+    actions.enqueue(queue_on(queue.database, tmp_path, secret="6f" * 32), referral())
+    assert mailed(queue) == [code, code]
+    assert len(held(queue)) == 1
 
 
 def test_a_dry_run_says_so_and_claims_nothing(queue: Queue) -> None:

@@ -180,7 +180,11 @@ class TestTiers:
                 prepare(queue.rules, one)
 
     def test_the_one_at_the_top_counts(self, queue: Queue) -> None:
-        prepare(queue.rules, request("review", subscription_tier="scale", supplier_data={"subscription_tier": "free"}))
+        one = request("review", subscription_tier="scale", supplier_data={"subscription_tier": "free"})
+        assert prepare(queue.rules, one).module.module_id == "review"
+        other = request("review", subscription_tier="free", supplier_data={"subscription_tier": "scale"})
+        with pytest.raises(TierRefused):
+            prepare(queue.rules, other)
 
     @pytest.mark.parametrize("tier", ["gold", "", "Free", 5, True, ["free"]])
     def test_what_is_none_is_refused(self, queue: Queue, tier: Any) -> None:

@@ -22,6 +22,13 @@ def large(config: Any, context: Any, run: Run) -> Any:
     return {"text": "x" * 400_000}
 
 
+def passes_on(config: Any, context: Any, run: Run) -> Any:
+    run.enqueue("email", {})
+    run.enqueue("email", {}, context={**context, "more": 1})
+    run.enqueue("email", {}, context={**context, "step_data": {"id": 8, "next_step": "another"}})
+    return {}
+
+
 def result_of(handler: str, step: Any, folder: Path) -> dict[str, Any]:
     context = codec.dumps({"client_id": "c1", "step_data": step})
     attempt = Attempt(order(f"{__name__}:{handler}", context=context), site(folder), 0, lambda _: None)
@@ -47,3 +54,10 @@ def test_the_handler_s_own_comes_first(tmp_path: Path) -> None:
 
 def test_a_step_that_is_too_large_for_the_result_does_not_fail_what_was_done(tmp_path: Path) -> None:
     assert list(result_of("large", {"next_step": "y" * 800_000}, tmp_path)) == ["text"]
+
+
+def test_further_jobs_do_not_repeat_it_and_may_have_one_of_their_own(tmp_path: Path) -> None:
+    context = codec.dumps({"client_id": "c1", "step_data": {"id": 7, "next_step": "form"}})
+    attempt = Attempt(order(f"{__name__}:passes_on", context=context), site(tmp_path), 0, lambda _: None)
+    rows = json.loads(attempt.perform().enqueue or b"")
+    assert [row["context"]["step_data"] for row in rows] == [{"id": 7}, {"id": 7}, {"id": 8, "next_step": "another"}]

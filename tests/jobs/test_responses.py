@@ -21,6 +21,7 @@ from wedsync_ops.jobs import actions, further, responses
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.conclude import Conclusion, conclude, refused
 from wedsync_ops.jobs.equip import order_for
+from wedsync_ops.jobs.events import document
 from wedsync_ops.jobs.model import Claimed, Lane, Outcome, Priority, Request
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.run import Attempt
@@ -51,17 +52,28 @@ def queue(shared: Database, tmp_path: Path) -> Queue:
     return Queue(database, SetClock(NOW), rules)
 
 
-def run_form(queue: Queue, **config: Any) -> str:
+def run_form(queue: Queue, context: Any = COUPLE, **config: Any) -> str:
     """Queue a form, run it as a worker does, and give the invitation's id."""
-    job = start_form(queue, **config)
+    job = start_form(queue, context, **config)
     _write(queue, job, _deliver(queue, job))
     return form.invitation_id_for(queue.rules.site, job.id)
 
 
-def start_form(queue: Queue, **config: Any) -> Claimed:
-    actions.enqueue(queue, Request("form", {"form_id": "guests", **config}, COUPLE))
+def start_form(queue: Queue, context: Any = COUPLE, **config: Any) -> Claimed:
+    actions.enqueue(queue, Request("form", {"form_id": "guests", **config}, context))
+    return start_next(queue, "form")
+
+
+def run_next(queue: Queue, module: str) -> int:
+    """Run the next available job of a module type as a worker does, and give its id."""
+    job = start_next(queue, module)
+    _write(queue, job, _deliver(queue, job))
+    return job.id
+
+
+def start_next(queue: Queue, module: str) -> Claimed:
     with queue.database.transaction() as connection:
-        rows = claim.claim(connection, Lane("form", Priority.NORMAL), 1, worker_id="w")
+        rows = claim.claim(connection, Lane(module, Priority.NORMAL), 1, worker_id="w")
         (job,) = claim.load(connection, rows)
     return job
 
@@ -213,3 +225,26 @@ def test_reminders_that_are_due_become_available_and_then_expire(queue: Queue) -
         (ripe,) = claim.due(connection, NOW + 3 * DAY)
         assert claim.due(connection, NOW + 3 * DAY - 1) == []
     assert ripe.expires_at == parse_instant("2027-01-18T00:00:00Z")
+
+
+def test_the_journey_goes_on_once_whatever_follows_from_the_form(queue: Queue) -> None:
+    context = {**COUPLE, "step_data": {"id": 7, "next_step": "timeline"}}
+    invitation = run_form(queue, context, reminder_enabled=True, auto_follow_up=True, deadline="2027-01-17")
+    assert responses.responded(queue, invitation).follow_up == "queued"
+    run_next(queue, "email")
+    with queue.database.reading() as connection:
+        told = [document(event) for event in events.read(connection, 0, 100)]
+    assert [(event["state"], event["next_step"]) for event in told] == [
+        ("completed", "timeline"),
+        ("cancelled", None),
+        ("completed", None),
+    ]
+
+
+def test_a_context_that_the_caller_gives_for_the_thanks_does_not_repeat_the_step(queue: Queue) -> None:
+    invitation = run_form(queue)
+    done = responses.responded(queue, invitation, {**COUPLE, "step_data": {"id": 7, "next_step": "timeline"}})
+    with queue.database.reading() as connection:
+        thanks = view.show_job(connection, done.follow_up_job_id or 0)
+    assert thanks is not None
+    assert thanks.context == {**COUPLE, "step_data": {"id": 7}}

@@ -8,6 +8,7 @@ from pathlib import Path
 from wedsync_ops.db import Database
 from wedsync_ops.jobs import wakeup
 from wedsync_ops.jobs.wakeup import Bell
+from wedsync_ops.jobs.watch import watch
 
 
 def rung(bell: Bell) -> bool:
@@ -61,12 +62,21 @@ def test_where_nothing_is_a_folder_nothing_happens(sqlite_database: Database, tm
     (tmp_path / "wake").touch()
     wakeup.ring(sqlite_database, tmp_path)
     wakeup.ring(sqlite_database, tmp_path / "nowhere")
+    assert (tmp_path / "wake").read_bytes() == b""
+    assert not (tmp_path / "nowhere").exists()
 
 
-def test_notify_is_for_both_dialects(database: Database, tmp_path: Path) -> None:
+def test_postgres_tells_with_the_commit_and_sqlite_with_a_ring(database: Database, tmp_path: Path) -> None:
+    bell, watching = Bell(tmp_path, "a"), watch(database)
     with database.transaction() as connection:
         wakeup.notify(connection)
+    told = watching.fileno()
+    assert told is None or select.select([told], [], [], 10)[0]
+    assert not bell.drain()
     wakeup.ring(database, tmp_path)
+    assert bell.drain() is database.is_sqlite
+    watching.close()
+    bell.close()
 
 
 def test_a_process_without_a_descriptor_left_rings_nobody_and_goes_on(

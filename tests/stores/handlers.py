@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from wedsync_ops.handlers.contract import Run, Site, checked_by
+from wedsync_ops.handlers.contract import Run, Site, checked_by, ends_by
 
 Json = Mapping[str, Any]
 
@@ -30,6 +30,13 @@ def _fails(config: Json, context: Json, site: Site) -> Iterator[str]:
     yield from ()
 
 
+def _never_knows(config: Json, context: Json, site: Site) -> int | None:
+    if config.get("endless"):
+        raise KeyError("no end\nin sight")
+    return None
+
+
+@ends_by(_never_knows, "config.endless")
 @checked_by(_fails)
 def touchy(config: Json, context: Json, run: Run) -> Json:
     return {}

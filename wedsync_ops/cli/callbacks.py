@@ -13,7 +13,7 @@ from wedsync_ops.errors import InvalidInput, PartlyDone, SettingError, WedsyncEr
 
 if TYPE_CHECKING:
     from wedsync_ops.app import App
-    from wedsync_ops.handlers.callbacks import Suppress
+    from wedsync_ops.handlers.callbacks import Suppress, Undelivered
 
 app = group("Take in what the text message gateway reports back.")
 _CHUNK = 500
@@ -26,7 +26,10 @@ def ingest(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Verify callbacks; suppress numbers that opted out or cannot be reached. Repeating it changes nothing."""
+    """Verify callbacks; suppress numbers that opted out or cannot be reached. Repeating it changes nothing.
+
+    What WhatsApp did not deliver is sent by SMS where the job says so.
+    """
     from wedsync_ops.cli.opening import opened
     from wedsync_ops.cli.render import emit, say
 
@@ -52,7 +55,7 @@ def ingest(
 class _Report:
     """What became of the callbacks: how many by outcome, and each that was refused."""
 
-    counts: Counter[str] = field(default_factory=lambda: Counter(suppressed=0, known=0, ignored=0))
+    counts: Counter[str] = field(default_factory=lambda: Counter(suppressed=0, fallbacks=0, known=0, ignored=0))
     errors: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -64,10 +67,10 @@ def _ingest(app_: "App", stream: IO[bytes], *, dry_run: bool) -> _Report:
     secret = app_.settings.sms_callback_secret
     if not secret:
         raise SettingError("the setting sms_callback_secret is missing", hint="set WEDSYNC_OPS_SMS_CALLBACK_SECRET")
-    report = _Report()
+    report, queue = _Report(), app_.queue()
     documents = read_documents(stream)
     while chunk := list(islice(documents, _CHUNK)):
-        found: list[Suppress | None] = []
+        found: list[Suppress | Undelivered | None] = []
         for number, document in chunk:
             try:
                 if isinstance(document, WedsyncError):
@@ -75,5 +78,5 @@ def _ingest(app_: "App", stream: IO[bytes], *, dry_run: bool) -> _Report:
                 found.append(callbacks.judge(document, secret, app_.clock.now()))
             except WedsyncError as error:
                 report.errors.append({"line": number, "code": error.code, "message": one_line(str(error))})
-        report.counts.update(callbacks.take(app_.database, app_.clock, found, dry_run=dry_run))
+        report.counts.update(callbacks.take(queue, found, dry_run=dry_run))
     return report

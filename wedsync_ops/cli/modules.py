@@ -266,7 +266,7 @@ def _rendered(app: "App", module_id: str, config: dict[str, Any], context: dict[
     from wedsync_ops import codec
     from wedsync_ops.handlers.preview import preview as render
     from wedsync_ops.jobs import due
-    from wedsync_ops.jobs.model import Request
+    from wedsync_ops.jobs.model import Due, Request
     from wedsync_ops.jobs.prepare import prepare
     from wedsync_ops.modules.resolve import resolve
 
@@ -274,9 +274,9 @@ def _rendered(app: "App", module_id: str, config: dict[str, Any], context: dict[
     prepared = prepare(rules, Request(module_id, config, context))
     handler, whole = resolve(prepared.module.definition.handler), codec.loads(prepared.config, "the config")
     now = app.clock.now()
-    due_at = now if prepared.wish is None else due.decide(now, prepared.wish).at
+    when = Due(now, ()) if prepared.wish is None else due.decide(now, prepared.wish)
     try:
-        return render(handler, whole, context, app.site, due_at)
+        return render(handler, whole, context, app.site, when.at, send_delay_min=when.send_delay_min)
     except WedsyncError:
         raise
     except Exception as error:

@@ -18,6 +18,7 @@ TOLERANCE_S = 300
 """The most seconds between a callback's timestamp and its arrival, either way."""
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
+_REFERENCE = re.compile(r"text-([0-9]{1,18})-[0-9a-f]{32}")
 _CHANNELS = ("sms", "whatsapp")
 _STOP_WORDS = frozenset({"stop", "stopall", "stop all", "unsubscribe", "cancel", "end", "quit", "optout", "opt out"})
 
@@ -29,6 +30,14 @@ class Suppress:
     digest: str
     reason: str
     note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """A WhatsApp message that was taken and then not delivered: our reference of it, and its job's id."""
+
+    reference: str
+    job_id: int
 
 
 def sign(secret: str, timestamp: str, body: str) -> str:
@@ -51,8 +60,8 @@ def verify_callback(secret: str, timestamp: str, body: str, signature: str, now:
     return is_genuine and abs(int(timestamp) * 1_000_000 - now) <= TOLERANCE_S * 1_000_000
 
 
-def consequence(body: str) -> Suppress | None:
-    """Whom a genuine callback forbids to write to; ``None`` when it does not.
+def consequence(body: str) -> Suppress | Undelivered | None:
+    """Whom a genuine callback forbids to write to, or which message it says WhatsApp has not delivered; else ``None``.
 
     Suppressed are numbers that opted out, and those that SMS can never reach: a failure of WhatsApp says nothing of a
     number. Raises InvalidInput, which repeats no number, when the body is no callback.
@@ -65,7 +74,14 @@ def consequence(body: str) -> Suppress | None:
         return Suppress(_digest(event, "from" if kind == "received" else "to"), "unsubscribed", f"sms gateway: {kind}")
     if kind == "failed" and event.get("permanent") is True and _channel(event) == "sms":
         return Suppress(_digest(event, "to"), "bounce", "sms gateway: failed for good")
-    return None
+    return _undelivered(event) if kind == "failed" else None
+
+
+def _undelivered(event: Mapping[str, Any]) -> Undelivered | None:
+    found = _REFERENCE.fullmatch(str(event.get("reference")))
+    if found is None or event.get("channel") != "whatsapp" or event.get("code") == "opted_out":
+        return None
+    return Undelivered(found[0], int(found[1]))
 
 
 def _is_stop(text: object) -> bool:

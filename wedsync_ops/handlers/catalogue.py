@@ -17,12 +17,10 @@ def problem(template_id: object, templates_dir: Path | None) -> str | None:
         return "the name of a template is needed"
     if template_id in _names(templates_dir):
         return None
-    _names.cache_clear()
-    known = _names(templates_dir)
-    if template_id in known:
+    there_are = known(templates_dir)
+    if template_id in there_are:
         return None
-
-    return f"there is no template {quoted(template_id)}; known: {', '.join(sorted(known))}"
+    return f"there is no template {quoted(template_id)}; known: {', '.join(sorted(there_are))}"
 
 
 def known(templates_dir: Path | None) -> frozenset[str]:

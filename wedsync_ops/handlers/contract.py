@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from wedsync_ops.errors import shortened
 
 Handler = Callable[[Mapping[str, Any], Mapping[str, Any], "Run"], Mapping[str, Any]]
 Check = Callable[[Mapping[str, Any], Mapping[str, Any], "Site"], Iterable[str]]
 Address = Callable[[Mapping[str, Any], Mapping[str, Any], "Site"], str | None]
+End = Callable[[Mapping[str, Any], Mapping[str, Any], "Site"], int | None]
 CodeOf = Callable[[Mapping[str, Any], Mapping[str, Any], "Site"], str | None]
 _H = TypeVar("_H", bound=Callable[..., Any])
 
@@ -84,7 +85,8 @@ class Page:
 class Text:
     """A text message for ``to`` (E.164) by ``channel`` (sms, whatsapp); ``media_url`` is a picture's or document's.
 
-    ``is_fallback`` tells it from another of the same job that could not be delivered.
+    ``is_fallback`` tells it from another of the same job that could not be delivered. ``job_id`` makes the job known by
+    the text's reference, when the gateway reports what became of it.
     """
 
     channel: str
@@ -92,6 +94,7 @@ class Text:
     body: str
     media_url: str | None = None
     is_fallback: bool = False
+    job_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,13 @@ class Run(Protocol):
         """
         ...
 
+    @property
+    def send_delay_min(self) -> float | None:
+        """How many minutes the config's ``send_delay`` made the job wait, as decided when it was queued (a wedding
+        week cuts it); ``None`` when it asks for none, or that is not known.
+        """
+        ...
+
     def time_left(self) -> float:
         """Seconds until this attempt is stopped."""
         ...
@@ -154,20 +164,23 @@ class Run(Protocol):
     def enqueue(self, module_type: str, config: Mapping[str, Any], **options: Any) -> None:
         """Queue a further job in the transaction that finishes this one (so exactly when this one succeeds).
 
-        It takes this job's context. ``options`` are those of a line of ``enqueue --file``: context, priority, at,
-        delay, key, deadline, expires.
+        Best called before anything is delivered: it raises InvalidJson when the jobs that a handler queues are no JSON
+        or take more than 1 MiB together. It takes this job's context, without ``step_data.next_step``: the journey goes
+        on once. ``options`` are those of a line of ``enqueue --file``: context, priority, at, delay, key, deadline,
+        expires.
         """
         ...
 
 
-def checked_by(check: Check) -> Callable[[_H], _H]:
+def checked_by(check: Check, texts: Check | None = None) -> Callable[[_H], _H]:
     """Give a handler a check that runs when a job is queued; each text that it yields refuses the job.
 
-    The check must be quick and touch nothing but files: thousands of jobs are queued at once.
+    The check must be quick and touch nothing but files: thousands of jobs are queued at once. ``texts`` checks what
+    must be rendered for that. It is left out for further jobs of shipped handlers: their texts were accepted before.
     """
 
     def attach(handler: _H) -> _H:
-        handler.check = check  # type: ignore[attr-defined]
+        handler.check, handler.check_texts = check, texts  # type: ignore[attr-defined]
         return handler
 
     return attach
@@ -192,13 +205,42 @@ def recipient_of(handler: object, config: Mapping[str, Any], context: Mapping[st
     return None if found is None else recipient_digest(found)
 
 
-def claims(code_of: CodeOf) -> Callable[[_H], _H]:
-    """Let a handler claim a code for its supplier and couple when a job is queued: the database gives a code to one
-    couple of one supplier, and each of those one code, for good; a job that asks for another is refused.
+class Ending(NamedTuple):
+    """The instant from which on a job can do nothing any more, and where in config or context that is said."""
+
+    at: int
+    place: str
+
+
+def ends_by(end: End, place: str) -> Callable[[_H], _H]:
+    """Let a handler say from which instant on a job cannot succeed (``None``: it always can), so that one that would be
+    due only then is refused when it is queued. ``place`` is where that is said, such as ``config.expires_at``.
     """
 
     def attach(handler: _H) -> _H:
-        handler.code_of = code_of  # type: ignore[attr-defined]
+        handler.end, handler.end_place = end, place  # type: ignore[attr-defined]
+        return handler
+
+    return attach
+
+
+def ending_of(handler: object, config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Ending | None:
+    """When a job cannot succeed any more, ``None`` when its handler does not say. For checked jobs."""
+    end: End | None = getattr(handler, "end", None)
+    at = None if end is None else end(config, context, site)
+    return None if at is None else Ending(at, getattr(handler, "end_place", "config"))
+
+
+def claims(code_of: CodeOf, into: str | None = None) -> Callable[[_H], _H]:
+    """Let a handler claim a code for its supplier and couple when a job is queued: the database gives a code to one
+    couple of one supplier, and each of those one code, for good; a job that asks for another is refused.
+
+    ``into`` is the key of the config that names a code. A job that names none claims the code that its couple holds,
+    else the one that ``code_of`` makes, and runs with that in its config: it can't come out otherwise later.
+    """
+
+    def attach(handler: _H) -> _H:
+        handler.code_of, handler.code_into = code_of, into  # type: ignore[attr-defined]
         return handler
 
     return attach
@@ -210,17 +252,25 @@ def claim_of(handler: object, config: Mapping[str, Any], context: Mapping[str, A
     return None if code_of is None else code_of(config, context, site)
 
 
+def made_into(handler: object, config: Mapping[str, Any]) -> str | None:
+    """The key of the config into which a claimed code is to be written; ``None`` when the config names a code."""
+    into: str | None = getattr(handler, "code_into", None)
+    return None if into is None or config.get(into) else into
+
+
 def recipient_digest(address: str) -> str:
     """The digest under which an address (``mailto:…`` or ``tel:…``) is suppressed; its case does not count."""
     return hashlib.blake2b(address.lower().encode(), digest_size=16).hexdigest()
 
 
-def problems(handler: object, config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Sequence[str]:
-    """What a handler's own check has against a job; nothing when it has no check."""
-    check: Check | None = getattr(handler, "check", None)
-    if check is None:
-        return ()
+def problems(
+    handler: object, config: Mapping[str, Any], context: Mapping[str, Any], site: Site, *, texts: bool = True
+) -> Sequence[str]:
+    """What a handler's own checks have against a job; nothing when it has none. ``texts`` says whether to render."""
+    checks: tuple[Check | None, ...] = (getattr(handler, "check", None),)
+    if texts:
+        checks += (getattr(handler, "check_texts", None),)
     try:
-        return tuple(check(config, context, site))
+        return tuple(fault for check in checks if check is not None for fault in check(config, context, site))
     except Exception as error:  # noqa: BLE001 - another party's code, which may raise anything
         return (shortened(" ".join(f"the handler's check failed with {type(error).__name__}: {error}".split())),)

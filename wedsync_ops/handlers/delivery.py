@@ -78,8 +78,9 @@ def text_document(text: Text, key: str) -> bytes:
 
 
 def reference_for(key: str, text: Text) -> str:
-    """The id under which the platform knows a text message, the same for every attempt at it."""
-    return f"text-{_hash(key, f'{text.channel} fallback' if text.is_fallback else 'text')}"
+    """The id under which the platform knows a text message, the same for every attempt at it: its job's, and a hash."""
+    job = "" if text.job_id is None else f"{text.job_id}-"
+    return f"text-{job}{_hash(key, f'{text.channel} fallback' if text.is_fallback else 'text')}"
 
 
 def file_name(key: str, kind: str, suffix: str) -> str:

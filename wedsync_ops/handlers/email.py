@@ -3,16 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from wedsync_ops.errors import WedsyncError
 from wedsync_ops.handlers import catalogue
 from wedsync_ops.handlers.addresses import address_fault
-from wedsync_ops.handlers.checks import attachment_faults, recipient, recipient_fault, text_faults
+from wedsync_ops.handlers.checks import attachment_faults, couple_address, recipient_fault, text_faults
 from wedsync_ops.handlers.contract import Mail, Run, Site, addressed_by, checked_by
-from wedsync_ops.instants import zone_named
-from wedsync_ops.weddings.context import wedding_from
-from wedsync_ops.weddings.proximity import days_until
 
-_WEDDING_WEEK_DELAY_MIN = 30.0
+address = couple_address
+"""The name under which the how-to gave it to third parties."""
 
 
 def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
@@ -24,16 +21,16 @@ def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> 
     if unknown:
         yield f"config.template_id: {unknown}"
     if len(config) > 1:
-        yield from _option_faults(config, context, site)
+        yield from _option_faults(config, site)
 
 
-def address(_config: Mapping[str, Any], context: Mapping[str, Any], _site: Site) -> str:
-    """Whom this e-mail goes to, for the suppression list."""
-    return f"mailto:{recipient(context)}"
+def check_texts(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
+    """What of the subject and the fields cannot be rendered for this job."""
+    return text_faults(config, context, site, "subject_override")
 
 
-@addressed_by(address)
-@checked_by(check)
+@addressed_by(couple_address)
+@checked_by(check, check_texts)
 def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Render the template and deliver it. ``actual_delay`` is in minutes: ``send_delay`` as the wedding week cut it."""
     # What renders takes a tenth of a second to import, which queueing should not wait for.
@@ -54,7 +51,7 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
         "message_id": receipt.delivery_id,
         "template_used": template_id,
         "personalization_applied": bool(personalization),
-        "actual_delay": _delay_minutes(config, context, run),
+        "actual_delay": (config.get("send_delay") or 0) if run.send_delay_min is None else run.send_delay_min,
     }
 
 
@@ -70,7 +67,7 @@ def _not_sent(config: Mapping[str, Any], reason: str) -> Mapping[str, Any]:
     }
 
 
-def _option_faults(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
+def _option_faults(config: Mapping[str, Any], site: Site) -> Iterator[str]:
     subject = config.get("subject_override")
     if subject is not None and (not isinstance(subject, str) or "\n" in subject or "\r" in subject):
         yield "config.subject_override: must be text of one line"
@@ -79,20 +76,4 @@ def _option_faults(config: Mapping[str, Any], context: Mapping[str, Any], site: 
         fault = address_fault(reply_to)
         if fault:
             yield f"config.reply_to: {fault}"
-    yield from text_faults(config, context, site, "subject_override")
     yield from attachment_faults(config.get("attachments"), site)
-
-
-def _delay_minutes(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> float:
-    """``send_delay`` as it was applied: in the wedding week cut to 30 minutes, on the last two days to none."""
-    minutes: float = config.get("send_delay") or 0
-    if not minutes:
-        return 0
-    try:
-        wedding = wedding_from(context, zone_named(run.site.timezone))
-    except WedsyncError:
-        return minutes
-    days = None if wedding is None else days_until(wedding, run.now)
-    if days is None or not 0 <= days <= 7:
-        return minutes
-    return 0 if days <= 1 else min(minutes, _WEDDING_WEEK_DELAY_MIN)

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 from wedsync_ops import codec
 from wedsync_ops.errors import InvalidTime
-from wedsync_ops.handlers import links
-from wedsync_ops.handlers.checks import recipient, recipient_fault
-from wedsync_ops.handlers.contract import Mail, PermanentError, Run, Site, addressed_by, checked_by
+from wedsync_ops.handlers import carrying, links
+from wedsync_ops.handlers.checks import couple_address, recipient_fault
+from wedsync_ops.handlers.contract import Mail, PermanentError, Run, Site, addressed_by, checked_by, ends_by
 from wedsync_ops.handlers.fields import part
 from wedsync_ops.instants import from_datetime, iso, local_midnight, parse_date, to_datetime, zone_named
 from wedsync_ops.weddings.context import zone_from
@@ -25,7 +25,9 @@ FOLLOW_UP = "form-received"
 """The template of the mail that thanks for the answers."""
 _MARK = "form_invitation"
 _FREQUENCY_DAYS = 3
-_ROOM = 512 * 1024  # bytes of contexts that the reminders of one form may take together
+_ROOM = 512 * 1024  # bytes that the reminders of one form should take together
+_MOST_BYTES = 1_000_000  # bytes that they may take when what a mail needs of the context is longer
+_AROUND = 300  # bytes of a row around its config and its context: module type, key and times
 
 
 class _Times(NamedTuple):
@@ -52,12 +54,19 @@ def check(config: Mapping[str, Any], context: Mapping[str, Any], _site: Site) ->
             yield f"config.completion_redirect: {fault}"
 
 
-def address(_config: Mapping[str, Any], context: Mapping[str, Any], _site: Site) -> str:
-    """Whom the invitation goes to, for the suppression list."""
-    return f"mailto:{recipient(context)}"
+def ends_at(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> int | None:
+    """The end of the deadline's day where the couple is, from which on nobody can answer; ``None`` without a deadline.
+
+    Raises InvalidTime for a deadline that is no date.
+    """
+    deadline = config.get("deadline")
+    if deadline is None:
+        return None
+    return local_midnight(parse_date(deadline) + timedelta(days=1), zone_from(context, zone_named(site.timezone)))
 
 
-@addressed_by(address)
+@addressed_by(couple_address)
+@ends_by(ends_at, "config.deadline")
 @checked_by(check)
 def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Mail the invitation with the signed link, and queue the reminders.
@@ -69,19 +78,19 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
 
     if run.suppressed is not None:
         return {**_result(config, None, None), "suppressed": run.suppressed}
-    times = _times(config, zone_from(context, zone_named(run.site.timezone)), run.now)
+    times = _times(config, context, run)
     invitation_id = invitation_id_for(run.site, run.job_id)
     url = links.signed(run.site, f"/forms/{invitation_id}", _params(config), times.expires_at)
     own = {"form_url": url, **({"deadline": config["deadline"]} if config.get("deadline") else {})}
     values = render.values_for(context, run.site) | own
     letter = compose.to_couple(render.mail("form-invitation", values, run.site), config, context, values)
-    receipt = run.deliver(Mail(compose.message_from(letter, site=run.site, key=run.idempotency_key, now=run.now)))
-    if times.reminders:
-        _remind(config, context, run, invitation_id, own, times)
+    mail = Mail(compose.message_from(letter, site=run.site, key=run.idempotency_key, now=run.now))
+    reminders = _remind(config, context, run, invitation_id, own, times)  # first: what is refused leaves no mail behind
+    receipt = run.deliver(mail)
     return {
         **_result(config, invitation_id, url),
-        "reminder_scheduled": bool(times.reminders),
-        "reminders": len(times.reminders),
+        "reminder_scheduled": reminders > 0,
+        "reminders": reminders,
         "expires_at": iso(times.expires_at),
         "message_id": receipt.delivery_id,
     }
@@ -120,18 +129,17 @@ def is_followed_up(context: Mapping[str, Any]) -> bool:
     return part(context, _MARK).get("auto_follow_up") is True
 
 
-def _times(config: Mapping[str, Any], zone: ZoneInfo, now: int) -> _Times:
-    deadline = config.get("deadline")
-    if deadline is None:
-        expires_at, most = _days_on(now, LINK_DAYS, zone), OPEN_END_REMINDERS
-    else:
-        expires_at, most = local_midnight(parse_date(deadline) + timedelta(days=1), zone), MOST_REMINDERS
-    if expires_at <= now:
-        raise PermanentError(f"deadline: {deadline} is over; nobody could fill in the form in time")
+def _times(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> _Times:
+    zone = zone_from(context, zone_named(run.site.timezone))
+    expires_at, most = ends_at(config, context, run.site), MOST_REMINDERS
+    if expires_at is None:
+        expires_at, most = _days_on(run.now, LINK_DAYS, zone), OPEN_END_REMINDERS
+    if expires_at <= run.now:
+        raise PermanentError(f"deadline: {config['deadline']} is over; nobody could fill in the form in time")
     reminders = []
     if config.get("reminder_enabled"):
         every = config.get("reminder_frequency", _FREQUENCY_DAYS)
-        due = (_days_on(now, every * number, zone) for number in range(1, most + 1))
+        due = (_days_on(run.now, every * number, zone) for number in range(1, most + 1))
         reminders = [at for at in due if at < expires_at]
     return _Times(expires_at, tuple(reminders))
 
@@ -150,34 +158,22 @@ def _remind(
     invitation_id: str,
     own: Mapping[str, Any],
     times: _Times,
-) -> None:
-    mark = {"id": invitation_id, "auto_follow_up": bool(config.get("auto_follow_up"))}
-    carried = {**_within(context, _ROOM // len(times.reminders)), _MARK: mark}
+) -> int:
+    """Queue the reminders; how many."""
+    if not times.reminders:
+        return 0
+    mark = {_MARK: {"id": invitation_id, "auto_follow_up": bool(config.get("auto_follow_up"))}}
     reminder = {"template_id": "form-reminder", "personalization": dict(own)}
-    for key, at in zip(reminder_keys(invitation_id), times.reminders, strict=False):
+    around = len(codec.canonical([reminder, mark])) + _AROUND
+    carried = carrying.within(context, _ROOM // len(times.reminders) - around) | mark
+    fitting = times.reminders[: _MOST_BYTES // (len(codec.canonical(carried)) + around)]
+    if len(fitting) < len(times.reminders):
+        run.log(
+            "the last reminders are left out: they would be too large", left_out=len(times.reminders) - len(fitting)
+        )
+    for key, at in zip(reminder_keys(invitation_id), fitting, strict=False):
         run.enqueue("email", reminder, context=carried, key=key, at=iso(at), expires=iso(times.expires_at))
-
-
-def _within(context: Mapping[str, Any], room: int) -> dict[str, Any]:
-    """The context, or when it takes more than so many bytes what a reminder needs of it."""
-    if len(codec.canonical(dict(context))) <= room:
-        return dict(context)
-    top = ("client_id", "supplier_id", "journey_instance_id", "wedding_date", "timezone", "vendor_type", "couple_name")
-    client = ("email", "couple_name", "name", "first_name", "wedding_date", "timezone", "venue_name")
-    supplier = ("name", "business_name", "email", "brand_color", "logo", "vendor_type")
-    return {
-        **_short(context, top),
-        "client_data": _short(part(context, "client_data"), client),
-        "supplier_data": _short(part(context, "supplier_data"), supplier),
-    }
-
-
-def _short(values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return {
-        name: values[name]
-        for name in names
-        if isinstance(values.get(name), str | int) and len(str(values[name])) <= 255
-    }
+    return len(fitting)
 
 
 def _params(config: Mapping[str, Any]) -> dict[str, str]:

@@ -1,19 +1,16 @@
 """The info module: a page of information for one couple, published as one file that needs nothing else."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from html import escape
 from typing import Any
 
 from wedsync_ops import codec
-from wedsync_ops.errors import InvalidTime
+from wedsync_ops.handlers import expiry, links
 from wedsync_ops.handlers.addresses import one_line
 from wedsync_ops.handlers.checks import attachment_faults, recipient, recipient_fault, reply_address, text_faults
-from wedsync_ops.handlers.contract import Mail, Page, PermanentError, Run, Site, addressed_by, checked_by
+from wedsync_ops.handlers.contract import Mail, Page, PermanentError, Run, Site, addressed_by, checked_by, ends_by
 from wedsync_ops.handlers.fields import part, text_of
-from wedsync_ops.instants import iso, local_midnight, parse_date, parse_instant, zone_named
-from wedsync_ops.weddings.context import zone_from
+from wedsync_ops.instants import iso
 
 _ADDRESSES = ("http://", "https://")
 _MAILED = ("email", "both")
@@ -21,12 +18,19 @@ _MAILED = ("email", "both")
 
 def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
     """What keeps this page from ever being published, each in one line that begins with where it is."""
-    yield from text_faults(config, context, site, "title", "content")
     yield from attachment_faults(_files(config), site)
+    wrong = expiry.fault(config, context, site)
+    if wrong:
+        yield wrong
     if config.get("display_in") in _MAILED:
         fault = recipient_fault(context)
         if fault:
             yield fault
+
+
+def check_texts(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
+    """What of the title and the content cannot be rendered for this job."""
+    return text_faults(config, context, site, "title", "content")
 
 
 def address(config: Mapping[str, Any], context: Mapping[str, Any], _site: Site) -> str | None:
@@ -35,16 +39,18 @@ def address(config: Mapping[str, Any], context: Mapping[str, Any], _site: Site) 
 
 
 @addressed_by(address)
-@checked_by(check)
+@ends_by(expiry.ends_at, expiry.PLACE)
+@checked_by(check, check_texts)
 def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Render the page and publish it; with ``display_in`` email or both it is mailed to the couple as well.
 
-    A suppressed couple still gets its page, and no mail. Raises PermanentError when the page has expired.
+    A suppressed couple still gets its page, and no mail. Raises PermanentError when the page has expired, and when the
+    platform has no secret to make its id with.
     """
     # What renders takes a tenth of a second to import, which queueing should not wait for.
     from wedsync_ops.handlers import page
 
-    expires_at = _expiry(config, context, run)
+    expires_at = expiry.ends_at(config, context, run.site)
     if expires_at is not None and expires_at <= run.now:
         raise PermanentError(f"the page expired at {config['expires_at']}, before it could be published")
     page_id = _page_id(config, context, run)
@@ -81,7 +87,7 @@ def _content(
         files=attachments.read(_files(config), run.site.attachments_dir),
         links=[name for name in config.get("attachments") or () if name.startswith(_ADDRESSES)],
         important=config.get("priority") in ("high", "critical"),
-        expires_at=config.get("expires_at"),
+        expires_at=None if expires_at is None else expiry.last_day(expires_at, context, run.site).isoformat(),
         expires_iso=iso(expires_at),
         brand_color=colors["brand_color"],
         link_color=colors["brand_on_white"],
@@ -117,27 +123,14 @@ def _files(config: Mapping[str, Any]) -> list[Any]:
 
 
 def _page_id(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> str:
-    """The page's id, which cannot be guessed: of a step that has an id always the same, so that later content
-    replaces it; else the job's own, the same for every attempt.
+    """The page's id, which cannot be guessed without the platform's secret: of a step that has an id always the same,
+    so that later content replaces it; else the job's own, the same for every attempt.
     """
     step = part(context, "step_data")
     step_id = context.get("step_id") or step.get("step_id") or step.get("id")
     names = (context.get("supplier_id"), context.get("client_id"), context.get("journey_instance_id"), step_id)
-    secret = run.site.link_secret.encode()[: hashlib.blake2b.MAX_KEY_SIZE]
-    is_stable = secret and isinstance(step_id, str | int) and all(names)
-    told = codec.canonical(names if is_stable else [run.idempotency_key, dict(config), dict(context)])
-    return "page-" + hashlib.blake2b(told, digest_size=16, key=secret if is_stable else b"").hexdigest()
-
-
-def _expiry(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> int | None:
-    """The instant at which the page expires; a date is the end of that day in the couple's zone."""
-    text = config.get("expires_at")
-    if not text:
-        return None
-    try:
-        zone = zone_from(context, zone_named(run.site.timezone))
-        if len(text) == 10:
-            return local_midnight(parse_date(text) + timedelta(days=1), zone)
-        return parse_instant(text, zone=zone)
-    except InvalidTime as error:
-        raise PermanentError(f"expires_at: {error.message}") from error
+    if isinstance(step_id, str | int) and all(names):
+        told = codec.canonical(["step", *names])
+    else:
+        told = codec.canonical(["job", run.idempotency_key, dict(config), dict(context)])
+    return f"page-{links.digest(run.site, 'info-page', told.decode()).hex()}"

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 _HEAD = b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//WedSync//wedsync-ops//EN\r\nCALSCALE:GREGORIAN\r\nMETHOD:%b\r\n"
 _END = b"END:VCALENDAR\r\n"
 _ALARM = timedelta(hours=1)
-_UTC_KEYS = frozenset({"UTC", "Etc/UTC", "Zulu", "Etc/Zulu", "Etc/UCT", "UCT", "Universal", "Etc/Universal"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +49,25 @@ def invitation(meeting: Meeting, now: int) -> Invitation:
     from wedsync_ops.handlers.timezones import vtimezone
 
     method = "CANCEL" if meeting.cancelled else "REQUEST"
+    event = _event(meeting, now)
     zone = b""
-    if meeting.zone.key not in _UTC_KEYS:
+    if "TZID" in event["DTSTART"].params:  # UTC, and zones that never were anything else, are written without one
         zone = vtimezone(meeting.zone, to_datetime(meeting.starts_at, meeting.zone).year)
-    event: bytes = _event(meeting, now).to_ical(sorted=False)
+    told: bytes = event.to_ical(sorted=False)
     # Put together by hand: the zone is the same for many meetings, and writing it takes longer than all the rest.
-    return Invitation(method, b"".join((_HEAD % method.encode(), zone, event, _END)))
+    return Invitation(method, b"".join((_HEAD % method.encode(), zone, told, _END)))
 
 
 def _event(meeting: Meeting, now: int) -> "Event":
     from icalendar import Event, vUri
 
-    zone = ZoneInfo("UTC") if meeting.zone.key in _UTC_KEYS else meeting.zone
     ends_at = meeting.starts_at + meeting.duration * 60_000_000
     event = Event()
     event.add("UID", meeting.uid)
     event.add("SEQUENCE", meeting.sequence)
     event.add("DTSTAMP", to_datetime(now))
-    event.add("DTSTART", to_datetime(meeting.starts_at, zone).replace(microsecond=0))
-    event.add("DTEND", to_datetime(ends_at, zone).replace(microsecond=0))
+    event.add("DTSTART", to_datetime(meeting.starts_at, meeting.zone).replace(microsecond=0))
+    event.add("DTEND", to_datetime(ends_at, meeting.zone).replace(microsecond=0))
     event.add("SUMMARY", meeting.summary)
     event.add("DESCRIPTION", meeting.description)
     if meeting.place:

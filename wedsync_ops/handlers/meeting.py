@@ -13,7 +13,7 @@ from wedsync_ops.errors import InvalidTime, WedsyncError
 from wedsync_ops.handlers import links
 from wedsync_ops.handlers.addresses import address_fault, ascii_address, named_address, one_line
 from wedsync_ops.handlers.checks import couple_address, recipient, recipient_fault
-from wedsync_ops.handlers.contract import Mail, PermanentError, Run, Site, addressed_by, checked_by
+from wedsync_ops.handlers.contract import Mail, PermanentError, Run, Site, addressed_by, checked_by, ends_by
 from wedsync_ops.handlers.fields import part, text_of
 from wedsync_ops.instants import DAY, MINUTE, iso, parse_instant, to_datetime, zone_named
 from wedsync_ops.weddings.context import zone_from
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wedsync_ops.handlers.compose import Invitation
 
 LINK_DAYS = 30
-"""Days for which a link to choose a time is good."""
+"""Days for which a link to choose a time is good; one to choose another is so until the meeting starts, if later."""
 _BUFFER_MIN = 15
 _VIDEO_ADDRESSES = ("video_url", "meeting_url", "join_url")
 _STEP_IDS = ("meeting_id", "step_id", "id")
@@ -53,17 +53,24 @@ def check(_config: Mapping[str, Any], context: Mapping[str, Any], site: Site) ->
             yield f"context.step_data.starts_at: {fault}"
 
 
+def ends_at(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> int | None:
+    """The end of the meeting, from which on there is nothing to invite to; ``None`` while it has no time."""
+    starts_at = _start(part(context, "step_data"), context, site)
+    return None if starts_at is None else starts_at + config["duration"] * MINUTE
+
+
 @addressed_by(couple_address)
+@ends_by(ends_at, "context.step_data.starts_at")
 @checked_by(check)
 def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Invite the couple: to a time, with an entry for their calendar; or to choose one, by a signed link."""
     from wedsync_ops.handlers import compose, render
 
     step = part(context, "step_data")
-    starts_at = _start(step, context, run)
+    starts_at = _start(step, context, run.site)
     cancelled = bool(step.get("cancelled"))
     link_id = _link_id(config, context)
-    url = None if cancelled else _link(config, link_id, run)
+    url = None if cancelled else _link(config, link_id, starts_at, run)
     result = {
         "meeting_scheduled": run.suppressed is None and not cancelled,
         "scheduling_link_id": link_id,
@@ -128,11 +135,11 @@ def _start_fault(value: Any, context: Mapping[str, Any], site: Site) -> str | No
     return None
 
 
-def _start(step: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> int | None:
+def _start(step: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> int | None:
     """The meeting's start, ``None`` while there is none."""
     if step.get("starts_at") is None:
         return None
-    return parse_instant(step["starts_at"], zone=zone_from(context, zone_named(run.site.timezone)))
+    return parse_instant(step["starts_at"], zone=zone_from(context, zone_named(site.timezone)))
 
 
 def _entry(
@@ -238,6 +245,6 @@ def _link_id(config: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     return "meet-" + uuid.uuid5(uuid.NAMESPACE_URL, _identity(config, context) + ":link").hex
 
 
-def _link(config: Mapping[str, Any], link_id: str, run: Run) -> str:
+def _link(config: Mapping[str, Any], link_id: str, starts_at: int | None, run: Run) -> str:
     told = {"duration": str(config["duration"]), "buffer": str(config.get("buffer_time", _BUFFER_MIN))}
-    return links.signed(run.site, f"/meetings/{link_id}", told, run.now + LINK_DAYS * DAY)
+    return links.signed(run.site, f"/meetings/{link_id}", told, max(run.now + LINK_DAYS * DAY, starts_at or 0))

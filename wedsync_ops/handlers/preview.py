@@ -45,9 +45,18 @@ class Preview:
         }
 
 
-def preview(handler: Handler, config: Mapping[str, Any], context: Mapping[str, Any], site: Site, now: int) -> Preview:
+def preview(
+    handler: Handler,
+    config: Mapping[str, Any],
+    context: Mapping[str, Any],
+    site: Site,
+    now: int,
+    *,
+    send_delay_min: float | None = None,
+) -> Preview:
     """Run a handler as if at the instant ``now``, recording what it would deliver.
 
+    ``send_delay_min`` is how many minutes the job would have waited for its ``send_delay``.
     Raises InvalidConfig or InvalidContext when the handler's check refuses the job, and InvalidContext when the handler
     itself says that it can never succeed.
     """
@@ -55,7 +64,7 @@ def preview(handler: Handler, config: Mapping[str, Any], context: Mapping[str, A
     if refusals:
         kind = InvalidConfig if refusals[0].startswith("config") else InvalidContext
         raise kind("; ".join(refusals), details=refusals)
-    run = _Rehearsal(site, now)
+    run = _Rehearsal(site, now, send_delay_min=send_delay_min)
     try:
         result = handler(config, context, run)
     except PermanentError as error:
@@ -73,6 +82,7 @@ class _Rehearsal:
     attempt: int = 1
     idempotency_key: str = KEY
     suppressed: str | None = None
+    send_delay_min: float | None = None
     artefacts: list[Artefact] = field(default_factory=list)
     enqueued: list[Mapping[str, Any]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)

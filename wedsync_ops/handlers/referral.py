@@ -2,32 +2,27 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from typing import Any
 
-from wedsync_ops.errors import InvalidTime
-from wedsync_ops.handlers import links
+from wedsync_ops.handlers import expiry, links
 from wedsync_ops.handlers.checks import couple_address, recipient_fault
-from wedsync_ops.handlers.contract import Mail, PermanentError, Run, Site, addressed_by, checked_by, claims
+from wedsync_ops.handlers.contract import Mail, PermanentError, Run, Site, addressed_by, checked_by, claims, ends_by
 from wedsync_ops.handlers.fields import part
-from wedsync_ops.instants import local_midnight, parse_date, parse_instant, to_datetime, zone_named
-from wedsync_ops.weddings.context import zone_from
 
 _SIGNS = "0123456789BCDFGHJKMNPQRSTVWXYZ"
 """Crockford's base 32 (no I, L, O, U) without A and E, so that a code spells no word and is read one way only."""
 _LENGTH = 10
-_DATE = len("2027-06-19")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _WORDS = {"discount": "a discount", "credit": "a credit", "gift": "a gift"}
 
 
-def check(config: Mapping[str, Any], context: Mapping[str, Any], _site: Site) -> Iterator[str]:
+def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
     """What keeps this offer from ever being sent, each in one line that begins with where it is."""
     if config["reward_type"] == "discount" and config.get("reward_amount", 0) > 100:
         yield "config.reward_amount: a discount is in percent, at most 100; use credit for an amount of money"
-    fault = recipient_fault(context)
-    if fault:
-        yield fault
+    for fault in (recipient_fault(context), expiry.fault(config, context, site)):
+        if fault:
+            yield fault
 
 
 def code_of(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> str:
@@ -37,14 +32,15 @@ def code_of(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -
 
 
 @addressed_by(couple_address)
-@claims(code_of)
+@claims(code_of, into="tracking_code")
+@ends_by(expiry.ends_at, expiry.PLACE)
 @checked_by(check)
 def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Send the offer with its link and the link's QR code. Raises PermanentError when the offer has ended."""
     from wedsync_ops.handlers import compose, qr, render
 
     expires_on = _last_day(config, context, run)
-    code = config.get("tracking_code") or _made(context, run.site)
+    code = config.get("tracking_code") or _made(context, run.site)  # a queued job names the code that it claimed
     url = links.public(run.site, f"/r/{code}")
     result = {
         "referral_sent": run.suppressed is None,
@@ -93,15 +89,9 @@ def _reward(config: Mapping[str, Any], context: Mapping[str, Any]) -> str:
 
 def _last_day(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> str:
     """The last day of the offer in the couple's zone, empty when it has none. Raises PermanentError when it is over."""
-    text = config.get("expires_at")
-    if not text:
+    ends_at = expiry.ends_at(config, context, run.site)
+    if ends_at is None:
         return ""
-    zone = zone_from(context, zone_named(run.site.timezone))
-    try:
-        day = parse_date(text) if len(text) == _DATE else None
-        ends_at = parse_instant(text) if day is None else local_midnight(day + timedelta(days=1), zone)
-    except InvalidTime as error:
-        raise PermanentError(f"expires_at: {error.message}") from error
     if ends_at <= run.now:
-        raise PermanentError(f"the offer ended at {text}, before it could be sent")
-    return to_datetime(ends_at - 1, zone).date().isoformat()
+        raise PermanentError(f"the offer ended at {config['expires_at']}, before it could be sent")
+    return expiry.last_day(ends_at, context, run.site).isoformat()

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from wedsync_ops.handlers import links
+from wedsync_ops.handlers import carrying, links
 from wedsync_ops.handlers.checks import couple_address, recipient_fault, text_faults
 from wedsync_ops.handlers.contract import Mail, RetryAfter, Run, Site, addressed_by, checked_by
 from wedsync_ops.handlers.fields import part
@@ -19,11 +19,11 @@ FOLLOW_UP_DAYS = 7
 _NAMES = {"google": "Google", "facebook": "Facebook", "yelp": "Yelp", "weddingwire": "WeddingWire"}
 _INTERNAL = "internal"
 _FOLLOW_UP = "review_follow_up"
+_ROOM = 512 * 1024  # bytes of the context that a reminder takes along
 
 
 def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
     """What keeps this request from ever being sent, each in one line that begins with where it is."""
-    yield from text_faults(config, context, site, "custom_message")
     fault = recipient_fault(context)
     if fault:
         yield fault
@@ -35,8 +35,13 @@ def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> 
             yield fault
 
 
+def check_texts(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
+    """Whether the supplier's own words cannot be rendered for this job."""
+    return text_faults(config, context, site, "custom_message")
+
+
 @addressed_by(couple_address)
-@checked_by(check)
+@checked_by(check, check_texts)
 def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Send the request with its links, and queue the reminder. Raises RetryAfter while the wedding is not over."""
     from wedsync_ops.handlers import compose, render
@@ -60,9 +65,10 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
         "follow_up": again,
     }
     letter = compose.to_couple(render.mail("review-request", values, run.site), config, context, values)
-    run.deliver(Mail(compose.message_from(letter, site=run.site, key=run.idempotency_key, now=run.now)))
+    mail = Mail(compose.message_from(letter, site=run.site, key=run.idempotency_key, now=run.now))
     if not again:
-        _queue_follow_up(config, context, run)
+        _queue_follow_up(config, context, run)  # first: what is refused leaves no mail behind
+    run.deliver(mail)
     return result
 
 
@@ -80,11 +86,16 @@ def _wait_for_the_end(config: Mapping[str, Any], context: Mapping[str, Any], run
 def _queue_follow_up(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> None:
     """One reminder. Its key follows from this job's, so that it is queued once however often this job runs."""
     key = hashlib.blake2b(run.idempotency_key.encode("utf-8", "replace"), digest_size=16).hexdigest()
-    step = {**part(context, "step_data"), _FOLLOW_UP: True}
+    links_of = {platform: _given(platform, context)[1] for platform in config["platforms"] if platform != _INTERNAL}
+    told = {
+        **context,
+        "step_data": {**part(context, "step_data"), _FOLLOW_UP: True},
+        "supplier_data": {**part(context, "supplier_data"), "review_links": links_of},
+    }
     run.enqueue(
         "review",
         config,
-        context={**context, "step_data": step},
+        context=carrying.within(told, _ROOM),
         key=f"review-follow-up-{key}",
         delay=FOLLOW_UP_DAYS * 24 * 60,
     )

@@ -29,7 +29,7 @@ _OPTED_OUT = "opted_out"
 _REMOVED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
-def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
+def check(config: Mapping[str, Any], context: Mapping[str, Any], _site: Site) -> Iterator[str]:
     """What keeps this message from ever being sent, each in one line that begins with where it is."""
     number, fault = number_from(_client(context).get("phone") or "", regions_from(context))
     if number is None:
@@ -37,6 +37,10 @@ def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> 
     channel = config["channel"]
     if config.get("require_opt_in") and _client(context).get(f"{channel}_opt_in") is None:
         yield f"context.client_data.{channel}_opt_in: is missing, and the config requires the client's consent"
+
+
+def check_texts(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
+    """What of the text and the fields cannot be rendered for this job, and whether it is too long then."""
     yield from list(text_faults(config, context, site)) or _body_faults(config, context, site)
 
 
@@ -46,7 +50,7 @@ def address(_config: Mapping[str, Any], context: Mapping[str, Any], _site: Site)
 
 
 @addressed_by(address)
-@checked_by(check)
+@checked_by(check, check_texts)
 def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Render the text and deliver it; with ``fallback_to_sms`` by SMS when WhatsApp cannot deliver it.
 
@@ -63,7 +67,7 @@ def handle(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> M
         _wait_for_quiet(run.site.quiet_hours, context, run)
     body = _body(config, context, run.site)
     _refuse(_faults_of(body, channel))
-    text = Text(channel, _recipient(context), body, config.get("media_url"))
+    text = Text(channel, _recipient(context), body, config.get("media_url"), job_id=run.job_id)
     if channel == "whatsapp" and config.get("fallback_to_sms"):
         text, receipt = _with_fallback(text, config, context, run)
     else:
@@ -92,7 +96,7 @@ def _with_fallback(text: Text, config: Mapping[str, Any], context: Mapping[str, 
             raise
         _refuse(f"{refused}; and by SMS: {fault}" for fault in _faults_of(text.body, "sms"))
         run.log("sent by SMS instead", refusal=str(refused))
-    sms = Text("sms", text.to, text.body, is_fallback=True)
+    sms = Text("sms", text.to, text.body, is_fallback=True, job_id=run.job_id)
     return sms, run.deliver(sms)
 
 
@@ -101,6 +105,17 @@ def _wait_for_quiet(hours: str, context: Mapping[str, Any], run: Run) -> None:
     until = quiet_until(run.now, span, zone, wedding_in(context, zone))
     if until is not None:
         raise NotNow((until - run.now) / SECOND, f"held until {iso(until)} for {in_words(span, zone)}")
+
+
+def instead_of_whatsapp(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The config of the SMS that takes the place of a message that WhatsApp took and did not deliver, if one is wanted.
+
+    It is a job of its own: due at once, with the same text, and never past a recipient's no.
+    """
+    if config.get("channel") != "whatsapp" or config.get("fallback_to_sms") is not True:
+        return None
+    same = ("message_text", "personalization", "require_opt_in")
+    return {"channel": "sms", **{name: config[name] for name in same if name in config}}
 
 
 def _client(context: Mapping[str, Any]) -> Mapping[str, Any]:

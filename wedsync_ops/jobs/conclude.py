@@ -8,13 +8,17 @@ from wedsync_ops import codec
 from wedsync_ops.errors import WedsyncError
 from wedsync_ops.instants import local_date
 from wedsync_ops.jobs import lifecycle
+from wedsync_ops.jobs.events import without_next_step
 from wedsync_ops.jobs.model import Claimed, Outcome, Request, Result, State, Transition
-from wedsync_ops.jobs.prepare import Prepared, prepare
+from wedsync_ops.jobs.prepare import Prepared, again, prepare
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.run import one_line
 from wedsync_ops.jobs.store.finish import Execution, Finish
 from wedsync_ops.weddings.model import Season
 from wedsync_ops.weddings.season import season_at
+
+_SHIPPED = "wedsync_ops.handlers."
+_TIMES = Request._fields.index("priority")  # what comes before says what is done, the rest when and how urgently
 
 
 class Conclusion(NamedTuple):
@@ -111,6 +115,20 @@ def _error(transition: Transition, outcome: Outcome) -> str | None:
 
 
 def _further(rules: Rules, job: Claimed, raw: bytes) -> list[Prepared]:
+    """Check them, each kind once: reminders of a form differ by their times only, and the worker's loop waits here."""
     rows = codec.loads(raw, "the further jobs")
-    context = codec.loads(job.context, "the context")
-    return [prepare(rules, Request(**{"context": context, **row})) for row in rows]
+    if any("context" not in row for row in rows):
+        context = without_next_step(codec.load_object(job.context, "the context"))
+        rows = [{"context": context, **row} for row in rows]
+    handler = rules.registry.version(job.module_type, job.module_version).definition.handler
+    known: dict[bytes, Prepared] = {}
+    found = []
+    for request in (Request(**row) for row in rows):
+        kind = codec.dumps(request[:_TIMES])
+        like = known.get(kind)
+        if like is None:
+            like = known[kind] = prepare(rules, request, texts=not handler.startswith(_SHIPPED))
+            found.append(like)
+        else:
+            found.append(again(rules, like, request))
+    return found

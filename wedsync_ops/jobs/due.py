@@ -58,10 +58,10 @@ def decide(now: int, wish: Wish) -> Due:
     reasons: list[str] = []
     base = _after_wedding(_asked_for(now, wish, reasons), wish, reasons)
     limit_us = _longest_wait(base, wish)
-    at = _sent(base, limit_us, wish, reasons)
-    at = _delayed(at, limit_us, wish, reasons)
-    at = _undisturbed(at, wish, reasons)
-    return Due(_in_range(at), tuple(reasons) or ("at once",))
+    sent = _sent(base, limit_us, wish, reasons)
+    delayed = _delayed(sent, limit_us, wish, reasons)
+    at = _undisturbed(delayed, wish, reasons)
+    return Due(_in_range(at), tuple(reasons) or ("at once",), (delayed - sent) / MINUTE)
 
 
 def _asked_for(now: int, wish: Wish, reasons: list[str]) -> int:

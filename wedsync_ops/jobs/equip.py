@@ -39,4 +39,5 @@ def order_for(rules: Rules, job: Claimed) -> Order:
         cpu_s=limits.cpu_limit * limits.execution_timeout,
         in_thread=definition.isolation == "thread",
         suppressed=job.suppressed,
+        send_delay_min=job.send_delay_min,
     )

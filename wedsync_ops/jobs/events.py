@@ -67,6 +67,14 @@ def next_step(result_data: Mapping[str, Any] | None, context: Mapping[str, Any])
     return step.get("next_step") if isinstance(step, Mapping) else None
 
 
+def without_next_step(context: Mapping[str, Any]) -> dict[str, Any]:
+    """The context as a further job gets it: the step that follows is its parent's to tell, and is told once."""
+    step = context.get("step_data")
+    if not isinstance(step, Mapping) or "next_step" not in step:
+        return dict(context)
+    return {**context, "step_data": {name: value for name, value in step.items() if name != "next_step"}}
+
+
 def message_id(event: Event) -> str:
     """What a receiver tells repeated deliveries of one event by; the same at every attempt."""
     return f"evt_{event.id}_{event.at}"

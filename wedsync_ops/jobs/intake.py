@@ -13,7 +13,17 @@ from functools import lru_cache
 import orjson
 from sqlalchemy import Connection
 
-from wedsync_ops.errors import CapacityReached, CodeTaken, InvalidTime, KeyConflict, WedsyncError
+from wedsync_ops import codec
+from wedsync_ops.errors import (
+    CapacityReached,
+    CodeTaken,
+    InvalidConfig,
+    InvalidContext,
+    InvalidTime,
+    KeyConflict,
+    WedsyncError,
+)
+from wedsync_ops.handlers.contract import Ending
 from wedsync_ops.instants import SECOND, iso
 from wedsync_ops.jobs import due, priority, rank
 from wedsync_ops.jobs.model import Decision, Due, Priority, Queued, State
@@ -130,6 +140,8 @@ def _judge(rules: Rules, batch: _Batch, p: Prepared) -> _Judgement | WedsyncErro
         return error
     if p.expires_at is not None and p.expires_at <= when.at:
         return InvalidTime(f"the job would expire ({iso(p.expires_at)}) before it is due ({iso(when.at)})", hint="")
+    if p.ending is not None and p.ending.at <= when.at:
+        return _over(p, p.ending, when.at)
     module_id = p.module.module_id
     key = (module_id, p.requested, p.overrides, p.wedding, p.vendor_type, p.deadline_at, when.at, when.reasons)
     known = batch.judged.get(key)
@@ -147,6 +159,8 @@ def _judge(rules: Rules, batch: _Batch, p: Prepared) -> _Judgement | WedsyncErro
     )
     decision = priority.explained(decision, p.requested, p.overrides)
     reasons = {"priority": decision.reasons, "due": when.reasons, "weekend": decision.weekend_raised}
+    if p.wish is not None and p.wish.send_delay_min:
+        reasons["send_delay_min"] = when.send_delay_min
     is_due = when.at <= batch.now
     judgement = _Judgement(
         when=when,
@@ -162,6 +176,15 @@ def _judge(rules: Rules, batch: _Batch, p: Prepared) -> _Judgement | WedsyncErro
     return batch.judged.setdefault(key, judgement)
 
 
+def _over(p: Prepared, ending: Ending, due_at: int) -> WedsyncError:
+    """The refusal of a job that could do nothing when it is due."""
+    kind = InvalidConfig if ending.place.startswith("config") else InvalidContext
+    return kind(
+        f"{p.module.module_id}: {ending.place}: is over at {iso(ending.at)}, before the job is due ({iso(due_at)})",
+        hint="give a later one",
+    )
+
+
 def _place_one(batch: _Batch, p: Prepared, j: _Judgement | WedsyncError) -> Queued | WedsyncError:
     # The key comes first: a request sent again is a duplicate, even when its times have passed since.
     holder = None if p.key is None else batch.held.get(p.key)
@@ -173,14 +196,14 @@ def _place_one(batch: _Batch, p: Prepared, j: _Judgement | WedsyncError) -> Queu
     waiting = batch.waiting.get(module_id, 0)
     if waiting >= j.limit:
         return _refused(batch, p, j, waiting)
-    taken = _claim(batch, p)
-    if taken is not None:
-        return taken
+    config = _claim(batch, p)
+    if isinstance(config, WedsyncError):
+        return config
     batch.waiting[module_id] = waiting + 1
     batch.entered[j.entered] += 1
     job = _new_job(batch, p, j)
     batch.jobs.append(job)
-    batch.payloads.append(NewPayload(job.id, p.client_id, p.config, p.context, j.reasons, p.recipient))
+    batch.payloads.append(NewPayload(job.id, p.client_id, config, p.context, j.reasons, p.recipient))
     queued = Queued(
         job.id or None,
         module_id,
@@ -204,12 +227,17 @@ def claim_of(p: Prepared) -> Claim:
     return Claim(p.supplier_id, p.client_id, p.claim or "")
 
 
-def _claim(batch: _Batch, p: Prepared) -> WedsyncError | None:
-    """Take the code that a request claims for its couple, unless it is another's or the couple has one; then say so."""
+def _claim(batch: _Batch, p: Prepared) -> str | WedsyncError:
+    """Take the code that a request claims for its couple, unless it is another's or the couple has one; then say so.
+
+    Answers the config to keep: a request that names no code has the one that its couple holds in it.
+    """
     if p.claim is None:
-        return None
+        return p.config
     claim = claim_of(p)
     owner, own = batch.codes.owner(claim), batch.codes.code(claim)
+    if own is not None and own != claim.code and p.claim_into is not None:
+        return codec.canonical({**orjson.loads(p.config), p.claim_into: own}).decode()
     if owner is not None and owner != claim.couple:
         return CodeTaken(
             f"the code {claim.code} belongs to another couple", hint="give another tracking_code", details=[claim.code]
@@ -222,7 +250,7 @@ def _claim(batch: _Batch, p: Prepared) -> WedsyncError | None:
         )
     if batch.codes.take(claim):
         batch.claimed.append(claim)
-    return None
+    return p.config
 
 
 def _new_job(batch: _Batch, p: Prepared, j: _Judgement) -> NewJob:

@@ -85,6 +85,7 @@ class Order(NamedTuple):
     cpu_s: float
     in_thread: bool = False
     suppressed: str | None = None
+    send_delay_min: float | None = None
 
 
 class Outcome(NamedTuple):
@@ -136,6 +137,7 @@ class Claimed(NamedTuple):
     config: bytes
     context: bytes
     suppressed: str | None = None
+    send_delay_min: float | None = None
 
 
 class Transition(NamedTuple):
@@ -152,10 +154,11 @@ class Transition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """When a job is due, with the reasons in words."""
+    """When a job is due, with the reasons in words, and how many minutes of that are the config's ``send_delay``."""
 
     at: int
     reasons: tuple[str, ...]
+    send_delay_min: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,17 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from wedsync_ops import codec
-from wedsync_ops.errors import InvalidConfig, InvalidContext, InvalidInput, InvalidTime, quoted
-from wedsync_ops.handlers.contract import Handler, PermanentError, claim_of, problems, recipient_of
+from wedsync_ops.errors import InvalidConfig, InvalidContext, InvalidInput, InvalidTime, quoted, shortened
+from wedsync_ops.handlers.contract import (
+    Ending,
+    Handler,
+    PermanentError,
+    claim_of,
+    ending_of,
+    made_into,
+    problems,
+    recipient_of,
+)
 from wedsync_ops.instants import parse_instant, parse_span
 from wedsync_ops.jobs import due
 from wedsync_ops.jobs.due import Wish
@@ -48,12 +57,17 @@ class Prepared(NamedTuple):
     payload_hash: str
     claim: str | None = None
     """The code that the job claims for its supplier and couple."""
+    claim_into: str | None = None
+    """Where the config holds that code, when it was made: one that the couple holds already takes its place."""
+    ending: Ending | None = None
+    """When the job cannot succeed any more."""
 
 
-def prepare(rules: Rules, request: Request) -> Prepared:
+def prepare(rules: Rules, request: Request, *, texts: bool = True) -> Prepared:
     """Check a request whole: module, config, context, recipient, times. Raises a WedsyncError that names the place.
 
-    ``config`` and ``context`` must come from ``codec`` (which holds the limits) or be built from what did.
+    ``config`` and ``context`` must come from ``codec`` (which holds the limits) or be built from what did. ``texts``
+    says whether its texts are rendered to see that they can be.
     """
     if not isinstance(request.module_type, str):
         raise InvalidInput("module_type must be text")
@@ -69,8 +83,12 @@ def prepare(rules: Rules, request: Request) -> Prepared:
     zone = zone_from(context, rules.calendar.zone)
     wedding = wedding_in(context, zone)
     handler = resolve(module.definition.handler)
-    _check(rules, module, handler, config, context, overrides)
+    _check(rules, module, handler, config, context, overrides, texts=texts)
     sent_raw, context_raw = _written(sent, "config"), _written(context, "context")
+    claim = _claim(handler, config, context, rules)
+    claim_into = None if claim is None else made_into(handler, config)
+    if claim_into is not None:
+        config = {**config, claim_into: claim}
     config_raw = sent_raw if config is sent else _written(config, "config")
     # Over what was sent: a customisation that changed meanwhile makes no conflict of a request that is sent again.
     fingerprint = hashlib.blake2b(b"\x00".join((module.module_id.encode(), sent_raw, context_raw)), digest_size=16)
@@ -91,7 +109,20 @@ def prepare(rules: Rules, request: Request) -> Prepared:
         config=config_raw.decode(),
         context=context_raw.decode(),
         payload_hash=fingerprint.hexdigest(),
-        claim=_claim(handler, config, context, rules),
+        claim=claim,
+        claim_into=claim_into,
+        ending=_ending(handler, config, context, rules),
+    )
+
+
+def again(rules: Rules, like: Prepared, request: Request) -> Prepared:
+    """Prepare a request for the same module, config and context as one that was found valid; the rest is its own."""
+    return like._replace(
+        requested=_priority(request.priority),
+        wish=_wish(rules, request, codec.loads(like.config, "the config"), like.zone, like.wedding),
+        key=_key(request.key),
+        deadline_at=_instant(request.deadline, "deadline", like.zone),
+        expires_at=_instant(request.expires, "expires", like.zone),
     )
 
 
@@ -102,6 +133,14 @@ def _claim(handler: Any, config: Mapping[str, Any], context: Mapping[str, Any], 
         raise InvalidInput(str(error)) from error
 
 
+def _ending(handler: Any, config: Mapping[str, Any], context: Mapping[str, Any], rules: Rules) -> Ending | None:
+    try:
+        return ending_of(handler, config, context, rules.site)
+    except Exception as error:  # another party's code, which may raise anything
+        told = " ".join(f"the handler cannot say when the job ends: {type(error).__name__}: {error}".split())
+        raise InvalidInput(shortened(told)) from error
+
+
 def _check(
     rules: Rules,
     module: ModuleVersion,
@@ -109,6 +148,8 @@ def _check(
     config: Mapping[str, Any],
     context: Mapping[str, Any],
     overrides: Overrides | None,
+    *,
+    texts: bool,
 ) -> None:
     """Refuse what the schema or the handler refuses. Raises InvalidConfig or InvalidContext."""
     hint = None
@@ -117,7 +158,7 @@ def _check(
     problem = rules.registry.first_config_error(module, config)
     if problem is not None:
         raise InvalidConfig(f"the config does not fit {module.module_id}: {problem}", hint=hint)
-    refusals = problems(handler, config, context, rules.site)
+    refusals = problems(handler, config, context, rules.site, texts=texts)
     if refusals:
         kind, advice = (InvalidConfig, hint) if refusals[0].startswith("config") else (InvalidContext, None)
         raise kind(f"{module.module_id}: {'; '.join(refusals)}", hint=advice, details=refusals)

@@ -23,7 +23,7 @@ CUT = b"[the log was cut here: it is longer than 64 KiB]\n"
 _HEAD = struct.Struct("<IB")
 _JOB = struct.Struct("<q")
 _HELLO = struct.Struct("<IBi")
-_ORDER = struct.Struct("<IBqqqqIIddIIIII")
+_ORDER = struct.Struct("<IBqqqqIIdddIIIII")
 _DONE = struct.Struct("<IBqqIBBqqqqqdiiii")
 _RESULTS = tuple(Result)
 _NUMBERS = {result: number for number, result in enumerate(_RESULTS)}
@@ -111,6 +111,7 @@ def order(wanted: Order, handed_at: int, handed_us: int) -> bytes:
         wanted.memory_mb,
         wanted.timeout_s,
         wanted.cpu_s,
+        _NO_TIME if wanted.send_delay_min is None else wanted.send_delay_min,
         *sizes,
     )
     return b"".join((head, handler, key, suppressed, config, context))
@@ -123,8 +124,8 @@ def job_of(packet: bytes) -> int:
 
 def read_order(frame: bytes) -> tuple[Order, int]:
     """What a slot is told to run, and what to add to its monotonic microseconds to get the platform's time."""
-    (_, _, job_id, token, handed_at, handed_us, attempt, memory_mb, timeout_s, cpu_s, *sizes) = _ORDER.unpack_from(
-        frame
+    (_, _, job_id, token, handed_at, handed_us, attempt, memory_mb, timeout_s, cpu_s, delay_min, *sizes) = (
+        _ORDER.unpack_from(frame)
     )
     handler_at = _ORDER.size
     key_at = handler_at + sizes[0]
@@ -135,7 +136,18 @@ def read_order(frame: bytes) -> tuple[Order, int]:
     suppressed = frame[reason_at:config_at].decode() or None
     config, context = frame[config_at:context_at], frame[context_at:]
     wanted = Order(
-        job_id, token, attempt, handler, config, context, key, timeout_s, memory_mb, cpu_s, suppressed=suppressed
+        job_id,
+        token,
+        attempt,
+        handler,
+        config,
+        context,
+        key,
+        timeout_s,
+        memory_mb,
+        cpu_s,
+        suppressed=suppressed,
+        send_delay_min=None if delay_min == _NO_TIME else delay_min,
     )
     return wanted, handed_at - handed_us
 

@@ -9,6 +9,7 @@ from wedsync_ops.errors import NotFound, WedsyncError
 from wedsync_ops.handlers import form
 from wedsync_ops.jobs import intake, wakeup
 from wedsync_ops.jobs.actions import Queue
+from wedsync_ops.jobs.events import without_next_step
 from wedsync_ops.jobs.model import Queued, Request
 from wedsync_ops.jobs.prepare import Prepared, prepare
 from wedsync_ops.jobs.store import answers, control, insert, view
@@ -80,4 +81,5 @@ def _wanted(
 
 
 def _thanks(context: Mapping[str, Any], invitation_id: str) -> Request:
-    return Request("email", {"template_id": form.FOLLOW_UP}, context, key=form.follow_up_key(invitation_id))
+    told = without_next_step(context)
+    return Request("email", {"template_id": form.FOLLOW_UP}, told, key=form.follow_up_key(invitation_id))

@@ -11,7 +11,7 @@ from typing import Any
 from wedsync_ops import codec
 from wedsync_ops.errors import InvalidJson
 from wedsync_ops.handlers.contract import Handler, Mail, NotNow, Page, PermanentError, Receipt, RetryAfter, Site, Text
-from wedsync_ops.jobs.events import next_step
+from wedsync_ops.jobs.events import next_step, without_next_step
 from wedsync_ops.jobs.model import Order, Result
 
 MAX_ERROR = 500
@@ -19,6 +19,7 @@ MAX_ERROR = 500
 MAX_TRACEBACK = 16 * 1024
 """The longest traceback kept of an execution, in characters."""
 _LONGEST_WAIT_S = 366 * 86_400.0
+_FURTHER = "the list of jobs that the handler queued"
 _ROW_OPTIONS = frozenset({"context", "priority", "at", "delay", "key", "deadline", "expires"})
 
 
@@ -45,7 +46,7 @@ class Verdict:
 class Attempt:
     """The ``Run`` that a handler gets. ``write`` takes lines of log."""
 
-    __slots__ = ("_context", "_ends_at", "_now", "_order", "_rows", "_site", "_write", "bytes_sent")
+    __slots__ = ("_context", "_ends_at", "_now", "_order", "_rows", "_site", "_size", "_write", "bytes_sent")
 
     def __init__(self, order: Order, site: Site, now: int, write: Callable[[str], None]) -> None:
         self._order = order
@@ -53,7 +54,8 @@ class Attempt:
         self._now = now
         self._ends_at = monotonic() + order.timeout_s
         self._write = write
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[bytes] = []
+        self._size = 1  # of the list that the rows make, in bytes
         self._context: Mapping[str, Any] = {}
         self.bytes_sent: int | None = None
 
@@ -87,6 +89,11 @@ class Attempt:
         """Why the recipient must not be written to, ``None`` otherwise."""
         return self._order.suppressed
 
+    @property
+    def send_delay_min(self) -> float | None:
+        """How many minutes of ``send_delay`` the job waited, ``None`` when that is not known."""
+        return self._order.send_delay_min
+
     def time_left(self) -> float:
         """Seconds until this attempt is stopped, 0 when its time is over."""
         return max(0.0, self._ends_at - monotonic())
@@ -110,13 +117,27 @@ class Attempt:
         return receipt
 
     def enqueue(self, module_type: str, config: Mapping[str, Any], **options: Any) -> None:
-        """Queue a further job in the transaction that finishes this one. Raises TypeError for an unknown option."""
+        """Queue a further job in the transaction that finishes this one.
+
+        Raises TypeError for an unknown option, and InvalidJson for what is not JSON or, with what was queued before,
+        takes more than 1 MiB: a handler that queues before it delivers has then sent nothing.
+
+        The step that the journey takes next is this job's to tell: a further job's context has only one of its own.
+        """
         unknown = options.keys() - _ROW_OPTIONS
         if unknown:
             raise TypeError(f"enqueue has no option {min(unknown)!r}; it takes {', '.join(sorted(_ROW_OPTIONS))}")
         given = {name: value for name, value in options.items() if value is not None}
         context = dict(given.pop("context", self._context))
-        self._rows.append({"module_type": module_type, "config": dict(config), "context": context, **given})
+        if next_step(None, context) == next_step(None, self._context):
+            context = without_next_step(context)
+        row = {"module_type": module_type, "config": dict(config), "context": context, **given}
+        raw = _written([row], _FURTHER)[1:-1]
+        size = self._size + len(raw) + 1
+        if size > codec.MAX_BYTES:
+            raise _too_large(_FURTHER, size)
+        self._rows.append(raw)
+        self._size = size
 
     def perform(self) -> Verdict:
         """Run the handler and judge what it returned or raised. Lets nothing through but a late LimitReached."""
@@ -126,7 +147,7 @@ class Attempt:
             config = MappingProxyType(codec.load_object(order.config, "the job's config"))
             self._context = context = MappingProxyType(codec.load_object(order.context, "the job's context"))
             data = _result(handler(config, context, self), next_step(None, context))
-            rows = _written(self._rows, "the list of jobs that the handler queued") if self._rows else None
+            rows = b"[%b]" % b",".join(self._rows) if self._rows else None
         except BaseException as error:  # noqa: BLE001 - an executor: whatever a handler raises is its outcome
             return failure(error, order)
         return Verdict(Result.OK, data, enqueue=rows)
@@ -219,8 +240,12 @@ def _written(value: Any, what: str) -> bytes:
         raise InvalidJson(f"{what} is too large", hint=f"at most {codec.MAX_BYTES:,} bytes are accepted")
     raw = codec.dumps(value)
     if len(raw) > codec.MAX_BYTES:
-        raise InvalidJson(f"{what} measures {len(raw):,} bytes", hint=f"at most {codec.MAX_BYTES:,} are accepted")
+        raise _too_large(what, len(raw))
     return raw
+
+
+def _too_large(what: str, size: int) -> InvalidJson:
+    return InvalidJson(f"{what} measures {size:,} bytes", hint=f"at most {codec.MAX_BYTES:,} are accepted")
 
 
 def _weight(value: Any, enough: int) -> int:

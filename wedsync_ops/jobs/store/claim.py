@@ -185,11 +185,12 @@ def load(connection: Connection, rows: Sequence[Row[Any]]) -> list[Claimed]:
     ids = db.many([row[0] for row in rows])
     found = db.run(
         connection,
-        "SELECT job_id, config, context, reason FROM payloads LEFT JOIN suppressions USING (recipient)"
+        f"SELECT job_id, config, context, reason, {db.number_in(connection, 'reasons', 'send_delay_min')}"
+        " FROM payloads LEFT JOIN suppressions USING (recipient)"
         f" WHERE job_id IN {db.ids_source(connection)}",
         {"ids": ids},
     )
-    payloads = {job_id: (config, context, reason) for job_id, config, context, reason in map(tuple, found)}
+    payloads = {job_id: rest for job_id, *rest in map(tuple, found)}
     jobs = []
     lanes: Counter[Lane] = Counter()
     for row in rows:
@@ -198,8 +199,8 @@ def load(connection: Connection, rows: Sequence[Row[Any]]) -> list[Claimed]:
         lanes[lane] += 1
         values[_PRIORITY] = lane.priority
         values[_WEDDING] = _day(values[_WEDDING])
-        config, context, suppressed = payloads[values[0]]
-        jobs.append(Claimed._make((*values, (config or "{}").encode(), (context or "{}").encode(), suppressed)))
+        config, context, *rest = payloads[values[0]]
+        jobs.append(Claimed._make((*values, (config or "{}").encode(), (context or "{}").encode(), *rest)))
     moves = Moves()
     for lane, count in lanes.items():
         moves.leave(*lane, State.AVAILABLE, count)
