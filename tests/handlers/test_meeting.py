@@ -179,6 +179,26 @@ class TestInvitation:
         assert len(mails(site(tmp_path))) == 1
 
 
+@pytest.mark.parametrize(
+    ("starts_at", "duration", "said"),
+    [
+        ("2027-10-31T00:30:00+00:00", 30, "01:30 BST to 01:00 GMT"),
+        ("2027-10-31T01:30:00+00:00", 30, "01:30 to 02:00 (GMT"),
+        ("2027-10-30T23:30:00+00:00", 90, "00:30 BST to 01:00 GMT"),
+        ("2027-10-31T00:15:00+00:00", 30, "01:15 to 01:45 (BST"),
+        ("2027-03-28T00:30:00+00:00", 60, "00:30 GMT to 02:30 BST"),
+    ],
+)
+def test_around_a_change_of_the_clocks_it_names_the_right_instants(
+    tmp_path: Path, starts_at: str, duration: int, said: str
+) -> None:
+    _, event = invited(tmp_path, context(starts_at), {**CONFIG, "duration": duration})
+    start, end = (event.decoded(name).astimezone(UTC) for name in ("DTSTART", "DTEND"))
+    assert start == datetime.fromisoformat(starts_at)
+    assert end - start == timedelta(minutes=duration)
+    assert said in mails(site(tmp_path))[-1]["Subject"]
+
+
 def onsets(raw: bytes) -> list[tuple[datetime, timedelta, timedelta]]:
     """What the VTIMEZONE itself says, read as RFC 5545 has it: (UTC onset, offset before, offset from then on)."""
     (zone,) = icalendar.Calendar.from_ical(raw).walk("VTIMEZONE")

@@ -1,7 +1,7 @@
 """A meeting as an iCalendar object (RFC 5545) that invites to it, changes it or cancels it (iTIP, RFC 5546)."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -51,7 +51,9 @@ def invitation(meeting: Meeting, now: int) -> Invitation:
     method = "CANCEL" if meeting.cancelled else "REQUEST"
     event = _event(meeting, now)
     zone = b""
-    if "TZID" in event["DTSTART"].params:  # UTC, and zones that never were anything else, are written without one
+    if any(
+        "TZID" in event[name].params for name in ("DTSTART", "DTEND")
+    ):  # UTC, and zones that never were anything else, are written without one
         zone = vtimezone(meeting.zone, to_datetime(meeting.starts_at, meeting.zone).year)
     told: bytes = event.to_ical(sorted=False)
     # Put together by hand: the zone is the same for many meetings, and writing it takes longer than all the rest.
@@ -66,8 +68,8 @@ def _event(meeting: Meeting, now: int) -> "Event":
     event.add("UID", meeting.uid)
     event.add("SEQUENCE", meeting.sequence)
     event.add("DTSTAMP", to_datetime(now))
-    event.add("DTSTART", to_datetime(meeting.starts_at, meeting.zone).replace(microsecond=0))
-    event.add("DTEND", to_datetime(ends_at, meeting.zone).replace(microsecond=0))
+    event.add("DTSTART", _moment(meeting.starts_at, meeting.zone))
+    event.add("DTEND", _moment(ends_at, meeting.zone))
     event.add("SUMMARY", meeting.summary)
     event.add("DESCRIPTION", meeting.description)
     if meeting.place:
@@ -85,6 +87,15 @@ def _event(meeting: Meeting, now: int) -> "Event":
     if not meeting.cancelled:
         event.add_component(_alarm(meeting.summary))
     return event
+
+
+def _moment(instant: int, zone: ZoneInfo) -> datetime:
+    """An instant in the zone, but in UTC where the clocks show that time a second time: it would be read as the first.
+
+    (RFC 5545, 3.3.5.)
+    """
+    local = to_datetime(instant, zone).replace(microsecond=0)
+    return local.astimezone(UTC) if local.fold else local
 
 
 def _alarm(summary: str) -> "Alarm":

@@ -222,7 +222,10 @@ def _place(config: Mapping[str, Any], context: Mapping[str, Any]) -> _Place:
 def _in_words(starts_at: int, duration: int, zone: ZoneInfo) -> str:
     start, end = to_datetime(starts_at, zone), to_datetime(starts_at + duration * MINUTE, zone)
     until = f"{end:%H:%M}" if end.date() == start.date() else f"{end:%A} {end:%H:%M}"
-    return f"{start:%A}, {start.day} {start:%B} {start.year}, {start:%H:%M} to {until} ({start.tzname()}, {zone.key})"
+    day, names = f"{start:%A}, {start.day} {start:%B} {start.year}", (start.tzname(), end.tzname())
+    if names[0] != names[1]:  # the clocks are changed meanwhile
+        return f"{day}, {start:%H:%M} {names[0]} to {until} {names[1]} ({zone.key})"
+    return f"{day}, {start:%H:%M} to {until} ({names[0]}, {zone.key})"
 
 
 def _identity(config: Mapping[str, Any], context: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs import intake, wakeup
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.events import without_next_step
-from wedsync_ops.jobs.model import Queued, Request
+from wedsync_ops.jobs.model import Queued, Request, own_key
 from wedsync_ops.jobs.prepare import Prepared, prepare
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import suppressions, view
@@ -92,7 +92,7 @@ def _instead(connection: Connection, rules: Rules, missed: Undelivered) -> Prepa
         return None
     config = sms.instead_of_whatsapp(job.config)
     text = Text("whatsapp", "", "", job_id=missed.job_id)
-    if config is None or reference_for(job.key or str(missed.job_id), text) != missed.reference:
+    if config is None or reference_for(job.key or own_key(missed.job_id), text) != missed.reference:
         return None
     if isinstance(job.result_data, dict) and job.result_data.get("channel_used") != "whatsapp":
         return None  # it went by SMS already, or nothing was sent
