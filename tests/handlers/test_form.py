@@ -218,7 +218,7 @@ class TestReminders:
         [
             ("guests", "https://lumen.example/" + "x" * 1878, "Ada", 100),
             ("guests", "https://lumen.example/" + "?" * 1978, "Ada", 100),
-            ("\N{BRIDE WITH VEIL}" * 200, "https://lumen.example/" + "?" * 1978, "\N{BRIDE WITH VEIL}" * 250, 97),
+            ("\N{BRIDE WITH VEIL}" * 200, "https://lumen.example/" + "?" * 1968, "\N{BRIDE WITH VEIL}" * 250, 97),
         ],
     )
     def test_that_are_too_large_are_cut_before_the_invitation_is_sent(

@@ -132,10 +132,10 @@ class TestFurther:
     @pytest.mark.parametrize(
         "rows", [[{"module_type": "nothing", "config": {}}], [{"module_type": "email", "config": {"m": 1}}]]
     )
-    def test_that_are_not_acceptable_make_it_an_error(self, queue: Queue, rows: list[Any]) -> None:
+    def test_that_are_not_acceptable_fail_it_for_good(self, queue: Queue, rows: list[Any]) -> None:
         conclusion = concluded(queue, claimed(queue), enqueue=orjson.dumps(rows))
         assert (conclusion.further, conclusion.finish.data) == ((), None)
-        assert conclusion.finish.transition.state is State.RETRYABLE
+        assert conclusion.finish.transition.state is State.DISCARDED
         assert conclusion.finish.execution.outcome is Result.ERROR
         assert "a further job was refused" in (conclusion.finish.transition.error or "")
 

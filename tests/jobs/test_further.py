@@ -76,13 +76,13 @@ def test_further_jobs_come_with_the_end_of_the_first(queue: Queue) -> None:
         ({"config": {"n": "x"}}, "config"),
     ],
 )
-def test_a_refused_one_fails_the_attempt_and_queues_none(queue: Queue, asked: dict[str, Any], reason: str) -> None:
+def test_a_refused_one_fails_the_job_for_good_and_queues_none(queue: Queue, asked: dict[str, Any], reason: str) -> None:
     actions.enqueue(queue, request(key="taken", at="2028-01-01"))
     job = started(queue)
     made = finished(queue, job, {"key": "good"}, asked)
     assert made.finish.execution.outcome is Result.ERROR
     assert reason in (made.finish.execution.error or "")
-    assert sorted(all_jobs(queue)) == ["retryable", "scheduled"]
+    assert sorted(all_jobs(queue)) == ["discarded", "scheduled"]
 
 
 def test_a_late_finisher_queues_nothing(queue: Queue) -> None:

@@ -163,7 +163,9 @@ def _remind(
     if not times.reminders:
         return 0
     mark = {_MARK: {"id": invitation_id, "auto_follow_up": bool(config.get("auto_follow_up"))}}
-    reminder = {"template_id": "form-reminder", "personalization": dict(own)}
+    # The time is decided here: what a supplier's e-mails usually wait for must not carry one past the link's end.
+    at_once = {"send_time": "immediate", "send_delay": 0}
+    reminder = {"template_id": "form-reminder", "personalization": dict(own), **at_once}
     around = len(codec.canonical([reminder, mark])) + _AROUND
     carried = carrying.within(context, _ROOM // len(times.reminders) - around) | mark
     fitting = times.reminders[: _MOST_BYTES // (len(codec.canonical(carried)) + around)]

@@ -50,10 +50,17 @@ def conclude(rules: Rules, worker_id: str, job: Claimed, outcome: Outcome, *, ra
 
 
 def refused(outcome: Outcome, error: Exception) -> Outcome:
-    """The outcome of a handler that asked for a further job which is not acceptable."""
+    """The outcome of a handler that asked for a further job which is not acceptable.
+
+    It is for good: another attempt would ask for the same, and deliver once more before it does.
+    """
     reason = str(error) if isinstance(error, WedsyncError) else f"{type(error).__name__}: {error}"
     return outcome._replace(
-        result=Result.ERROR, error=one_line(f"a further job was refused: {reason}"), data=None, enqueue=None
+        result=Result.ERROR,
+        error=one_line(f"a further job was refused: {reason}"),
+        data=None,
+        enqueue=None,
+        permanent=True,
     )
 
 
