@@ -36,6 +36,7 @@ def test_from_a_file(registered: Cli, file: Path) -> None:
             "config": {"count": 3},
             "priority": "high",
             "priority_boost": None,
+            "weight": None,
             "limits": {"execution_timeout": 5.0},
             "change": "added",
         }

@@ -132,6 +132,25 @@ class TestPriority:
         assert (found["priority"], found["priority_requested"]) == (Priority.CRITICAL, Priority.NORMAL)
 
 
+class TestWeight:
+    def test_gives_a_supplier_more_of_the_turns(self, queue: Queue) -> None:
+        layered = customised(queue, {"supplier": "heavy", "weight": 3}, {"vendor_type": "venue", "weight": 0.5})
+        batch = [request(supplier_id=name) for name in ("heavy", "plain") for _ in range(6)]
+        batch += [request(supplier_id="light", vendor_type="venue") for _ in range(6)]
+        answers = actions.enqueue_many(layered, batch)
+        ranked = sorted(zip(answers, batch, strict=True), key=lambda pair: getattr(pair[0], "rank", 0))
+        first = [one.context["supplier_id"] for _, one in ranked[:9]]
+        assert [first.count(name) for name in ("heavy", "plain", "light")] == [6, 2, 1]
+
+    def test_holds_when_the_job_falls_due(self, queue: Queue) -> None:
+        layered = customised(queue, {"supplier": "heavy", "weight": 10})
+        ids = [id_of(actions.enqueue(layered, request(supplier_id=name, delay=60))) for name in ("plain", "heavy")]
+        with queue.database.transaction() as connection:
+            ripen.promote(connection, layered.rules, later(layered, DAY).clock.now())
+            plain, heavy = (row(connection, job_id)["rank"] for job_id in ids)
+        assert heavy < plain
+
+
 class TestLimits:
     def test_are_those_of_the_jobs_supplier_and_vendor_type(self, queue: Queue) -> None:
         layered = customised(

@@ -223,7 +223,11 @@ class TestWhatHolds:
             "fields.z": ("own", "supplier"),
             "when": ("now", "vendor_type"),
         }
-        assert found["priority"] == {"priority": ("normal", "supplier"), "priority_boost": (1, "module_type")}
+        assert found["priority"] == {
+            "priority": ("normal", "supplier"),
+            "priority_boost": (1, "module_type"),
+            "weight": (1.0, "module_type"),
+        }
         assert found["limits"] == {
             "cpu_limit": (1.0, "module_type"),
             "memory_limit": (128, "vendor_type"),

@@ -106,6 +106,7 @@ def _document(one: "Customisation") -> dict[str, Any]:
         "config": one.config,
         "priority": one.priority,
         "priority_boost": one.priority_boost,
+        "weight": one.weight,
         "limits": one.limits.model_dump(exclude_none=True),
     }
 

@@ -265,6 +265,7 @@ def _new_job(batch: _Batch, p: Prepared, j: _Judgement) -> NewJob:
             deadline_at=j.deadline_at,
             attempts_left=attempts,
             now=batch.now,
+            weight=1.0 if p.overrides is None else p.overrides.weight,
         )
     change_at = j.decision.next_change_at
     if p.expires_at is not None and (change_at is None or p.expires_at < change_at):
@@ -313,9 +314,13 @@ def ranked(
     deadline_at: int | None,
     attempts_left: int,
     now: int,
+    weight: float,
 ) -> int:
-    """The rank of a job that becomes available now; moves its supplier's tag in the lane on."""
-    tag = rank.fair_tag(tags.get(key), now, expected.p50_us)
+    """The rank of a job that becomes available now; moves its supplier's tag in the lane on.
+
+    The more the supplier weighs, the less it moves.
+    """
+    tag = rank.fair_tag(tags.get(key), now, expected.p50_us, weight)
     tags[key] = tag
     return rank.rank(tag, rank.latest_safe_start(deadline_at, expected.p95_us, attempts_left))
 

@@ -29,6 +29,7 @@ def promote(connection: Connection, rules: Rules, now: int) -> int:
         decision = decisions[job.id]
         place = job.rank
         if place is None:
+            overrides = rules.registry.overrides(job.module_type, job.vendor_type, job.supplier_id)
             place = ranked(
                 tags,
                 (job.module_type, int(decision.priority), job.supplier_id or ""),
@@ -36,6 +37,7 @@ def promote(connection: Connection, rules: Rules, now: int) -> int:
                 deadline_at=job.deadline_at,
                 attempts_left=job.attempts_left,
                 now=now,
+                weight=1.0 if overrides is None else overrides.weight,
             )
         changes.append(_changed(job, decision, place, now))
     claim.change(connection, changes, now)

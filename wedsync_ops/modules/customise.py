@@ -20,7 +20,7 @@ from wedsync_ops.modules.registry import CustomisationKey, Registry
 from wedsync_ops.yamldoc import Document, Path
 
 _SCOPES: tuple[Scope, ...] = ("supplier", "vendor_type")
-_KEYS = (*_SCOPES, "module", "config", "priority", "priority_boost", "limits")
+_KEYS = (*_SCOPES, "module", "config", "priority", "priority_boost", "weight", "limits")
 _SPELT = {"name": "supplier", "module_id": "module"}
 _OWN = frozenset(("scope", "name", "module_id"))
 
@@ -239,12 +239,17 @@ def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
 def _priority_origins(own_boost: int, layers: Sequence[Customisation]) -> tuple[Origin, ...]:
     least = Origin("priority", None, "module_type")
     boost = Origin("priority_boost", 0, "module_type")
+    weight = Origin("weight", 1.0, "module_type")
     for layer in layers:
+        if layer.weight is not None:
+            weight = Origin("weight", layer.weight, layer.scope)
         if layer.priority is not None:
             least = Origin("priority", layer.priority, layer.scope)
         if layer.priority_boost is not None:
             boost = Origin("priority_boost", layer.priority_boost, layer.scope)
-    return least, boost if boost.value > own_boost else Origin("priority_boost", own_boost, "module_type")
+    if boost.value <= own_boost:
+        boost = Origin("priority_boost", own_boost, "module_type")
+    return least, boost, weight
 
 
 def _limit_origins(module: ModuleVersion, layers: Sequence[Customisation]) -> tuple[Origin, ...]:

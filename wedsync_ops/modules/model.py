@@ -97,7 +97,7 @@ class Customisation(_Frozen):
     """What a vendor type or a supplier changes of a module type.
 
     ``config`` holds defaults; ``priority`` is the least that is asked for, ``priority_boost`` steps added to what is
-    asked for, up to high.
+    asked for, up to high, ``weight`` the supplier's share of the turns in a lane, where 1 is everybody's.
     """
 
     scope: Scope
@@ -106,6 +106,7 @@ class Customisation(_Frozen):
     config: dict[str, Any] = {}
     priority: Literal["low", "normal", "high", "critical"] | None = None
     priority_boost: int | None = Field(None, ge=0, le=3)
+    weight: float | None = Field(None, ge=0.1, le=100)
     limits: Limits = Limits()
 
     @property

@@ -1,7 +1,7 @@
 """Customisations laid over each other: schema < vendor type < supplier < the job's own config. Pure.
 
-A top-level key of a config is replaced whole, but a map is merged with the map below it, key by key. Priorities: the
-supplier's word goes before the vendor type's. Limits: the tightest of all counts.
+A top-level key of a config is replaced whole, but a map is merged with the map below it, key by key. Priorities and
+weights: the supplier's word goes before the vendor type's. Limits: the tightest of all counts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +22,7 @@ class Overrides:
     config: Mapping[str, Any]
     priority: str | None
     priority_boost: int
+    weight: float
     limits: Limits
 
     def by(self, *fields: str) -> str:
@@ -50,6 +51,7 @@ def overrides_of(layers: Sequence[Customisation]) -> Overrides:
         config=defaults,
         priority=_last(layer.priority for layer in layers),
         priority_boost=_last(layer.priority_boost for layer in layers) or 0,
+        weight=_last(layer.weight for layer in layers) or 1.0,
         limits=Limits(**{name: _tightest(layers, name) for name in Limits.model_fields}),
     )
 
