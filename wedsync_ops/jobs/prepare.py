@@ -71,6 +71,7 @@ def prepare(rules: Rules, request: Request) -> Prepared:
     handler = resolve(module.definition.handler)
     _check(rules, module, handler, config, context, overrides)
     sent_raw, context_raw = _written(sent, "config"), _written(context, "context")
+    recipient, claim = _recipient_and_claim(module, handler, config, context, rules)
     config_raw = sent_raw if config is sent else _written(config, "config")
     # Over what was sent: a customisation that changed meanwhile makes no conflict of a request that is sent again.
     fingerprint = hashlib.blake2b(b"\x00".join((module.module_id.encode(), sent_raw, context_raw)), digest_size=16)
@@ -86,20 +87,22 @@ def prepare(rules: Rules, request: Request) -> Prepared:
         deadline_at=_instant(request.deadline, "deadline", zone),
         expires_at=_instant(request.expires, "expires", zone),
         client_id=client_id,
-        recipient=recipient_of(handler, config, context, rules.site),
+        recipient=recipient,
         supplier_id=supplier_id,
         config=config_raw.decode(),
         context=context_raw.decode(),
         payload_hash=fingerprint.hexdigest(),
-        claim=_claim(handler, config, context, rules),
+        claim=claim,
     )
 
 
-def _claim(handler: Any, config: Mapping[str, Any], context: Mapping[str, Any], rules: Rules) -> str | None:
+def _recipient_and_claim(
+    module: ModuleVersion, handler: Handler, config: Mapping[str, Any], context: Mapping[str, Any], rules: Rules
+) -> tuple[str | None, str | None]:
     try:
-        return claim_of(handler, config, context, rules.site)
+        return recipient_of(handler, config, context, rules.site), claim_of(handler, config, context, rules.site)
     except PermanentError as error:
-        raise InvalidInput(str(error)) from error
+        raise InvalidInput(f"{module.module_id}: {error}") from error
 
 
 def _check(
