@@ -125,6 +125,20 @@ def test_the_language_of_mails_is_as_it_was(source: str, text: str) -> None:
     assert filled(source) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("HTTPS://x.example/ü", "HTTPS://x.example/ü"),
+        ("http\u017f://x.example", ""),
+        ("https://x.example/a\u00a0b", ""),
+        ("https://x.example/\u061ca", ""),
+        ("javascript:alert(1)", ""),
+    ],
+)
+def test_a_link_leads_to_where_it_says(value: str, text: str) -> None:
+    assert fill("{{ url|link }}", {"url": value}) == text
+
+
 def test_a_template_may_be_as_large_as_the_limits_say() -> None:
     assert filled("{{ couple_name }}" + "x" * (MAX_SOURCE - 17)).startswith("Ada")
     with pytest.raises(PermanentError, match=f"longer than {MAX_SOURCE:,} characters"):

@@ -24,7 +24,7 @@ from wedsync_ops.handlers.polite import words_for
 _LONGEST_NUMBER = 100
 _LONGEST_DATE = 64
 _SCALARS = (str, int, float, Undefined, type(None))
-_LINK = re.compile(r"(?:https?://|mailto:|tel:)[^\s\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+", re.IGNORECASE)
+_LINK = re.compile(r"(?ai:https?://|mailto:|tel:)[^\s\x00-\x1f\x7f\u061c\u202a-\u202e\u2066-\u2069]+")
 
 
 def finalizer(show: Callable[[str], str] | None) -> Callable[[Any], Any]:
