@@ -34,17 +34,23 @@ def states(connection: Connection, ids: Sequence[int]) -> dict[int, State]:
 def cancel(connection: Connection, ids: Sequence[int], now: int) -> set[int]:
     """Cancel those of the jobs that still wait; returns their ids."""
     source = db.ids_source(connection)
-    waiting = f"id IN {source} AND state IN ('scheduled','available','retryable')"
     locking = " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
-    values = {"ids": db.many(ids)}
     rows = db.run(
-        connection, (f"SELECT id, module_type, priority, state FROM jobs WHERE {waiting} ORDER BY id{locking}"), values
+        connection,
+        (
+            f"SELECT id, module_type, priority, state FROM jobs WHERE id IN {source}"
+            f" AND state IN ('scheduled','available','retryable') ORDER BY id{locking}"
+        ),
+        {"ids": db.many(ids)},
     ).all()
     moves = Moves()
     for row in rows:
         moves.leave(row.module_type, row.priority, row.state)
+    # Those and no others: on PostgreSQL one of the rest may have begun to wait by now, and would not be counted.
     db.run(
-        connection, (f"UPDATE jobs SET state = 'cancelled', finished_at = :now WHERE {waiting}"), {**values, "now": now}
+        connection,
+        (f"UPDATE jobs SET state = 'cancelled', finished_at = :now WHERE id IN {source}"),
+        {"ids": db.many([row.id for row in rows]), "now": now},
     )
     moves.save(connection)
     events.record(connection, [(row.id, State.CANCELLED, now) for row in rows])
