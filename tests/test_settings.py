@@ -239,10 +239,16 @@ class TestDerived:
         with pytest.raises(SettingError, match="webhook_secret"):
             load(webhook_url="https://hooks.example.org", webhook_secret=secret)
 
+    @pytest.mark.parametrize("name", ["link_secret", "sms_callback_secret", "webhook_secret"])
+    def test_a_secret_has_16_characters(self, name: str) -> None:
+        with pytest.raises(SettingError, match=f"{name} .* at least 16 characters"):
+            settings.load({name: "fifteen letters"}, {})
+        assert getattr(settings.load({name: "sixteen letters."}, {}).settings, name) == "sixteen letters."
+
     @pytest.mark.parametrize("secret", ["sixteen letters.", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])
     def test_a_webhook_with_a_secret(self, secret: str) -> None:
         found = load(webhook_url="https://hooks.example.org/?token=s3cret", webhook_secret=secret).settings
-        assert settings.shown(found, "webhook_url") == "https://hooks.example.org/?***"
+        assert settings.shown(found, "webhook_url") == "https://hooks.example.org/***"
         assert settings.shown(found, "webhook_secret") == "***"
 
     def test_places_are_below_the_home(self) -> None:
@@ -272,7 +278,10 @@ class TestShown:
             ),
             ("db", "sqlite:////x.db?mode=ro", "sqlite:////x.db?mode=ro"),
             ("db", "", "sqlite:///wedsync-ops.db"),
-            ("sms_url", "https://gate.example.org/send?token=s3cret", "https://gate.example.org/send?***"),
+            ("sms_url", "https://gate.example.org/send?token=s3cret", "https://gate.example.org/***"),
+            ("sms_url", "https://gate.example.org", "https://gate.example.org"),
+            ("sms_url", "https://gate.example.org/", "https://gate.example.org"),
+            ("webhook_url", "https://ann:s3cret@x.example:8443/hooks/s3cret#s3cret", "https://***@x.example:8443/***"),
             ("lease_s", 30.0, "30.0"),
             ("region", "eu", "eu"),
         ],

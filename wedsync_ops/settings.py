@@ -40,10 +40,14 @@ class Settings:
     smtp_url: str | None = _setting(None, "smtp://user:pass@host:port or smtps://…; unset: outbox", secret=True)
     sms_url: str | None = _setting(None, "HTTP gateway for SMS and WhatsApp; unset: outbox", secret=True)
     sms_token: str | None = _setting(None, "bearer token for the gateway", secret=True)
-    sms_callback_secret: str | None = _setting(None, "verifies the gateway's callbacks", secret=True)
+    sms_callback_secret: str | None = _setting(
+        None, "verifies the gateway's callbacks: 16 characters or more", secret=True
+    )
     quiet_hours: str | None = _setting(None, "hours without texts in the recipient's time zone, as 21:00-08:00")
     link_secret: str | None = _setting(
-        None, "signs the links in mails and pages; one of its own is made and kept in the database", secret=True
+        None,
+        "signs the links in mails and pages, 16 characters or more; one of its own is made and kept in the database",
+        secret=True,
     )
     mail_from: str = _setting("WedSync <no-reply@wedsync.example>", "sender when the supplier has no address")
     webhook_url: str | None = _setting(None, "where every finished job is posted to; unset: nowhere", secret=True)
@@ -143,24 +147,27 @@ def names() -> tuple[str, ...]:
 
 
 def shown(settings: Settings, name: str) -> str:
-    """A setting as ``doctor`` prints it: secrets masked, of a URL only the user, the password and such a query."""
+    """A setting as ``doctor`` prints it: secrets masked, of a URL that may hold one all but scheme and host."""
     value = settings.database_url if name == "db" else getattr(settings, name)
     meta = next(item.metadata for item in fields(Settings) if item.name == name)
     if value is None:
         return "-"
     if name == "db" or (meta["secret"] and name.endswith("_url")):
-        return _masked(str(value), whole_query=meta["secret"])
+        return _masked(str(value), to_the_end=meta["secret"])
     return "***" if meta["secret"] else str(value)
 
 
-def _masked(url: str, *, whole_query: bool) -> str:
+def _masked(url: str, *, to_the_end: bool) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
         return "***"
     if "@" in parts.netloc:
         parts = parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2])
-    if parts.query and (whole_query or "password" in parts.query.lower()):
+    if to_the_end:  # those who offer hooks put their secret into the path
+        rest = "/***" if parts.path.strip("/") or parts.query or parts.fragment else ""
+        return f"{parts.scheme}://{parts.netloc}{rest}"
+    if "password" in parts.query.lower():
         parts = parts._replace(query="***")
     # A SQLite URL has an empty host, which urlunsplit would leave out with its slashes.
     return urlunsplit(parts) if parts.netloc else url
@@ -288,6 +295,7 @@ def _check(settings: Settings, sources: Mapping[str, str]) -> None:
         value = getattr(settings, name)
         if value is not None and not _is_url(value, schemes):
             raise _wrong(sources, name, f"must be a URL such as {schemes[0]}://host")
+    _check_secrets(settings, sources)
     _check_together(settings, sources)
 
 
@@ -312,23 +320,26 @@ def _check_together(settings: Settings, sources: Mapping[str, str]) -> None:
     if settings.min_slots > settings.max_slots:
         why = f"is {settings.min_slots}, and max_slots ({sources['max_slots']}) only {settings.max_slots}"
         raise _wrong(sources, "min_slots", why, "change one of them")
-    if settings.webhook_url is not None:
-        _check_webhook(settings.webhook_secret or "")
+    if settings.webhook_url is not None and settings.webhook_secret is None:
+        raise SettingError(f"webhook_url needs the setting webhook_secret, of at least {_SHORTEST_SECRET} characters")
     overlap = set(settings.peak_months) & set(settings.mid_months)
     if overlap:
         raise SettingError(f"month {min(overlap)} stands in both peak_months and mid_months")
 
 
-def _check_webhook(secret: str) -> None:
-    if len(secret) < _SHORTEST_SECRET:
-        raise SettingError(f"webhook_url needs the setting webhook_secret, of at least {_SHORTEST_SECRET} characters")
-    if secret.startswith("whsec_"):
+def _check_secrets(settings: Settings, sources: Mapping[str, str]) -> None:
+    for name in _SECRETS:
+        secret = getattr(settings, name)
+        if secret is not None and len(secret) < _SHORTEST_SECRET:
+            raise _wrong(sources, name, f"must have at least {_SHORTEST_SECRET} characters")
+    if (settings.webhook_secret or "").startswith("whsec_"):
         try:
-            base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+            base64.b64decode((settings.webhook_secret or "").removeprefix("whsec_"), validate=True)
         except ValueError as error:
             raise SettingError("the setting webhook_secret is no base64 after whsec_") from error
 
 
+_SECRETS = ("link_secret", "sms_callback_secret", "webhook_secret")
 _SHORTEST_SECRET = 16
 _CHOICES = {
     "durability": ("full", "normal"),

@@ -17,7 +17,7 @@ from wedsync_ops.handlers.contract import recipient_digest
 from wedsync_ops.jobs import callbacks
 from wedsync_ops.settings import load
 
-SECRET = "sesame"
+SECRET = "open sesame, open"
 NUMBER = "+447700900123"
 OPTED_OUT = {"type": "received", "from": NUMBER, "text": "STOP"}
 BOUNCED = {"type": "failed", "to": "+12025550123", "channel": "sms", "permanent": True}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import ROOT, Cli, enqueue, environment_for
+from tests.jobs.receivers import SECRET, receiving
 
 KEYS = [
     "id",
@@ -154,3 +155,23 @@ def test_how_far_the_webhook_has_got(registered: Cli, monkeypatch: pytest.Monkey
     assert (webhook["after"], webhook["failures"]) == (0, 1)
     assert webhook["error"]
     assert webhook["next_at"]
+
+
+def test_an_event_that_the_receiver_refuses_is_skipped_once_asked_for(
+    registered: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancelled(registered, 2)
+    first = registered("events", "--json").document["events"][0]["id"]
+    assert registered("webhook", "skip", str(first), "--yes").code == 5
+    with receiving(["422"]) as receiver:
+        monkeypatch.setenv("WEDSYNC_OPS_WEBHOOK_URL", receiver.url)
+        monkeypatch.setenv("WEDSYNC_OPS_WEBHOOK_SECRET", SECRET)
+        registered("maintenance", "run", "webhooks")
+        assert registered("webhook", "skip", str(first)).code == 2  # there is nobody to ask
+        counted = registered("webhook", "skip", str(first), "--dry-run", "--json").document
+        skipped = registered("webhook", "skip", str(first), "--yes", "--json").document
+        assert counted == {**skipped, "dry_run": True}
+        assert skipped["schema"] == "wedsync-ops/webhook-skip@1"
+        assert registered("webhook", "skip", str(first), "--yes").code == 5
+        assert registered("maintenance", "run", "webhooks").code == 0
+        assert [post.document["id"] for post in receiver.taken] == [first + 1]

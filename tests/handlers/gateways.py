@@ -1,5 +1,6 @@
 """A real HTTP gateway on this machine: what it answers, one answer a message, and what it has been sent."""
 
+import contextlib
 import json
 import os
 import signal
@@ -8,13 +9,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is answered; ``behaviour`` cut closes the connection without a word, silent never answers,
-    and alarm sends this process a SIGALRM instead."""
+    """What is answered; ``behaviour`` cut closes the connection without a word, silent never answers, drip answers byte
+    by byte without end from its head on, drip-body after it, and alarm sends this process a SIGALRM instead."""
 
     status: int = 200
     body: bytes = b'{"message_id": "prov-1"}'
@@ -34,6 +36,13 @@ class Gateway:
 
     def next(self) -> Answer:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+    def drip(self, answer: Answer, to: BufferedIOBase) -> None:
+        head = b"HTTP/1.1 %d Said\r\nContent-Length: 9999\r\n" % answer.status
+        to.write(head + (b"\r\n{" if answer.behaviour == "drip-body" else b"X-Long: "))
+        with contextlib.suppress(OSError):
+            while not self.released.wait(0.02):
+                to.write(b" ")
 
     @property
     def channels(self) -> list[str]:
@@ -57,9 +66,12 @@ def running() -> Iterator[Gateway]:
             gateway.requests.append((self.path, dict(self.headers.items()), json.loads(raw)))
             answer = gateway.next()
             if answer.behaviour == "alarm":
+                gateway.released.wait(0.2)  # until the sender waits
                 os.kill(os.getpid(), signal.SIGALRM)
             if answer.behaviour in ("silent", "alarm"):
                 gateway.released.wait(30)
+            if answer.behaviour.startswith("drip"):
+                gateway.drip(answer, self.wfile)
             if answer.behaviour:
                 self.close_connection = True
                 return

@@ -193,6 +193,16 @@ def test_what_can_never_be_sent_is_refused_when_queued(
     assert found[0].startswith(where)
 
 
+@pytest.mark.parametrize("name", ["old.eml", "page.mht", "page.mhtml"])
+def test_a_message_is_attached_as_a_file_like_any_other(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"Subject: x\r\n\r\n\x00body")
+    site = site_in(tmp_path, attachments_dir=tmp_path)
+    assert attempt(site, {"template_id": "thank-you", "attachments": [name]})[0] is Result.OK
+    [file] = mails(site)[0].iter_attachments()
+    assert (file.get_content_type(), file.get_filename()) == ("application/octet-stream", name)
+    assert file.get_content() == b"Subject: x\r\n\r\n\x00body"
+
+
 @pytest.mark.parametrize(
     "text",
     ["{{ 1/0 }}", "{{ 'a' * 9 }}", "{{ couple_name + 1 }}", "{{ '1e999'|float|int }}", "{{ wedding.date.__class__ }}"],

@@ -102,6 +102,25 @@ def test_a_slow_gateway_is_left_within_the_attempts_time(tmp_path: Path, gateway
     assert result_of(attempt(site, SMS))["message_sent"] is True
 
 
+def test_an_answer_that_drips_ends_with_the_attempts_time(tmp_path: Path, gateway: Gateway) -> None:
+    gateway.answers = [Answer(behaviour="drip"), Answer()]
+    site = online(tmp_path, gateway)
+    verdict = attempt(site, SMS, timeout_s=0.5)
+    assert (verdict.result, verdict.permanent) == (Result.ERROR, False)
+    assert "did not answer in time" in (verdict.error or "")
+    assert result_of(attempt(site, SMS))["message_sent"] is True
+
+
+def test_a_text_is_taken_although_the_rest_of_the_answer_drips(tmp_path: Path, gateway: Gateway) -> None:
+    gateway.answers = [Answer(202, behaviour="drip-body"), Answer(422, behaviour="drip-body"), Answer()]
+    site = online(tmp_path, gateway)
+    taken = result_of(attempt(site, SMS, timeout_s=0.5))
+    assert taken["message_id"] == gateway.requests[0][2]["reference"]
+    assert attempt(site, SMS, timeout_s=0.5).permanent is True
+    assert result_of(attempt(site, SMS))["message_sent"] is True
+    assert len(gateway.requests) == 3
+
+
 @pytest.mark.parametrize("status", [400, 410, 422])
 def test_a_refusal_of_the_message_is_final(tmp_path: Path, gateway: Gateway, status: int) -> None:
     gateway.answers = [Answer(status, b'{"code": "unknown_number"}')]

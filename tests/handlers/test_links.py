@@ -106,7 +106,7 @@ def test_a_plain_web_address_is_good(address: str) -> None:
     [
         None, 5, "", "javascript:alert(1)", "https://", "https://good.example@evil.example/", "https://x.example/a b",
         "https://x.example/\u202egpj", 'https://x.example/"><script>', "https://x.example/\n", "ftp://x.example",
-        "https://x.example/" + "a" * 2000,
+        "https://x.example/" + "a" * 2000, "http\u017f://x.example", "https://\u212aing.example", "https://x.example/\u017f",
     ],
 )  # fmt: skip
 def test_what_is_no_plain_web_address_is_refused(address: object) -> None:

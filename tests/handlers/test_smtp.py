@@ -7,8 +7,9 @@ import asyncio
 import email
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,30 @@ class Slow(Taking):
         self.asked.set()
         await self.released.wait()
         return "451 too late"
+
+
+class SlowAtEveryStep(Slow):
+    """Takes its time over MAIL and RCPT, but not more than the sender gives one answer."""
+
+    step_s = 0.6
+
+    async def handle_MAIL(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        await self.pause()
+        envelope.mail_from = address
+        return "250 OK"
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        await self.pause()
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def pause(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.released.wait(), self.step_s)
 
 
 class Dropping(SMTP):
@@ -205,6 +230,17 @@ class TestTrouble:
             handler.released.set()
         assert (result, permanent) == (Result.ERROR, False)
         assert "cannot be used" in (error or "")
+
+    @pytest.mark.parametrize("kind", [Slow, SlowAtEveryStep])
+    def test_what_is_left_of_the_time_suffices_to_tell(self, tmp_path: Path, kind: type[Slow]) -> None:
+        handler = kind()
+        with serving(handler) as port:
+            started = time.monotonic()
+            result, _, permanent = brief(site_in(tmp_path, smtp_url=f"smtp://127.0.0.1:{port}"), 1.5)
+            took = time.monotonic() - started
+            handler.released.set()
+        assert (result, permanent) == (Result.ERROR, False)
+        assert took < 1.5
 
     def test_a_connection_dropped_in_the_middle_is_retried_with_the_same_mail(self, tmp_path: Path) -> None:
         handler = Taking()

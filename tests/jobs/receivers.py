@@ -39,6 +39,8 @@ class Receiver:
     posts: list[Post] = field(default_factory=list)
     meanwhile: dict[int, Callable[[], None]] = field(default_factory=dict)
     """What to do before the post with this number is answered."""
+    takes_s: float = 0.0
+    """How long each answer takes, in seconds."""
     done: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -54,6 +56,7 @@ class Receiver:
             return
         answer = self.answers.pop(0) if self.answers else "200"
         self.posts.append(Post({name.lower(): value for name, value in request.headers.items()}, body, answer))
+        self.done.wait(self.takes_s)
         self.meanwhile.pop(len(self.posts), lambda: None)()
         if answer == "cut":
             request.connection.shutdown(socket.SHUT_RDWR)

@@ -72,6 +72,26 @@ class TestThirdParties:
         with pytest.raises(WedsyncError, match="the handler's check failed with KeyError: 'nope'"):
             prepare(queue.rules, request("free", {"touchy": True}))
 
+    @pytest.mark.parametrize(
+        ("config", "words"),
+        [
+            ({"writes_to": "nobody"}, "free: the handler's address failed with RuntimeError: no body"),
+            ({"code": "mine"}, "free: the handler's code failed with KeyError: 'codes'"),
+            ({"code": 0, "codes": [7]}, "free: the handler's code must be one line of text, or nothing"),
+            ({"code": 0, "codes": ["a\x00"]}, "free: the handler's code must be one line of text, or nothing"),
+            *(
+                ({"writes_to": kind}, "free: the handler's address must be one line of text, or nothing")
+                for kind in ("wrong", "long", "lines", "lone", "empty")
+            ),
+        ],
+    )
+    def test_an_address_or_a_code_that_fails_refuses_the_job(
+        self, queue: Queue, config: dict[str, Any], words: str
+    ) -> None:
+        with pytest.raises(InvalidInput) as refused:
+            prepare(queue.rules, request("free", config))
+        assert refused.value.message == words
+
     def test_numbers_that_grow_when_they_are_written_out_are_counted_so(self, queue: Queue) -> None:
         fits = [1e15] * 40_000
         prepare(queue.rules, request("free", {"numbers": fits}))

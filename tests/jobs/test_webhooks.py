@@ -5,6 +5,8 @@ import hashlib
 import hmac
 import logging
 import re
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,15 +15,18 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from tests.jobs.receivers import SECRET, Receiver, receiving
+from tests.jobs.receivers import SECRET, Receiver, eventually, receiving
 from tests.stores.queues import NOW, SetClock
+from tests.stores.rows import add
+from wedsync_ops import db, migrate
 from wedsync_ops.clock import SystemClock
 from wedsync_ops.db import Database
+from wedsync_ops.errors import Refused
 from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs.events import document
 from wedsync_ops.jobs.store import events
 from wedsync_ops.jobs.store.events import Cursor
-from wedsync_ops.jobs.webhooks import Round, deliver
+from wedsync_ops.jobs.webhooks import Round, deliver, delivering, skip
 from wedsync_ops.settings import Settings
 
 
@@ -149,6 +154,70 @@ def test_whoever_lost_the_lease_stops(database: Database, clock: SetClock, site:
     assert len(receiver.posts) == 20  # what it had read before it could notice
     assert deliver(database, clock, site).error is None
     assert sorted(set(jobs(receiver))) == list(range(1, 100))
+
+
+def test_two_deliverers_with_a_short_timeout_repeat_nothing(
+    database: Database, site: Settings, receiver: Receiver
+) -> None:
+    """Each post takes a while; a round of them takes longer than two timeouts."""
+    finish(database, *range(1, 26))
+    hurried = replace(site, webhook_timeout_s=0.3)
+    receiver.takes_s = 0.08
+
+    def deliver_in_turns() -> None:
+        while len(receiver.posts) < 25:
+            deliver(database, SystemClock(), hurried)
+            receiver.done.wait(0.02)
+
+    threads = [threading.Thread(target=deliver_in_turns) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert jobs(receiver) == list(range(1, 26))
+
+
+def test_whatever_goes_wrong_the_delivery_goes_on(
+    tmp_path: Path, receiver: Receiver, site: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = db.connect(site)
+    migrate.ensure(database)
+    with database.transaction() as connection:
+        job_id = add(connection)
+        connection.execute(text("UPDATE payloads SET context = 'not json'"))
+    finish(database, job_id)
+    with caplog.at_level(logging.ERROR), delivering(site, SystemClock()):
+        until = time.monotonic() + 30
+        while "JSONDecodeError" not in caplog.text:
+            assert time.monotonic() < until
+            receiver.done.wait(0.02)
+        with database.transaction() as connection:
+            connection.execute(text("UPDATE payloads SET context = '{}'"))
+        eventually(receiver, 1)
+    database.close()
+    assert jobs(receiver) == [job_id]
+
+
+def test_the_event_that_is_never_taken_can_be_skipped(
+    database: Database, clock: SetClock, site: Settings, receiver: Receiver
+) -> None:
+    finish(database, 1, 2, 3)
+    with pytest.raises(Refused, match="not held up"):
+        skip(database, clock, 1)
+    receiver.answers = ["200", "422"]
+    assert deliver(database, clock, site).error is not None
+    with database.reading() as connection:
+        first, second, third = (event.id for event in events.read(connection, 0, 9))
+    for other in (first, third):
+        with pytest.raises(Refused, match=f"held up by event {second}, not by {other}"):
+            skip(database, clock, other)
+    assert skip(database, clock, second, dry_run=True).job_id == 2
+    assert cursor(database).after_id == first
+    assert skip(database, clock, second).job_id == 2
+    assert deliver(database, clock, site) == Round(1, None)
+    assert jobs(receiver) == [1, 3]
+    with pytest.raises(Refused, match="not held up"):
+        skip(database, clock, third)
 
 
 def test_without_a_webhook_nothing_happens(database: Database, clock: SetClock, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from wedsync_ops.handlers.contract import Run, Site, checked_by, ends_by
+from wedsync_ops.handlers.contract import Run, Site, addressed_by, checked_by, claims, ends_by
 
 Json = Mapping[str, Any]
 
@@ -36,7 +36,19 @@ def _never_knows(config: Json, context: Json, site: Site) -> int | None:
     return None
 
 
+def _address(config: Json, context: Json, site: Site) -> Any:
+    if config["writes_to"] == "nobody":
+        raise RuntimeError("no\nbody")
+    return {"wrong": 5, "long": "x" * 2000, "lines": "a\nb", "lone": "\ud800", "empty": ""}.get(config["writes_to"])
+
+
+def _code(config: Json, context: Json, site: Site) -> Any:
+    return None if "code" not in config else config["codes"][config["code"]]
+
+
 @ends_by(_never_knows, "config.endless")
 @checked_by(_fails)
+@addressed_by(lambda config, context, site: _address(config, context, site) if "writes_to" in config else None)
+@claims(_code)
 def touchy(config: Json, context: Json, run: Run) -> Json:
     return {}

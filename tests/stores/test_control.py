@@ -1,7 +1,7 @@
 """Cancel, retry, discarded jobs, pauses."""
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, event, text
 
 from tests.stores.rows import NOW, add, add_many, counted, ending, row, take
 from wedsync_ops.db import Database
@@ -25,6 +25,20 @@ class TestCancel:
             assert row(connection, running[0])["state"] == "running"
             assert control.cancel(connection, waiting, NOW) == set()
             assert control.cancel(connection, [], NOW) == set()
+
+    def test_leaves_alone_what_begins_to_wait_meanwhile(self, database: Database) -> None:
+        def meanwhile(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+            if statement.startswith("UPDATE jobs SET state = 'cancelled'"):
+                again = text("UPDATE jobs SET state = 'retryable', leased_by = NULL WHERE id = :id")
+                connection.execute(again, {"id": running.id})
+
+        with database.transaction() as connection:
+            add(connection, module_type="info")
+            (running,) = take(connection, module_type="info")
+            waiting = add(connection)
+            event.listen(connection, "before_cursor_execute", meanwhile)
+            assert control.cancel(connection, [running.id, waiting], NOW) == {waiting}
+            assert row(connection, running.id)["state"] == "retryable"
 
     def test_states_are_those_of_known_jobs(self, database: Database) -> None:
         with database.transaction() as connection:

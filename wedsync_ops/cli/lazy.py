@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "forms": ("forms", "Tell that a couple has answered a form."),
     "suppressions": ("suppressions", "See and change who must not be written to."),
     "events": ("events", "Follow the feed of finished jobs."),
+    "webhook": ("webhook", "Skip an event that the webhook's receiver does not take."),
     "queue": ("queue", "See the lanes; pause and resume them."),
     "callbacks": ("callbacks", "Take in what the text message gateway reports back."),
     "workers": ("workers", "List the workers."),

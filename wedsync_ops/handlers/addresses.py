@@ -11,7 +11,10 @@ _ADDRESS = re.compile(
     r"@(?=[^@]{1,253}\Z)(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 )
 _NAMED = re.compile(r"\s*(?:\"?(?P<name>[^<>\"]*?)\"?\s*)<(?P<address>[^<>\s]+)>\s*")
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u180e\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f]"
+)
 _LONGEST_LOCAL = 64
 
 
@@ -42,7 +45,7 @@ def named_address(value: str) -> tuple[str, str]:
 
 
 def one_line(text: str, longest: int = 400) -> str:
-    """Text for a header: control characters and those that reorder text removed, white space collapsed, cut."""
+    """Text for a header: what controls, reorders or hides text removed, white space collapsed, cut."""
     line = text if text.isascii() and text.isprintable() else _UNSAFE.sub(" ", text)
     line = " ".join(line.split())
     return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"

@@ -59,9 +59,7 @@ def read(names: Sequence[Any] | None, folder: Path | None) -> list[Attachment]:
         left -= len(content)
         if left < 0:
             raise PermanentError(f"attachments: together more than {MAX_BYTES:,} bytes")
-        kind, encoding = mimetypes.guess_type(path.name)
-        media_type = kind if kind and not encoding else "application/octet-stream"
-        found.append(Attachment(one_line(path.name, 200), media_type, content))
+        found.append(Attachment(one_line(path.name, 200), _media_type(path.name), content))
     return found
 
 
@@ -82,6 +80,14 @@ def picture(name: object, folder: Path | None, most: int) -> Attachment | None:
     if kind is None or len(content) > most:
         return None
     return Attachment(one_line(path.name, 200), kind, content)
+
+
+def _media_type(name: str) -> str:
+    """The media type that a file's name tells; messages must not be sent as base64 (RFC 2046, 5.2.1)."""
+    kind, encoding = mimetypes.guess_type(name)
+    if kind is None or encoding or kind.startswith(("message/", "multipart/")):
+        return "application/octet-stream"
+    return kind
 
 
 def _find(name: object, folder: Path | None) -> Path | str:

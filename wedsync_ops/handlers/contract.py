@@ -199,9 +199,11 @@ def addressed_by(address: Address) -> Callable[[_H], _H]:
 
 
 def recipient_of(handler: object, config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> str | None:
-    """The digest of the address that a job writes to, ``None`` when its handler does not say. For checked jobs."""
-    address: Address | None = getattr(handler, "address", None)
-    found = None if address is None else address(config, context, site)
+    """The digest of the address that a job writes to, ``None`` when its handler does not say. For checked jobs.
+
+    Raises PermanentError when the handler cannot tell.
+    """
+    found = _told_by("address", handler, config, context, site)
     return None if found is None else recipient_digest(found)
 
 
@@ -247,9 +249,11 @@ def claims(code_of: CodeOf, into: str | None = None) -> Callable[[_H], _H]:
 
 
 def claim_of(handler: object, config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> str | None:
-    """The code that a job claims, ``None`` when its handler claims none. For checked jobs."""
-    code_of: CodeOf | None = getattr(handler, "code_of", None)
-    return None if code_of is None else code_of(config, context, site)
+    """The code that a job claims, ``None`` when its handler claims none. For checked jobs.
+
+    Raises PermanentError when the handler cannot tell.
+    """
+    return _told_by("code_of", handler, config, context, site)
 
 
 def made_into(handler: object, config: Mapping[str, Any]) -> str | None:
@@ -273,4 +277,29 @@ def problems(
     try:
         return tuple(fault for check in checks if check is not None for fault in check(config, context, site))
     except Exception as error:  # noqa: BLE001 - another party's code, which may raise anything
-        return (shortened(" ".join(f"the handler's check failed with {type(error).__name__}: {error}".split())),)
+        return (_failure("check", error),)
+
+
+_TOLD = {"address": "address", "code_of": "code"}
+_LONGEST_TOLD = 1_000
+
+
+def _told_by(
+    name: str, handler: object, config: Mapping[str, Any], context: Mapping[str, Any], site: Site
+) -> str | None:
+    tell: Callable[[Mapping[str, Any], Mapping[str, Any], Site], object] | None = getattr(handler, name, None)
+    if tell is None:
+        return None
+    try:
+        found = tell(config, context, site)
+    except PermanentError:
+        raise
+    except Exception as error:
+        raise PermanentError(_failure(_TOLD[name], error)) from error
+    if found is None or (isinstance(found, str) and found.isprintable() and 0 < len(found) <= _LONGEST_TOLD):
+        return found
+    raise PermanentError(f"the handler's {_TOLD[name]} must be one line of text, or nothing")
+
+
+def _failure(what: str, error: Exception) -> str:
+    return shortened(" ".join(f"the handler's {what} failed with {type(error).__name__}: {error}".split()))

@@ -4,6 +4,7 @@ One connection per thread is kept between jobs (a slot's process has one thread)
 proxies of the environment not used. Errors name the gateway and its answer's code: no token, no number, no text.
 """
 
+import asyncio
 import contextlib
 import re
 import threading
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import httpx2
 
 LONGEST_WAIT_S = 10.0
-"""The most seconds that connecting, sending, and each part of the answer are waited for."""
+"""The most seconds that the whole exchange is waited for, however slowly its parts arrive."""
 LONGEST_RETRY_S = 86_400.0
 """The most seconds that a Retry-After is obeyed for."""
 MAX_ANSWER = 64 * 1024
@@ -83,19 +84,47 @@ def send(document: bytes, idempotency_key: str, *, site: Site, now: int, timeout
 
 def close() -> None:
     """Close the connection that this thread kept, if any."""
-    client: httpx2.Client | None = getattr(_kept, "client", None)
-    _kept.client = None
-    if client is not None:
-        client.close()
+    kept: _Line | None = getattr(_kept, "line", None)
+    _kept.line = None
+    if kept is not None:
+        kept.close()
+
+
+class _Line:
+    """A connection that is kept open, and the loop that it lives in."""
+
+    def __init__(self) -> None:
+        import httpx2
+
+        limits = httpx2.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30.0)
+        self.client = httpx2.AsyncClient(trust_env=False, follow_redirects=False, limits=limits)
+        self.runner = asyncio.Runner()
+
+    def close(self) -> None:
+        with contextlib.suppress(Exception):
+            self.runner.run(self.client.aclose())
+        self.runner.close()
 
 
 def _exchange(
     url: str, token: str | None, document: bytes, idempotency_key: str, wait_s: float
 ) -> tuple[int, str | None, bytes]:
     """The answer's status, its Retry-After and the beginning of its body."""
+    line: _Line | None = getattr(_kept, "line", None)
+    try:
+        if line is None:
+            line = _kept.line = _Line()
+        return line.runner.run(_talk(line.client, url, token, document, idempotency_key, wait_s))
+    except BaseException:
+        close()
+        raise
+
+
+async def _talk(
+    client: "httpx2.AsyncClient", url: str, token: str | None, document: bytes, idempotency_key: str, wait_s: float
+) -> tuple[int, str | None, bytes]:
     import httpx2
 
-    client = _client()
     headers = {
         "Content-Type": "application/json",
         "Accept": "application/json",
@@ -107,34 +136,30 @@ def _exchange(
         request.headers["Authorization"] = f"Bearer {token}"
         return request
 
-    try:
-        request = client.build_request("POST", url, content=document, headers=headers, timeout=httpx2.Timeout(wait_s))
+    ends_at = asyncio.get_running_loop().time() + wait_s
+    request = client.build_request("POST", url, content=document, headers=headers, timeout=httpx2.Timeout(wait_s))
+    async with asyncio.timeout_at(ends_at):
         # A user and password in the URL hold where no token is set.
-        response = client.send(request, stream=True, auth=bearer) if token else client.send(request, stream=True)
-        with contextlib.closing(response):
-            return response.status_code, response.headers.get("Retry-After"), _beginning(response)
-    except BaseException:
-        close()
-        raise
+        response = await (
+            client.send(request, stream=True, auth=bearer) if token else client.send(request, stream=True)
+        )
+    try:
+        async with asyncio.timeout_at(ends_at):
+            body = await _beginning(response)
+    except (TimeoutError, httpx2.TimeoutException):
+        body = b""  # the status has told what became of the message
+    finally:
+        await response.aclose()
+    return response.status_code, response.headers.get("Retry-After"), body
 
 
-def _beginning(response: "httpx2.Response") -> bytes:
+async def _beginning(response: "httpx2.Response") -> bytes:
     body = b""
-    for piece in response.iter_raw(MAX_ANSWER):
+    async for piece in response.aiter_raw(MAX_ANSWER):
         body += piece
         if len(body) > MAX_ANSWER:
             return b""
     return body
-
-
-def _client() -> "httpx2.Client":
-    import httpx2
-
-    client: httpx2.Client | None = getattr(_kept, "client", None)
-    if client is None:
-        limits = httpx2.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30.0)
-        client = _kept.client = httpx2.Client(trust_env=False, follow_redirects=False, limits=limits)
-    return client
 
 
 def _failure(place: str, status: int, seconds: float | None, code: str | None) -> Exception:
@@ -177,7 +202,7 @@ def _told(place: str) -> Iterator[None]:
 
     try:
         yield
-    except httpx2.TimeoutException:
+    except (TimeoutError, httpx2.TimeoutException):
         raise GatewayFailed(f"the gateway {place} did not answer in time") from None
     except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError) as error:
         raise GatewayFailed(f"the gateway {place} cannot be used: {type(error).__name__}") from None

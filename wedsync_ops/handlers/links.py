@@ -20,7 +20,7 @@ _BYTES = 16
 _EXPIRES, _SIGNATURE = "expires", "sig"
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 _SECONDS = re.compile(r"[0-9]{1,12}")
-_WEB = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#][!#-;=?-\[\]_a-z~]*)?", re.IGNORECASE)
+_WEB = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#][!#-;=?-\[\]_a-z~]*)?", re.IGNORECASE | re.ASCII)
 _LONGEST = 2000
 
 

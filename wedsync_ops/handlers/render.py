@@ -15,15 +15,20 @@ from jinja2 import ChoiceLoader, FileSystemLoader, Template, TemplateError, Temp
 from wedsync_ops.errors import shortened
 from wedsync_ops.handlers import branding, catalogue
 from wedsync_ops.handlers.attachments import Attachment
+from wedsync_ops.handlers.budget import BUDGET, MAX_OUTPUT, Budget
 from wedsync_ops.handlers.checks import is_template
 from wedsync_ops.handlers.contract import PermanentError, Site
 from wedsync_ops.handlers.fields import fields_from
 from wedsync_ops.handlers.plaintext import from_html
-from wedsync_ops.handlers.sandbox import BUDGET, MAX_OUTPUT, MAX_ROUNDS, Sandbox
+from wedsync_ops.handlers.sandbox import Sandbox
 from wedsync_ops.instants import zone_named
 from wedsync_ops.weddings.context import zone_from
 
 Kind = Literal["text", "html", "markdown"]
+_SHORT = 2_000
+"""The longest source, in characters, that is kept compiled for long."""
+_STEPS_OF_CODE, _STEPS_OF_A_FAULT, _MOST_OF_A_FAULT = 8, 20, 200_000
+"""What compiling takes from the budget: for a byte of code, and for a character of what cannot be compiled."""
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _FAILURES = (
     TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, NameError, RecursionError
@@ -49,29 +54,43 @@ def values_for(
     """
     values = fields_from(context, zone_from(context, zone_named(site.timezone)))
     if personalization:
-        values |= {name: _personal(name, value, values) for name, value in personalization.items()}
+        budget = Budget()
+        values |= {name: _personal(name, value, values, budget) for name, value in personalization.items()}
     return values
 
 
-def fill(source: str, values: Mapping[str, Any], kind: Kind = "text", what: str = "the text") -> str:
+def fill(
+    source: str,
+    values: Mapping[str, Any],
+    kind: Kind = "text",
+    what: str = "the text",
+    budget: Budget | None = None,
+) -> str:
     """Render a text of a config. ``kind`` says how values are escaped: not at all, for HTML, or for Markdown.
 
-    ``what`` names the text in the error. Raises PermanentError.
+    ``what`` names the text in the error. Texts of one job can share a ``budget``. Raises PermanentError.
     """
     if not is_template(source):
         return source
-    template = _compiled(source, kind)
+    budget = budget or Budget()
+    try:
+        budget.begin_template()
+        template, steps = _compiled(source, kind)
+        budget.spend(steps)
+    except TemplateError as error:
+        raise PermanentError(f"{what}: cannot be rendered: {error}") from error
     if isinstance(template, str):
         raise PermanentError(f"{what}: is no good template: {template}")
-    return _run(template, values, what)
+    return _run(template, values, what, budget)
 
 
 def faults_in(texts: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[str]:
     """Why texts cannot be rendered, by their places: each in one line that begins with its place."""
+    budget = Budget()
     for place, text in texts.items():
         if is_template(text):
             try:
-                fill(text, values, what=place)
+                fill(text, values, what=place, budget=budget)
             except PermanentError as error:
                 yield str(error)
 
@@ -121,8 +140,10 @@ class _SafeHtml(str):
         return str(self)
 
 
-def _personal(name: str, value: Any, values: Mapping[str, Any]) -> Any:
-    return fill(value, values, what=f"personalization.{shortened(name, 40)}") if isinstance(value, str) else value
+def _personal(name: str, value: Any, values: Mapping[str, Any], budget: Budget) -> Any:
+    if not isinstance(value, str):
+        return value
+    return fill(value, values, what=f"personalization.{shortened(name, 40)}", budget=budget)
 
 
 def _escape_markdown(text: str) -> str:
@@ -141,13 +162,24 @@ def _files(templates_dir: Path | None) -> Sandbox:
     return Sandbox(escape_html=False, loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]))
 
 
-@lru_cache(maxsize=512)
-def _compiled(source: str, kind: Kind) -> Template | str:
-    """The compiled template, or what is wrong with it."""
+def _compiled(source: str, kind: Kind) -> tuple[Template | str, int]:
+    """The compiled template, or what is wrong with it, and the steps that compiling takes.
+
+    Few long ones are kept: compiled they are ten times as large.
+    """
+    return (_kept if len(source) <= _SHORT else _kept_long)(source, kind)
+
+
+def _compile(source: str, kind: Kind) -> tuple[Template | str, int]:
     try:
-        return _texts(kind).from_string(source)
+        template = _texts(kind).from_string(source)
     except (*_FAILURES, SyntaxError) as error:
-        return _reason(error)
+        return _reason(error), min(_MOST_OF_A_FAULT, _STEPS_OF_A_FAULT * len(source))
+    return template, _STEPS_OF_CODE * len(template.root_render_func.__code__.co_code)  # the code tells the work best
+
+
+_kept = lru_cache(maxsize=512)(_compile)
+_kept_long = lru_cache(maxsize=16)(_compile)
 
 
 def _file(files: Sandbox, name: str, values: Mapping[str, Any]) -> str:
@@ -157,14 +189,14 @@ def _file(files: Sandbox, name: str, values: Mapping[str, Any]) -> str:
         raise PermanentError(f"the template {name} needs {error.name}, which is not there") from error
     except (*_FAILURES, SyntaxError) as error:
         raise PermanentError(f"the template {name} cannot be used: {_reason(error)}") from error
-    return _run(template, values, f"the template {name}")
+    return _run(template, values, f"the template {name}", Budget())
 
 
-def _run(template: Template, values: Mapping[str, Any], what: str) -> str:
+def _run(template: Template, values: Mapping[str, Any], what: str, budget: Budget) -> str:
     parts: list[str] = []
     size = 0
     try:
-        for piece in template.generate({**values, BUDGET: [MAX_ROUNDS]}):
+        for piece in template.generate({**values, BUDGET: budget}):
             size += len(piece)
             if size > MAX_OUTPUT:
                 raise PermanentError(f"{what}: makes more than {MAX_OUTPUT:,} characters")

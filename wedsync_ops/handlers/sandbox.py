@@ -2,31 +2,38 @@
 
 Templates are checked node by node before they are compiled: expressions, ``if``, ``for``, ``set`` and ``with`` over
 data. Calls, macros, includes and blocks that collect output are refused; template files may also extend a layout. What
-is left can only grow by loops and by joining text, and both are counted.
+is left is bounded: numbers to 64 bits, and loops, filters, comparisons and the joining of texts by one budget.
 """
 
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
-from jinja2 import BaseLoader, ChainableUndefined, TemplateSyntaxError, nodes, pass_context
+from jinja2 import BaseLoader, ChainableUndefined, TemplateSyntaxError, nodes
 from jinja2.exceptions import SecurityError
+from jinja2.lexer import Token, TokenStream
 from jinja2.runtime import Context, LoopContext, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
-from wedsync_ops.errors import WedsyncError, quoted
-from wedsync_ops.handlers.fields import date_in_words
+from wedsync_ops.errors import quoted
+from wedsync_ops.handlers.budget import MAX_NUMBER, MAX_PARTS, MAX_SOURCE
+from wedsync_ops.handlers.filters import (
+    ALLOWED_FILTERS,
+    FILTERS,
+    TESTS,
+    bounded_number,
+    bounded_size,
+    budget_of,
+    finalizer,
+)
 from wedsync_ops.handlers.polite import words_for
 
-MAX_SOURCE = 200_000
-"""The longest text that is compiled as a template, in characters."""
-MAX_OUTPUT = 1_000_000
-"""The longest text that a template may make, in characters."""
-MAX_ROUNDS = 10_000
-"""The most rounds that all loops of one rendering may make together."""
-BUDGET = "_rounds"
+_SHORT = 100
+"""A text of so many characters costs nothing to compare with."""
+_LONGEST_BLANK = 1_000
+"""A text of more characters is not looked through for whether it is blank."""
 
 _DATA = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Getattr, nodes.Getitem, nodes.Slice,
@@ -78,7 +85,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
     (beyond the polite defaults). With a ``loader`` templates are files, which may extend a layout.
     """
 
-    intercepted_binops = frozenset({"+", "*", "%"})
+    intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%"})
+    intercepted_unops = frozenset({"+", "-"})
 
     def __init__(
         self, *, escape_html: bool, loader: BaseLoader | None = None, show: Callable[[str], str] | None = None
@@ -87,13 +95,14 @@ class Sandbox(ImmutableSandboxedEnvironment):
             loader=loader,
             undefined=PoliteUndefined,
             autoescape=(lambda name: name is not None and name.endswith(".html")) if loader else escape_html,
-            finalize=_finalizer(show),
+            finalize=finalizer(show),
             keep_trailing_newline=loader is None,
             cache_size=200,
         )
         self._nodes = _IN_FILES if loader else _DATA
         self.globals.clear()
-        self.filters = {name: self.filters[name] for name in _KEPT_FILTERS} | _OWN_FILTERS
+        self.filters = dict(FILTERS)
+        self.tests = dict(TESTS)
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         if len(source) > MAX_SOURCE:
@@ -104,6 +113,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
         _check(tree, self._nodes, name, filename)
         bounded: nodes.Template = _Bounding().visit(tree)
         return bounded
+
+    def _tokenize(
+        self, source: str, name: str | None, filename: str | None = None, state: str | None = None
+    ) -> TokenStream:
+        return TokenStream(_limited(super()._tokenize(source, name, filename, state)), name, filename)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """A field of data; nothing else has attributes. Names that begin with an underscore are refused."""
@@ -134,24 +148,39 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if isinstance(right, Undefined):
             return right
         if isinstance(left, int | float) and isinstance(right, int | float):
-            return super().call_binop(context, operator, left, right)
+            return bounded_number(super().call_binop(context, operator, left, right))
         if operator == "+" and isinstance(left, str) and isinstance(right, str):
-            _limit(len(left) + len(right))
+            size = len(left) + len(right)
+            bounded_size(size)
+            budget_of(context).spend(size)
             return super().call_binop(context, operator, left, right)
         raise SecurityError(f"the operator {operator} needs numbers")
+
+    def call_unop(self, context: Context, operator: str, arg: Any) -> Any:
+        """A sign before a number."""
+        if isinstance(arg, Undefined):
+            return arg
+        if not isinstance(arg, int | float):
+            raise SecurityError(f"the operator {operator} needs a number")
+        return bounded_number(super().call_unop(context, operator, arg))
 
     def is_safe_callable(self, obj: Any) -> bool:  # noqa: ARG002 - whatever it is  # noqa: ARG002 - the base class's signature
         """Nothing may be called from a template."""
         return False
 
 
+def _limited(tokens: Iterable[Token]) -> Iterator[Token]:
+    """The tokens as they are read, so that what is too large costs no more than what is just small enough."""
+    for count, token in enumerate(tokens):
+        if count >= MAX_PARTS:
+            raise TemplateSyntaxError(f"it has more than {MAX_PARTS:,} parts", token.lineno)
+        yield token
+
+
 def _is_given(value: Any) -> bool:
-    return value is not None and not (isinstance(value, str) and not value.strip())
-
-
-def _limit(size: int) -> None:
-    if size > MAX_OUTPUT:
-        raise SecurityError(f"it makes more than {MAX_OUTPUT:,} characters")
+    if isinstance(value, str):
+        return bool(value) and (len(value) > _LONGEST_BLANK or not value.isspace())
+    return value is not None
 
 
 def _check(tree: nodes.Template, allowed: tuple[type[nodes.Node], ...], name: str | None, filename: str | None) -> None:
@@ -171,13 +200,32 @@ def _fault(node: nodes.Node, allowed: tuple[type[nodes.Node], ...]) -> str | Non
     word = _name_of(node)
     if word is not None and word.startswith("_"):
         return f"the name {quoted(word, 40)} begins with an underscore, which is not allowed in a template"
-    if isinstance(node, nodes.Filter) and (node.name not in _ALLOWED_FILTERS or node.dyn_args or node.dyn_kwargs):
-        return f"there is no filter {quoted(node.name, 40)}; known: {', '.join(sorted(_ALLOWED_FILTERS))}"
+    if isinstance(node, nodes.Filter | nodes.Test):
+        return _fault_of_call(node)
+    if isinstance(node, nodes.Const) and not _is_bounded(node.value):
+        return "a number has more than 64 bits"
+    return _fault_of_tag(node)
+
+
+def _fault_of_tag(node: nodes.Node) -> str | None:
     if isinstance(node, nodes.For) and node.recursive:
         return "a recursive loop is not allowed in a template"
     if isinstance(node, nodes.Extends) and not isinstance(node.template, nodes.Const):
         return "the layout that a template extends must be named by a text"
     return None
+
+
+def _fault_of_call(node: nodes.Filter | nodes.Test) -> str | None:
+    kind, known = ("filter", ALLOWED_FILTERS) if isinstance(node, nodes.Filter) else ("test", TESTS.keys())
+    if node.name in known and not node.dyn_args and not node.dyn_kwargs:
+        return None
+    return f"there is no {kind} {quoted(node.name, 40)}; known: {', '.join(sorted(known))}"
+
+
+def _is_bounded(value: Any) -> bool:
+    if isinstance(value, int):
+        return value <= MAX_NUMBER
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _name_of(node: nodes.Node) -> str | None:
@@ -191,118 +239,45 @@ def _name_of(node: nodes.Node) -> str | None:
 
 
 class _Bounding(NodeTransformer):
-    """Puts a count on every loop and a limit on every joining of texts."""
+    """Puts a price on what takes time: loops, joining, comparing and cutting out."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802  (jinja2 looks the name up)
+        steps = sum(1 for _ in node.find_all(nodes.Node))
         self.generic_visit(node)
-        node.iter = nodes.Filter(node.iter, "_counted", [], [], None, None, lineno=node.lineno)
+        node.iter = _through("_counted", node.iter, nodes.Const(steps, lineno=node.lineno))
         return node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802  (jinja2 looks the name up)
         self.generic_visit(node)
-        parts = nodes.List(node.nodes, lineno=node.lineno)
-        return nodes.Filter(parts, "_concat", [], [], None, None, lineno=node.lineno)
+        return _through("_concat", nodes.List(node.nodes, lineno=node.lineno))
+
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802  (jinja2 looks the name up)
+        self.generic_visit(node)
+        if len(node.ops) > 1 or not (_is_short(node.expr) or _is_short(node.ops[0].expr)):
+            node.expr = _through("_comparable", node.expr)
+            for operand in node.ops:
+                operand.expr = _through("_comparable", operand.expr)
+        return node
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802  (jinja2 looks the name up)
+        self.generic_visit(node)
+        return _through("_charged", node) if isinstance(node.arg, nodes.Slice) else node
+
+    def visit_Pair(self, node: nodes.Pair) -> nodes.Node:  # noqa: N802  (jinja2 looks the name up)
+        self.generic_visit(node)
+        if not isinstance(node.key, nodes.Const):
+            node.key = _through("_key", node.key)
+        return node
 
 
-def _finalizer(show: Callable[[str], str] | None) -> Callable[[Any], Any]:
-    def finalize(value: Any) -> Any:
-        if isinstance(value, str | Undefined):
-            pass
-        elif isinstance(value, bool):
-            value = "yes" if value else "no"
-        elif isinstance(value, list | tuple):
-            value = _join(value, ", ")
-        elif value is None or isinstance(value, Mapping):
-            value = words_for("")
-        elif isinstance(value, float) and math.isfinite(value) and value.is_integer():
-            value = int(value)
-        if show is None:
-            return value
-        return show(str(value))
-
-    return finalize
+def _is_short(node: nodes.Node) -> bool:
+    """Whether comparing anything with it takes no time: a number, a short text, or a list of such in the template."""
+    if isinstance(node, nodes.List | nodes.Tuple):
+        return len(node.items) <= _SHORT and all(
+            isinstance(item, nodes.Const) and _is_short(item) for item in node.items
+        )
+    return isinstance(node, nodes.Const) and (not isinstance(node.value, str) or len(node.value) <= _SHORT)
 
 
-@pass_context
-def _counted(context: Context, values: Any) -> Iterator[Any]:
-    if isinstance(values, LoopContext) or not isinstance(values, Iterable):
-        raise SecurityError("a loop needs a list")
-    budget = context.resolve(BUDGET)
-    for value in values:
-        budget[0] -= 1
-        if budget[0] < 0:
-            raise SecurityError(f"its loops make more than {MAX_ROUNDS:,} rounds")
-        yield value
-
-
-def _joined(values: Iterable[Any], separator: str) -> str:
-    parts: list[str] = []
-    size = 0
-    for value in values:
-        part = value if isinstance(value, str) else _plain(value)
-        size += len(part) + len(separator)
-        _limit(size)
-        parts.append(part)
-    return separator.join(parts)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, Mapping | list | tuple) or value is None:
-        return words_for("")
-    return str(value)
-
-
-def _concat(values: Iterable[Any]) -> str:
-    return _joined(values, "")
-
-
-def _join(values: Any, separator: str = ", ") -> Any:
-    if isinstance(values, Undefined) or not isinstance(values, list | tuple):
-        return values
-    return _joined(values, str(separator))
-
-
-def _date(value: Any) -> Any:
-    """A calendar date in words; what is none stays as it is."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return date_in_words(value)
-    except WedsyncError:
-        return value
-
-
-_LINK = re.compile(r"(?:https?://|mailto:|tel:)[^\s\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+", re.IGNORECASE)
-
-
-def _link(value: Any) -> str:
-    """An address that may stand in a link (http, https, mailto, tel), else nothing."""
-    text = str(value).strip() if isinstance(value, str) else ""
-    return text if _LINK.fullmatch(text) else ""
-
-
-def _round(value: Any, digits: int = 0) -> Any:
-    if isinstance(value, Undefined) or not isinstance(value, int | float):
-        return value
-    return round(float(value), max(0, min(int(digits), 12)))
-
-
-def _money(value: Any, digits: int = 2) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return value
-    return f"{value:,.{max(0, min(int(digits), 6))}f}"
-
-
-_KEPT_FILTERS = (
-    "abs", "capitalize", "d", "default", "first", "float", "int", "last", "length", "count", "lower",
-    "striptags", "title", "trim", "truncate", "upper",
-)  # fmt: skip
-_PUBLIC_FILTERS: dict[str, Callable[..., Any]] = {
-    "join": _join,
-    "date": _date,
-    "link": _link,
-    "round": _round,
-    "money": _money,
-}
-_OWN_FILTERS: dict[str, Callable[..., Any]] = {**_PUBLIC_FILTERS, "_counted": _counted, "_concat": _concat}
-_ALLOWED_FILTERS = frozenset((*_KEPT_FILTERS, *_PUBLIC_FILTERS))
+def _through(name: str, node: nodes.Node, *args: nodes.Expr) -> nodes.Filter:
+    return nodes.Filter(cast("nodes.Expr", node), name, list(args), [], None, None, lineno=node.lineno)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
+from time import monotonic
 from urllib.parse import unquote, urlsplit
 
 from wedsync_ops.handlers.contract import PermanentError, Site
@@ -21,6 +22,7 @@ from wedsync_ops.handlers.delivery import mail_domain
 LONGEST_WAIT_S = 30.0
 """The most seconds that one answer of the server is waited for."""
 _SHORTEST_WAIT_S = 0.05
+_SHARE = 0.9  # of the time left: the rest is for telling what went wrong
 _kept = threading.local()
 
 
@@ -72,17 +74,17 @@ def host_of(url: str) -> str:
 
 
 def send(raw: bytes, sender: str, recipients: Sequence[str], *, url: str, site: Site, timeout_s: float) -> None:
-    """Hand a message to the server for all recipients.
+    """Hand a message to the server for all recipients, within nine tenths of ``timeout_s`` (seconds).
 
     Raises PermanentError when a recipient or the message is refused for good (5xx), DeliveryFailed for the rest: no
     connection, a refusal for now (4xx), a login that fails (the setting may be mended).
     """
     server = server_at(url)
-    wait_s = max(_SHORTEST_WAIT_S, min(LONGEST_WAIT_S, timeout_s))
+    ends_at = monotonic() + timeout_s * _SHARE
     with _told(server):
-        connection = _connection(url, server, site, wait_s)
+        connection = _connection(url, server, site, ends_at)
         try:
-            _transmit(connection, raw, sender, recipients)
+            _transmit(connection, raw, sender, recipients, ends_at)
         except BaseException:
             _drop(connection)
             raise
@@ -97,17 +99,30 @@ def close() -> None:
             connection.quit()
 
 
-def _transmit(connection: smtplib.SMTP, raw: bytes, sender: str, recipients: Sequence[str]) -> None:
+def _transmit(connection: smtplib.SMTP, raw: bytes, sender: str, recipients: Sequence[str], ends_at: float) -> None:
+    _allow(connection, ends_at)
     code, _ = connection.mail(sender, [f"size={len(raw)}"] if connection.has_extn("size") else [])
     if code != 250:
         raise DeliveryFailed(f"the sender was refused ({code}); see the setting mail_from")
     for recipient in recipients:
+        _allow(connection, ends_at)
         code, _ = connection.rcpt(recipient)
         if code not in {250, 251}:
             _refused(code, "the recipient")
+    _allow(connection, ends_at)
     code, _ = connection.data(raw)
     if code != 250:
         _refused(code, "the message")
+
+
+def _allow(connection: smtplib.SMTP, ends_at: float) -> None:
+    """Let the next answers take what is left until then."""
+    if connection.sock is not None:
+        connection.sock.settimeout(_wait_s(ends_at))
+
+
+def _wait_s(ends_at: float) -> float:
+    return max(_SHORTEST_WAIT_S, min(LONGEST_WAIT_S, ends_at - monotonic()))
 
 
 def _refused(code: int, what: str) -> None:
@@ -116,55 +131,58 @@ def _refused(code: int, what: str) -> None:
     raise DeliveryFailed(f"{what} was refused for now ({code})")
 
 
-def _connection(url: str, server: Server, site: Site, wait_s: float) -> smtplib.SMTP:
+def _connection(url: str, server: Server, site: Site, ends_at: float) -> smtplib.SMTP:
     connection: smtplib.SMTP | None = getattr(_kept, "connection", None)
     if connection is not None:
-        if _kept.url == url and _lives(connection, wait_s):
+        if _kept.url == url and _lives(connection, ends_at):
             return connection
         _drop(connection)
-    connection = _open(server, mail_domain(site.mail_from), wait_s)
+    connection = _open(server, mail_domain(site.mail_from), ends_at)
     _kept.connection, _kept.url = connection, url
     return connection
 
 
-def _lives(connection: smtplib.SMTP, wait_s: float) -> bool:
+def _lives(connection: smtplib.SMTP, ends_at: float) -> bool:
     try:
         if connection.sock is None:
             return False
-        connection.sock.settimeout(wait_s)
+        _allow(connection, ends_at)
         return connection.noop()[0] == 250 and connection.rset()[0] == 250
     except (smtplib.SMTPException, OSError):
         return False
 
 
-def _open(server: Server, local_name: str, wait_s: float) -> smtplib.SMTP:
+def _open(server: Server, local_name: str, ends_at: float) -> smtplib.SMTP:
     connection: smtplib.SMTP
     if server.tls:
         context = ssl.create_default_context()
-        connection = smtplib.SMTP_SSL(local_hostname=local_name, timeout=wait_s, context=context)
+        connection = smtplib.SMTP_SSL(local_hostname=local_name, timeout=_wait_s(ends_at), context=context)
     else:
-        connection = smtplib.SMTP(local_hostname=local_name, timeout=wait_s)
+        connection = smtplib.SMTP(local_hostname=local_name, timeout=_wait_s(ends_at))
     try:
-        _greet(connection, server)
+        _greet(connection, server, ends_at)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _greet(connection: smtplib.SMTP, server: Server) -> None:
+def _greet(connection: smtplib.SMTP, server: Server, ends_at: float) -> None:
     connection._host = server.host  # type: ignore[attr-defined]  # noqa: SLF001 - the name TLS checks; connect() leaves it
     code, _ = connection.connect(server.host, server.port)
     if code != 220:
         raise DeliveryFailed(f"it does not take mail now ({code})")
+    _allow(connection, ends_at)
     connection.ehlo_or_helo_if_needed()
     if not server.tls and not server.is_local:
         if connection.has_extn("starttls"):
+            _allow(connection, ends_at)
             connection.starttls(context=ssl.create_default_context())
             connection.ehlo_or_helo_if_needed()
         elif server.user is not None:
             raise DeliveryFailed("it offers no TLS, without which the password is not sent; use smtps://")
     if server.user is not None:
+        _allow(connection, ends_at)
         connection.login(server.user, server.password or "")
 
 

@@ -85,7 +85,7 @@ def prepare(rules: Rules, request: Request, *, texts: bool = True) -> Prepared:
     handler = resolve(module.definition.handler)
     _check(rules, module, handler, config, context, overrides, texts=texts)
     sent_raw, context_raw = _written(sent, "config"), _written(context, "context")
-    claim = _claim(handler, config, context, rules)
+    recipient, claim = _recipient_and_claim(module, handler, config, context, rules)
     claim_into = None if claim is None else made_into(handler, config)
     if claim_into is not None:
         config = {**config, claim_into: claim}
@@ -104,7 +104,7 @@ def prepare(rules: Rules, request: Request, *, texts: bool = True) -> Prepared:
         deadline_at=_instant(request.deadline, "deadline", zone),
         expires_at=_instant(request.expires, "expires", zone),
         client_id=client_id,
-        recipient=recipient_of(handler, config, context, rules.site),
+        recipient=recipient,
         supplier_id=supplier_id,
         config=config_raw.decode(),
         context=context_raw.decode(),
@@ -126,11 +126,13 @@ def again(rules: Rules, like: Prepared, request: Request) -> Prepared:
     )
 
 
-def _claim(handler: Any, config: Mapping[str, Any], context: Mapping[str, Any], rules: Rules) -> str | None:
+def _recipient_and_claim(
+    module: ModuleVersion, handler: Handler, config: Mapping[str, Any], context: Mapping[str, Any], rules: Rules
+) -> tuple[str | None, str | None]:
     try:
-        return claim_of(handler, config, context, rules.site)
+        return recipient_of(handler, config, context, rules.site), claim_of(handler, config, context, rules.site)
     except PermanentError as error:
-        raise InvalidInput(str(error)) from error
+        raise InvalidInput(f"{module.module_id}: {error}") from error
 
 
 def _ending(handler: Any, config: Mapping[str, Any], context: Mapping[str, Any], rules: Rules) -> Ending | None:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import random
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wedsync_ops import codec, db
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
-from wedsync_ops.errors import WedsyncError
+from wedsync_ops.errors import Refused, WedsyncError
 from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs.events import Event, document, headers, message_id, signing_key, wait_us
 from wedsync_ops.jobs.run import one_line
@@ -33,6 +34,8 @@ POLL_S = 0.5
 """Seconds between two looks for new events."""
 SAVE_S = 1.0
 """The longest that progress waits to be written, in seconds: what a death makes the receiver get again."""
+COMMIT_S = 5.0
+"""What a lease allows for writing the progress down, in seconds."""
 LAST_S = 5.0
 """How long a worker that ends goes on telling what has finished, in seconds."""
 _CHUNK = 20
@@ -105,7 +108,8 @@ class Delivery:
         self._database = database
         self._clock = clock
         self._receiver = receiver
-        self._lease_us = round(2 * timeout_s * SECOND)  # longer than any post that is under way when it is renewed
+        # Posting goes on for SAVE_S, then ends the post that is under way, then a commit renews the lease.
+        self._lease_us = round((SAVE_S + 2 * timeout_s + COMMIT_S) * SECOND)
 
     def round(self, go_on: Callable[[], bool] = lambda: True) -> Round:
         """Deliver what there is until nothing is left, the receiver fails, or ``go_on`` says no.
@@ -181,6 +185,24 @@ def deliver(database: Database, clock: Clock, settings: Settings) -> Round:
         receiver.close()
 
 
+def skip(database: Database, clock: Clock, event_id: int, *, dry_run: bool = False) -> Event:
+    """Leave out the event that a failing webhook is held up by, and go on after it at once; returns the event.
+
+    With ``dry_run`` nothing changes. Raises Refused when another event holds it up, or none; DatabaseError.
+    """
+    with database.transaction() as connection:
+        held = events.cursor(connection)
+        found = [] if held is None else events.read(connection, held.after_id, 1)
+        if held is None or not held.failures or not found:
+            raise Refused("the webhook is not held up by any event", hint="see 'wedsync-ops events --json'")
+        (event,) = found
+        if event.id != event_id:
+            raise Refused(f"the webhook is held up by event {event.id}, not by {event_id}")
+        if not dry_run and not events.move(connection, held, Cursor(event.id, 0, clock.now(), None)):
+            raise Refused("the webhook moved on meanwhile", hint="look again")
+    return event
+
+
 @contextmanager
 def delivering(settings: Settings, clock: Clock) -> Iterator[None]:
     """Deliver in a thread for as long as the context is open, and then a little longer what is still to be told."""
@@ -230,6 +252,9 @@ class _Thread:
             delivery.round(self._may_go_on)
         except WedsyncError as error:
             _LOG.warning("the webhook could not be served: %s", error)
+        except Exception as error:  # noqa: BLE001 - delivery goes on; the message might hold the URL
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            _LOG.error("the webhook could not be served: %s in %s:%s", type(error).__name__, at.filename, at.lineno)
 
     def _may_go_on(self) -> bool:
         return not self._stopped.is_set() or self._clock.monotonic() < self._ends_at

@@ -34,18 +34,21 @@ def states(connection: Connection, ids: Sequence[int]) -> dict[int, State]:
 def cancel(connection: Connection, ids: Sequence[int], now: int) -> set[int]:
     """Cancel those of the jobs that still wait; returns their ids."""
     source = db.ids_source(connection)
-    waiting = f"id IN {source} AND state IN ('scheduled','available','retryable')"
     locking = " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
-    values = {"ids": db.many(ids)}
     columns = "id, module_type, priority, state, held_by"
-    rows = db.run(connection, f"SELECT {columns} FROM jobs WHERE {waiting} ORDER BY id{locking}", values).all()
+    waiting = f"id IN {source} AND state IN ('scheduled','available','retryable')"
+    rows = db.run(
+        connection, f"SELECT {columns} FROM jobs WHERE {waiting} ORDER BY id{locking}", {"ids": db.many(ids)}
+    ).all()
     moves = Moves()
     for row in rows:
         moves.leave(row.module_type, row.priority, row.state)
         if row.held_by is not None:
             moves.hold(row.module_type, row.priority, -1)
+    # Those and no others: on PostgreSQL one of the rest may have begun to wait by now, and would not be counted.
     setting = "SET state = 'cancelled', held_by = NULL, finished_at = :now"
-    db.run(connection, f"UPDATE jobs {setting} WHERE {waiting}", {**values, "now": now})
+    values = {"ids": db.many([row.id for row in rows]), "now": now}
+    db.run(connection, f"UPDATE jobs {setting} WHERE id IN {source}", values)
     moves.save(connection)
     events.record(connection, [(row.id, State.CANCELLED, now) for row in rows])
     return {row.id for row in rows}
