@@ -30,6 +30,8 @@ TABLES = (
     "events",
     "webhook_cursors",
     "form_answers",
+    "schedule_fires",
+    "schedules",
 )
 
 

@@ -274,15 +274,15 @@ class TestNextDue:
     ) -> None:
         with database.transaction() as connection:
             add_many(connection, rows)
-            assert claim.next_due_at(connection) == expected
+            assert claim.next_due_at(connection).job == expected
 
     def test_a_finished_job_has_none(self, database: Database) -> None:
         with database.transaction() as connection:
             add(connection, next_change_at=NOW)
             (job,) = take(connection)
-            assert claim.next_due_at(connection) is None
+            assert claim.next_due_at(connection).job is None
             finish.apply(connection, [ending(job, State.COMPLETED)])
-            assert claim.next_due_at(connection) is None
+            assert claim.next_due_at(connection).job is None
 
 
 def _ripe(job_id: int) -> claim.Ripe:

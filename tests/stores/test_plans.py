@@ -13,7 +13,19 @@ from sqlalchemy import Connection, event
 from tests.stores.rows import NOW, add, ending, take
 from wedsync_ops.db import Database
 from wedsync_ops.jobs.model import Claimed, Lane, Priority, State
-from wedsync_ops.jobs.store import claim, control, durations, events, finish, insert, lanes, retention, view, workers
+from wedsync_ops.jobs.store import (
+    claim,
+    control,
+    durations,
+    events,
+    finish,
+    insert,
+    lanes,
+    retention,
+    schedules,
+    view,
+    workers,
+)
 from wedsync_ops.jobs.store.insert import Keyed
 from wedsync_ops.jobs.store.retention import Key, Sweep
 
@@ -69,6 +81,9 @@ CASES: dict[str, tuple[Callable[[Connection], Any], str]] = {
     "promote": (lambda c: claim.due(c, NOW), "jobs_to_promote (due_at<?)"),
     "reconsider": (lambda c: claim.changing(c, NOW), "jobs_to_reconsider (next_change_at"),
     "next due": (claim.next_due_at, "jobs_to_promote"),
+    "next schedule due": (claim.next_due_at, "schedules_to_fire"),
+    "schedules due": (lambda c: schedules.due(c, NOW, 10), "schedules_to_fire (next_due_at>? AND next_due_at<?)"),
+    "jobs of a schedule": (lambda c: schedules.unfinished(c, "s"), "schedule_fires_of_jobs (schedule_id=?)"),
     "change": (
         lambda c: claim.change(
             c, [claim.Change(j, State.AVAILABLE, j.priority, NOW, None) for j in claim.due(c, NOW)], NOW

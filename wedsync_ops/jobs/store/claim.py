@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row
 
@@ -88,16 +88,28 @@ def changing(connection: Connection, now: int, chunk: int = CHUNK) -> list[Ripe]
     return _ripe(connection, _CHANGING, now, chunk)
 
 
-def next_due_at(connection: Connection) -> int | None:
-    """When the next scheduled or retryable job falls due, or a waiting one must be looked at again."""
-    times = db.run(
+class Ahead(NamedTuple):
+    """When time will do something next: to a job, and to a recurring schedule; ``None`` is never."""
+
+    job: int | None
+    schedule: int | None
+
+
+def next_due_at(connection: Connection) -> Ahead:
+    """When the next scheduled or retryable job falls due or a waiting one must be looked at again; the same of fires.
+
+    One statement for both, because every transaction of the loop asks.
+    """
+    row = db.run(
         connection,
         (
-            "SELECT (SELECT min(due_at) FROM jobs WHERE state IN ('scheduled','retryable')),"
-            " (SELECT min(next_change_at) FROM jobs WHERE state = 'available' AND next_change_at IS NOT NULL)"
+            "SELECT (SELECT min(due_at) FROM jobs WHERE state IN ('scheduled','retryable')) AS due,"
+            " (SELECT min(next_change_at) FROM jobs WHERE state = 'available' AND next_change_at IS NOT NULL) AS change,"
+            " (SELECT min(next_due_at) FROM schedules WHERE next_due_at IS NOT NULL) AS schedule"
         ),
     ).one()
-    return min((moment for moment in times if moment is not None), default=None)
+    moments = [moment for moment in (row.due, row.change) if moment is not None]
+    return Ahead(min(moments, default=None), row.schedule)
 
 
 def change(connection: Connection, changes: Sequence[Change], now: int) -> int:
