@@ -104,11 +104,11 @@ def next_due_at(connection: Connection) -> Ahead:
         connection,
         (
             "SELECT (SELECT min(due_at) FROM jobs WHERE state IN ('scheduled','retryable')) AS due,"
-            " (SELECT min(next_change_at) FROM jobs WHERE state = 'available' AND next_change_at IS NOT NULL) AS change,"
+            " (SELECT min(next_change_at) FROM jobs WHERE state = 'available' AND next_change_at IS NOT NULL) AS later,"
             " (SELECT min(next_due_at) FROM schedules WHERE next_due_at IS NOT NULL) AS schedule"
         ),
     ).one()
-    moments = [moment for moment in (row.due, row.change) if moment is not None]
+    moments = [moment for moment in (row.due, row.later) if moment is not None]
     return Ahead(min(moments, default=None), row.schedule)
 
 
