@@ -172,6 +172,19 @@ class TestFiring:
         assert fire(queue, NOW + 6 * HOUR) == 1
         assert len(jobs(queue)) == 2
 
+    def test_a_clock_that_was_a_year_ahead_shows_and_is_made_good(self, queue: Queue) -> None:
+        register(queue, yaml(overlap="queue"))
+        fire(queue, NOW + 365 * DAY)
+        fire(queue, NOW + 365 * DAY)
+        assert schedules.standing(at(queue, NOW + DAY), "hourly").state == "ahead"
+        resumed, changed = schedules.resume(at(queue, NOW + DAY), "hourly")
+        assert (changed, resumed.state, resumed.stored.next_fire_at) == (True, "active", NOW + DAY + HOUR)
+        assert fire(queue, NOW + DAY + HOUR) == 1
+        before = len(jobs(queue))
+        with queue.database.transaction() as connection:  # the very time that has a job gets no second one
+            store.advance(connection, "hourly", NextFire(NOW + 365 * DAY, NOW + 365 * DAY))
+        assert (fire(queue, NOW + 365 * DAY), len(jobs(queue))) == (0, before)
+
     def test_a_night_asleep_is_one_job_and_every_missed_fire_a_row(self, queue: Queue) -> None:
         register(queue, yaml(grace="30m"))
         assert fire(queue, ONE + 10 * HOUR + MINUTE) == 11

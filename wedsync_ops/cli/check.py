@@ -28,7 +28,7 @@ def schedule(
     ] = 300.0,
     json: Json = False,
 ) -> int:
-    """Check that recurring schedules fire: warns of a late one, and of one whose last fire was missed or refused."""
+    """Check that recurring schedules fire in time, and that the last fire of each was neither missed nor refused."""
     from wedsync_ops.cli.opening import opened
     from wedsync_ops.cli.render import emit, say
     from wedsync_ops.jobs import schedules
@@ -39,7 +39,7 @@ def schedule(
         found = schedules.standings(opened_app.queue())
     rows = [_row(one) for one in found]
     late = [row for row in rows if row["lag_s"] > warning]
-    unwell = [row for row in rows if row["last_outcome"] in _UNWELL and row["state"] != "paused"]
+    unwell = [row for row in rows if row["state"] == "ahead" or _has_failed(row)]
     code = 2 if any(row["lag_s"] > critical for row in late) else 1 if late or unwell else 0
     message = _message(len(rows), late, unwell)
     if json:
@@ -51,8 +51,13 @@ def schedule(
 
 def _message(count: int, late: list[dict[str, Any]], unwell: list[dict[str, Any]]) -> str:
     parts = [f"{row['id']} is {row['lag_s']:,.0f} s late" for row in late]
-    parts += [f"the last fire of {row['id']} was {row['last_outcome']}" for row in unwell]
+    parts += [f"the last fire of {row['id']} was {row['last_outcome']}" for row in unwell if _has_failed(row)]
+    parts += [f"{row['id']} was fired by a clock that was ahead" for row in unwell if row["state"] == "ahead"]
     return "; ".join(parts) or f"{count} schedules, none of them late"
+
+
+def _has_failed(row: dict[str, Any]) -> bool:
+    return row["last_outcome"] in _UNWELL and row["state"] not in ("paused", "ahead")
 
 
 def _row(one: "Standing") -> dict[str, Any]:

@@ -140,14 +140,14 @@ def pause(
 
 @app.command()
 def resume(context: typer.Context, schedule_id: ScheduleId, json: Json = False) -> None:
-    """Let a schedule fire again, from now on."""
+    """Let a schedule fire again, from now on: a paused one, or one that a clock has fired ahead of time."""
     from wedsync_ops.cli.opening import opened
     from wedsync_ops.cli.render import answering, emit, moment, say
     from wedsync_ops.jobs import schedules
 
     with opened(context) as opened_app:
         done, changed = schedules.resume(opened_app.queue(), schedule_id)
-    with answering(f"{schedule_id} was {'resumed' if changed else 'not paused'}"):
+    with answering(f"{schedule_id} {'was resumed' if changed else 'needed no resuming'}"):
         if json:
             emit("schedules-resume", {"schedule": _standing(done), "changed": changed})
         else:

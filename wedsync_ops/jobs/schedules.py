@@ -50,7 +50,10 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A schedule as it stands: ``state`` is active, late, paused or ended; ``lag_us`` how long a fire has been due."""
+    """A schedule as it stands; ``lag_us`` is how long a fire has been due.
+
+    ``state`` is active, late, ahead (a clock that was ahead has fired times that are still to come), paused or ended.
+    """
 
     schedule: Schedule
     stored: Stored
@@ -173,7 +176,7 @@ def pause(queue: Queue, schedule_id: str, *, reason: str | None = None, until: i
 
 
 def resume(queue: Queue, schedule_id: str) -> tuple[Standing, bool]:
-    """Let a schedule fire again, from now on; and whether it was paused.
+    """Let a schedule that is paused or ahead fire again, from now on; and whether that changed anything.
 
     Raises UnknownSchedule, or Refused for one that its definition pauses.
     """
@@ -185,8 +188,10 @@ def resume(queue: Queue, schedule_id: str) -> tuple[Standing, bool]:
                 f"the schedule {quoted(schedule_id)} is paused by its definition",
                 hint="take 'paused: true' out of it, and register it again",
             )
-        if stored.paused_at is None:
-            return _standing(stored, store.last(connection, schedule_id), now), False
+        before = _standing(stored, store.last(connection, schedule_id), now)
+        if stored.paused_at is None and before.state != "ahead":
+            return before, False
+        store.forget_unlived(connection, schedule_id, now)
         free = replace(stored, paused_at=None, paused_by=None, pause_reason=None, paused_until=None)
         done = _changed(connection, free, now)
     queue.ring()
@@ -234,8 +239,10 @@ def _standing(stored: Stored, last: Last | None, now: int) -> Standing:
     held = stored.paused_at is not None and (stored.paused_until is None or stored.paused_until > now)
     if schedule.paused or held:
         state = "paused"
-    elif stored.next_due_at is None:
+    elif stored.next_fire_at is None:
         state = "ended"
+    elif last is not None and now + LATE_US < last.fire.fire_at < stored.next_fire_at:
+        state = "ahead"
     else:
         state = "late" if lag_us > LATE_US else "active"
     return Standing(schedule, stored, last, state, lag_us)

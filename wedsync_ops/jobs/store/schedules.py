@@ -148,6 +148,12 @@ def conclude_fire(connection: Connection, fire: Fire) -> None:
     db.run(connection, statement, {**{name: getattr(fire, name) for name in names}, "outcome": fire.outcome.value})
 
 
+def forget_unlived(connection: Connection, schedule_id: str, now: int) -> None:
+    """Forget what was decided of times that are still to come, by a clock that was ahead; queued jobs stay."""
+    statement = "DELETE FROM schedule_fires WHERE schedule_id = :id AND fire_at > :now AND job_id IS NULL"
+    db.run(connection, statement, {"id": schedule_id, "now": now})
+
+
 def unfinished(connection: Connection, schedule_id: str) -> list[Unfinished]:
     """The schedule's latest jobs that have not finished, the newest first."""
     rows = db.run(
