@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from wedsync_ops.handlers.contract import Run, Site, checked_by
+from wedsync_ops.handlers.contract import Run, Site, checked_by, claims
 
 Json = Mapping[str, Any]
 
@@ -32,4 +32,13 @@ def _fails(config: Json, context: Json, site: Site) -> Iterator[str]:
 
 @checked_by(_fails)
 def touchy(config: Json, context: Json, run: Run) -> Json:
+    return {}
+
+
+def _code(config: Json, context: Json, site: Site) -> str:
+    return str(config["code"])
+
+
+@claims(_code)
+def forgetful(config: Json, context: Json, run: Run) -> Json:
     return {}

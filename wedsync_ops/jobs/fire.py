@@ -11,7 +11,7 @@ from wedsync_ops.db import Database
 from wedsync_ops.errors import WedsyncError, shortened
 from wedsync_ops.instants import iso
 from wedsync_ops.jobs import intake, wakeup
-from wedsync_ops.jobs.firing import NOTHING_AHEAD, FireOutcome, NextFire, Verdict, plan
+from wedsync_ops.jobs.firing import CATCH_UP, NOTHING_AHEAD, FireOutcome, NextFire, Verdict, plan
 from wedsync_ops.jobs.model import Queued, State
 from wedsync_ops.jobs.prepare import Prepared, prepare
 from wedsync_ops.jobs.rules import Rules
@@ -48,13 +48,17 @@ class _Due:
 
 
 def fire_due(database: Database, rules: Rules, *, now: int, by: str) -> int:
-    """Fire what is due, at most ten schedules; returns how many fires there were. ``by`` is who does it.
+    """Fire what is due, at most ten schedules and some hundred fires; returns how many. ``by`` is who does it.
 
     All that can be decided without a lock is decided before. Whatever a fire comes to, its schedule moves on: nothing
     that is wrong with one is met again at once. Raises DatabaseError, StorageFull.
     """
     with database.reading() as connection:
-        due = {stored.id: _planned(rules, stored, now) for stored in store.due(connection, now, CHUNK)}
+        seen = store.due(connection, now, CHUNK)
+    due: dict[str, _Due] = {}
+    for stored in seen:
+        if sum(len(one.fires) for one in due.values()) < CATCH_UP:  # the rest is met again at once
+            due[stored.id] = _planned(rules, stored, now)
     if not due:
         return 0
     fires = 0
@@ -77,16 +81,19 @@ def lock_keys(connection: Connection, wanted: list[Wanted]) -> None:
 
 
 def wanted_of(rules: Rules, schedule: Schedule, verdict: Verdict, kind: str) -> Wanted:
-    """A fire with its job; what is wrong with that is kept as its error, whatever another party's code raises."""
-    job: Prepared | WedsyncError | None = None
-    if verdict.outcome is None:
-        try:
-            job = prepare(rules, schedule.request(verdict.fire_at))
-        except WedsyncError as error:
-            job = error
-        except Exception as error:  # noqa: BLE001 - a handler's own code, which must not end the worker
-            job = WedsyncError(f"{type(error).__name__}: {error}")
+    """A fire with its job, when it is to run."""
+    job = job_of(rules, schedule, verdict.fire_at) if verdict.outcome is None else None
     return Wanted(schedule.id, schedule.overlap, verdict, kind, job)
+
+
+def job_of(rules: Rules, schedule: Schedule, fire_at: int) -> Prepared | WedsyncError:
+    """The job of a fire, or what is wrong with it, whatever another party's code raises."""
+    try:
+        return prepare(rules, schedule.request(fire_at))
+    except WedsyncError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - a handler's own code, which must not end the worker
+        return WedsyncError(f"the handler's own code failed with {type(error).__name__}: {error}")
 
 
 def fire(connection: Connection, rules: Rules, wanted: Wanted, *, now: int, by: str) -> Fire | None:

@@ -21,9 +21,8 @@ from wedsync_ops.errors import (
 from wedsync_ops.instants import MINUTE
 from wedsync_ops.jobs import wakeup
 from wedsync_ops.jobs.actions import Queue
-from wedsync_ops.jobs.fire import fire, lock_keys, wanted_of
+from wedsync_ops.jobs.fire import fire, job_of, lock_keys, wanted_of
 from wedsync_ops.jobs.firing import NOTHING_AHEAD, NextFire, Verdict
-from wedsync_ops.jobs.prepare import prepare
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.schedule import FoundSchedule, Schedule, parse
 from wedsync_ops.jobs.store import schedules as store
@@ -93,12 +92,11 @@ class Batch:
         found = () if self._parsed is None else self._parsed.schedules
         problems, warnings = [], []
         for one in found:
-            try:
-                prepare(rules, one.schedule.request(self._now))
-            except ModuleInactive as error:
-                warnings.append(one.problem("module_type", f"{error.message}: its fires will be refused"))
-            except WedsyncError as error:
-                problems.append(one.problem(_field(error), str(error)))
+            wrong = job_of(rules, one.schedule, self._now)
+            if isinstance(wrong, ModuleInactive):
+                warnings.append(one.problem("module_type", f"{wrong.message}: its fires will be refused"))
+            elif isinstance(wrong, WedsyncError):
+                problems.append(one.problem(_field(wrong), str(wrong)))
         self.warnings = tuple(warnings)
         return problems
 
