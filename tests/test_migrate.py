@@ -41,6 +41,8 @@ TABLES = {
     "pauses",
     "payloads",
     "referral_codes",
+    "schedule_fires",
+    "schedules",
     "secrets",
     "supplier_tags",
     "suppressions",

@@ -136,6 +136,13 @@ class UnknownJob(NotFound):
     hint = "see 'wedsync-ops jobs list'"
 
 
+class UnknownSchedule(NotFound):
+    """There is no such schedule."""
+
+    code = "unknown_schedule"
+    hint = "see 'wedsync-ops schedules list'"
+
+
 class Refused(WedsyncError):
     """The request was refused."""
 

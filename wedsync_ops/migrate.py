@@ -17,7 +17,7 @@ from wedsync_ops.errors import DatabaseCorrupt, DatabaseNewer, DatabaseReadOnly,
 
 HEAD = "0005"
 """The newest revision that this version knows; a test compares it with the migrations."""
-KNOWN = ("0001", "0002", "0003", "0005")
+KNOWN = ("0001", "0002", "0003", "0004", "0005")
 _ADVISORY_LOCK = 0x57454453
 
 

@@ -32,7 +32,7 @@ def load(database: Database) -> Registry:
         return store.load(connection)
 
 
-def register(database: Database, *definitions: dict[str, Any], now: int = NOW, **options: bool) -> list[Any]:
+def register(database: Database, *definitions: dict[str, Any], now: int = NOW, **options: Any) -> list[Any]:
     result = actions.register(database, file_of(*definitions), "test.yaml", now=now, **options)
     assert result.problems == ()
     return [

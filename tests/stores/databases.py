@@ -31,6 +31,8 @@ TABLES = (
     "webhook_cursors",
     "form_answers",
     "limit_gauges",
+    "schedule_fires",
+    "schedules",
 )
 
 

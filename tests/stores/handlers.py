@@ -52,3 +52,12 @@ def _code(config: Json, context: Json, site: Site) -> Any:
 @claims(_code)
 def touchy(config: Json, context: Json, run: Run) -> Json:
     return {}
+
+
+def _required_code(config: Json, context: Json, site: Site) -> str:
+    return str(config["code"])
+
+
+@claims(_required_code)
+def forgetful(config: Json, context: Json, run: Run) -> Json:
+    return {}

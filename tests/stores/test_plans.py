@@ -24,6 +24,7 @@ from wedsync_ops.jobs.store import (
     limits,
     place,
     retention,
+    schedules,
     view,
     workers,
 )
@@ -92,6 +93,9 @@ CASES: dict[str, tuple[Callable[[Connection], Any], str]] = {
     "promote": (lambda c: claim.due(c, NOW), "jobs_to_promote (due_at<?)"),
     "reconsider": (lambda c: claim.changing(c, NOW), "jobs_to_reconsider (next_change_at"),
     "next due": (claim.next_due, "jobs_to_promote"),
+    "next schedule due": (claim.next_due, "schedules_to_fire"),
+    "schedules due": (lambda c: schedules.due(c, NOW, 10), "schedules_to_fire (next_due_at>? AND next_due_at<?)"),
+    "jobs of a schedule": (lambda c: schedules.unfinished(c, "s"), "schedule_fires_of_jobs (schedule_id=?)"),
     "change": (
         lambda c: claim.change(
             c, [claim.Change(j, State.AVAILABLE, j.priority, NOW, None) for j in claim.due(c, NOW)], NOW

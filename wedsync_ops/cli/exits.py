@@ -10,6 +10,8 @@ NOT_FOUND = 4
 REFUSED = 5
 PARTLY = 6
 INTERRUPTED = 130
+UNKNOWN = 3
+"""Of ``check``, whatever keeps it from answering: monitoring knows 0 ok, 1 warning, 2 critical."""
 
 TABLE: tuple[tuple[type[errors.WedsyncError], int], ...] = (
     (errors.UsageError, USAGE),

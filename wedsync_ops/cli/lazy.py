@@ -26,10 +26,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "events": ("events", "Follow the feed of finished jobs."),
     "webhook": ("webhook", "Skip an event that the webhook's receiver does not take."),
     "queue": ("queue", "See the lanes; pause and resume them."),
+    "schedules": ("schedules", "See recurring schedules; preview, pause, resume and run them."),
     "callbacks": ("callbacks", "Take in what the text message gateway reports back."),
     "workers": ("workers", "List the workers."),
     "metrics": ("metrics", "Measure the platform over a range."),
     "season": ("season", "Tell the wedding season and the load to expect."),
+    "check": ("check", "Check something for monitoring, by exit code."),
     "maintenance": ("maintenance", "Do the housekeeping that cron calls for."),
 }
 """Name → module of this package that holds ``app``, and the line that the root help shows."""

@@ -26,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _NAME = "wedsync-ops"
+_WITH_VALUE = ("--db", "--config", "--log-level", "--log-format")
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -136,7 +137,18 @@ def _report(error: Exception, arguments: Sequence[str]) -> int:
             traceback.print_exception(error)
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
-    return failure.exit
+    return exits.UNKNOWN if _command(arguments) == "check" else failure.exit
+
+
+def _command(arguments: Sequence[str]) -> str | None:
+    """The command that is named, past the global options and their values."""
+    rest = iter(arguments)
+    for word in rest:
+        if not word.startswith("-"):
+            return word
+        if word in _WITH_VALUE:
+            next(rest, None)
+    return None
 
 
 def _translated(error: Exception) -> _Failure:

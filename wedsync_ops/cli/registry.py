@@ -1,5 +1,6 @@
 """``register``: from a definition file to registered module types."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,8 @@ from wedsync_ops.cli.lazy import single
 from wedsync_ops.errors import InvalidDefinitions
 
 if TYPE_CHECKING:
+    from wedsync_ops.app import App
+    from wedsync_ops.jobs.schedules import Batch
     from wedsync_ops.modules.actions import Registration
     from wedsync_ops.modules.model import Problem, Registered
 
@@ -27,7 +30,7 @@ def register(
     force: Annotated[bool, typer.Option("--force", help="Also move versions that a rollback holds.")] = False,
     json: Json = False,
 ) -> int:
-    """Register the module types of a definition file: all of them, or none when anything is wrong.
+    """Register the module types and schedules of a definition file: all, or nothing when anything is wrong.
 
     What did not change keeps its version. Exit code 3 when there are problems; each names its line.
     """
@@ -38,14 +41,37 @@ def register(
     path = actions.find_file(file, Path.cwd())
     raw = actions.read_file(path)
     with opened(context) as app:
-        done = actions.register(app.database, raw, str(path), now=app.clock.now(), force=force, dry_run=dry_run)
+        done, batch = _register(app, raw, str(path), force=force, dry_run=dry_run)
     changed = f"{sum(item.changed for item in done.registered)} of {len(done.registered)} module types were changed"
+    if batch is not None:
+        kept = sum(item.change == "unchanged" for item in batch.registered)
+        changed += f", {len(batch.registered) - kept} of {len(batch.registered)} schedules"
     with answering(None if dry_run or done.problems else changed, _failure(done)):
         if json:
-            _print_json(done, dry_run=dry_run)
+            _print_json(done, batch, dry_run=dry_run)
         else:
             _print_table(done, dry_run=dry_run)
+            _print_schedules(batch)
     return exits.DONE
+
+
+def _register(
+    app: "App", raw: bytes, source: str, *, force: bool, dry_run: bool
+) -> "tuple[Registration, Batch | None]":
+    """Register the module types of a file, and the schedules when it says anything of them."""
+    from wedsync_ops.modules import actions
+
+    now, batch = app.clock.now(), None
+    if b"schedules" in raw:
+        from wedsync_ops.jobs.schedules import Batch
+
+        batch = Batch(app.rules(), raw, now)
+    done = actions.register(app.database, raw, source, now=now, force=force, dry_run=dry_run, beside=batch)
+    if batch is not None:
+        done = replace(done, warnings=(*done.warnings, *batch.warnings))
+        if not dry_run:
+            app.queue().ring()
+    return done, batch
 
 
 def _failure(done: "Registration") -> InvalidDefinitions | None:
@@ -60,10 +86,16 @@ def _failure(done: "Registration") -> InvalidDefinitions | None:
     )
 
 
-def _print_json(done: "Registration", *, dry_run: bool) -> None:
+def _print_json(done: "Registration", batch: "Batch | None", *, dry_run: bool) -> None:
     from wedsync_ops.cli.render import emit
+    from wedsync_ops.instants import iso
 
     document: dict[str, Any] = {"registered": [_registered(item) for item in done.registered]}
+    if batch is not None and not done.problems:
+        document["schedules"] = [
+            {"id": one.schedule_id, "change": one.change, "next_fire_at": iso(one.next_fire_at)}
+            for one in batch.registered
+        ]
     if done.problems:
         document["problems"] = [_problem(problem) for problem in done.problems]
     warnings = [_problem(warning) for warning in done.warnings]
@@ -107,10 +139,22 @@ def _print_table(done: "Registration", *, dry_run: bool) -> None:
     rows_ = [
         (i.module.module_id, i.module.definition.display_name, i.module.version, _what(i)) for i in done.registered
     ]
+    if not done.registered:
+        return
     table(("Module", "Name", ">Version", "Came to"), rows_)
     changed = sum(item.changed for item in done.registered)
     verb = "would change" if dry_run else "changed"
     say(f"{changed} of {len(done.registered)} {verb} ({done.source})")
+
+
+def _print_schedules(batch: "Batch | None") -> None:
+    from wedsync_ops.cli.render import moment, table
+
+    if batch is not None and batch.registered:
+        table(
+            ("Schedule", "Came to", "Next fire"),
+            [(one.schedule_id, one.change, moment(one.next_fire_at)) for one in batch.registered],
+        )
 
 
 def _what(item: "Registered") -> str:

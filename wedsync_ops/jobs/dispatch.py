@@ -1,7 +1,7 @@
 """What to run next: promotes and claims inside the loop's transaction, and keeps what is claimed but not started."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -38,6 +38,8 @@ class Claim:
     """Whether something that was given ahead may not start any more."""
     limited_until: int | None = None
     """When a limit that holds jobs is looked at next."""
+    next_fire: int | None = None
+    """When a recurring schedule is due next; ``None`` for never."""
 
 
 class Dispatcher:
@@ -60,8 +62,9 @@ class Dispatcher:
 
     @property
     def next_due(self) -> int | None:
-        """When time will move a job next, as of the last claim; ``None`` for never."""
-        return self._last.next_due
+        """When time will move a job or fire a schedule next, as of the last claim; ``None`` for never."""
+        both = (self._last.next_due, self._last.next_fire)
+        return min((moment for moment in both if moment is not None), default=None)
 
     @property
     def limited_until(self) -> int | None:
@@ -105,11 +108,11 @@ class Dispatcher:
 
     def nothing(self) -> Claim:
         """Claim nothing, because nothing more is to start."""
-        return Claim((), more=False, next_due=self._last.next_due, best_left=None)
+        return replace(self._last, jobs=(), more=False, best_left=None, dropped=frozenset(), recall=False)
 
     def look_again(self) -> None:
         """Expect jobs that the last claim did not see."""
-        self._last = Claim((), more=True, next_due=0, best_left=self._last.best_left)
+        self._last = replace(self._last, jobs=(), more=True, next_due=0, dropped=frozenset(), recall=False)
 
     def learn(self, job: Claimed, duration_us: int) -> None:
         """A job has ended: take its length into account for how far ahead to claim."""
@@ -120,8 +123,12 @@ class Dispatcher:
         )
 
     def is_due(self, now: int) -> bool:
-        """Whether time has moved a job since the last claim."""
-        return self._last.next_due is not None and self._last.next_due <= now
+        """Whether time has moved a job or made a schedule due since the last claim."""
+        return self.next_due is not None and self.next_due <= now
+
+    def must_fire(self, now: int) -> bool:
+        """Whether a schedule has fallen due since the last claim."""
+        return self._last.next_fire is not None and self._last.next_fire <= now
 
     def claim(self, connection: Connection, rules: Rules, *, worker_id: str, now: int, slots: int, room: int) -> Claim:
         """Promote what has fallen due and lease the next jobs; ``room`` is how many could start at once.
@@ -148,7 +155,8 @@ class Dispatcher:
         gone = {job.id for job in expired}
         kept = [job for job in jobs if job.id not in gone] if gone else jobs
         recall = any(_has_expired(job, now) or _is_paused(job, pauses) for job in self._heap.lent())
-        return Claim(kept, best_left is not None, next_due.at, best_left, dropped, recall, next_due.limited_at)
+        limited, fire = next_due.limited_at, next_due.fire_at
+        return Claim(kept, best_left is not None, next_due.at, best_left, dropped, recall, limited, fire)
 
     def keep(self, taken: Claim) -> None:
         """Keep what a committed transaction has claimed."""

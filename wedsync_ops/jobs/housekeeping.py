@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
-from wedsync_ops.errors import DatabaseError, StorageFull
+from wedsync_ops.errors import DatabaseConflict, DatabaseError, StorageFull
+from wedsync_ops.jobs import wakeup
 from wedsync_ops.jobs.rescue import rescue
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import durations
@@ -59,6 +60,24 @@ class House:
         except (DatabaseError, StorageFull) as error:
             self.fault(error)
             return 0
+
+    def fire(self) -> None:
+        """Fire the schedules that are due, by fresh rules: a schedule may be younger than those at hand."""
+        if self.is_faulty:
+            return
+        from wedsync_ops.jobs import fire  # with APScheduler behind it; most workers never need it
+
+        try:
+            fires = fire.fire_due(
+                self._database, self.refresh(), now=self._clock.now(), by=self.worker_id or "a worker"
+            )
+        except DatabaseConflict:
+            return  # another worker was at it; what is still due is met again
+        except (DatabaseError, StorageFull) as error:
+            self.fault(error)
+            return
+        if fires:
+            wakeup.ring(self._database, self.rules.settings.home)
 
     def measure(self) -> None:
         """Measure how long jobs take."""

@@ -254,7 +254,9 @@ class Worker:
         self._dispatch.take_back(jobs)
 
     def _sync(self) -> None:
-        """One transaction: what has finished, what has fallen due, what to run next."""
+        """One transaction: what has finished, what has fallen due, what to run next; before it schedules fire."""
+        if not self._resting and self._dispatch.must_fire(self._clock.now()):
+            self._house.fire()
         if self._house.is_faulty:
             return
         try:

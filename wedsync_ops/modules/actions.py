@@ -1,11 +1,11 @@
 """What can be done with module types: register, roll back, retire, compare, validate. Each is one transaction."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
@@ -14,7 +14,7 @@ from wedsync_ops.db import Database
 from wedsync_ops.errors import InputFileError, Refused
 from wedsync_ops.modules import store
 from wedsync_ops.modules.model import Definition, ModuleVersion, Pointer, Problem, Registered, Validation
-from wedsync_ops.modules.registry import Found, Registry, parse
+from wedsync_ops.modules.registry import Found, Registry, VersionRow, parse
 from wedsync_ops.modules.resolve import resolve
 
 FILE_NAME = "modules.yaml"
@@ -81,43 +81,103 @@ class Diff:
     changes: tuple[Change, ...]
 
 
+class Beside(Protocol):
+    """What else a definition file holds, registered in the same transaction (a port: its room lies downstream)."""
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """What is wrong with it by itself."""
+        ...
+
+    def check(self, registry: Registry) -> Sequence[Problem]:
+        """What is wrong with it once the module types of the file are registered."""
+        ...
+
+    def store(self, connection: Connection, *, dry_run: bool) -> None:
+        """Register it; on a dry run only find out what would change."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What registering a definition takes: perhaps a new version, perhaps another pointer."""
+
+    module: ModuleVersion
+    is_new: bool
+    before: Pointer | None
+    after: Pointer
+
+    @property
+    def result(self) -> Registered:
+        """What it comes to."""
+        changed = self.is_new or self.after != self.before
+        return Registered(self.module, changed, self.after.is_held, self.after.version)
+
+
 def register(
-    database: Database, raw: bytes, source_name: str, *, now: int, force: bool = False, dry_run: bool = False
+    database: Database,
+    raw: bytes,
+    source_name: str,
+    *,
+    now: int,
+    force: bool = False,
+    dry_run: bool = False,
+    beside: Beside | None = None,
 ) -> Registration:
-    """Register every definition of a file, or none when any has a problem.
+    """Register every definition of a file and what stands ``beside`` them, or nothing when any has a problem.
 
     A definition that differs from every version gets a new one; one seen before gets its own version in force again,
     also when the type was retired. A pointer held by a rollback stays, unless ``force``. ``dry_run`` writes nothing.
     """
     parsed = parse(raw)
-    if parsed.problems:
-        return Registration(source_name, (), parsed.problems, parsed.warnings)
-    if dry_run:
-        with database.reading() as connection:
-            registered = _register_all(connection, parsed.definitions, now, force=force, dry_run=True)
-    else:
-        with database.transaction() as connection:
-            store.lock(connection)
-            registered = _register_all(connection, parsed.definitions, now, force=force, dry_run=False)
-    return Registration(source_name, registered, (), parsed.warnings)
-
-
-def _register_all(
-    connection: Connection, definitions: tuple[Found, ...], now: int, *, force: bool, dry_run: bool
-) -> tuple[Registered, ...]:
-    registry = store.load(connection)
-    results = []
-    for found in definitions:
-        module, is_new = _version_of(registry, found, now)
-        before = registry.pointers.get(module.module_id)
-        after = _moved(before, module.version, force=force)
+    problems = _by_line(parsed.problems, () if beside is None else beside.problems)
+    if problems:
+        return Registration(source_name, (), problems, parsed.warnings)
+    with database.reading() if dry_run else database.transaction() as connection:
         if not dry_run:
-            if is_new:
-                store.insert_version(connection, module)
-            if after != before:
-                store.set_pointer(connection, module.module_id, after, now)
-        results.append(Registered(module, is_new or after != before, after.is_held, after.version))
-    return tuple(results)
+            store.lock(connection)
+        registry = store.load(connection)
+        steps = [_step(registry, found, now, force=force) for found in parsed.definitions]
+        problems = () if beside is None else _by_line(beside.check(_after(registry, steps)))
+        if problems:
+            return Registration(source_name, (), problems, parsed.warnings)
+        if not dry_run:
+            _write(connection, steps, now)
+        if beside is not None:
+            beside.store(connection, dry_run=dry_run)
+    return Registration(source_name, tuple(step.result for step in steps), (), parsed.warnings)
+
+
+def _by_line(*several: Sequence[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted((problem for problems in several for problem in problems), key=lambda problem: problem.line))
+
+
+def _step(registry: Registry, found: Found, now: int, *, force: bool) -> _Step:
+    module, is_new = _version_of(registry, found, now)
+    before = registry.pointers.get(module.module_id)
+    return _Step(module, is_new, before, _moved(before, module.version, force=force))
+
+
+def _after(registry: Registry, steps: Sequence[_Step]) -> Registry:
+    """The registry as it will be."""
+    pointers, rows = dict(registry.pointers), dict(registry.rows)
+    for step in steps:
+        module = step.module
+        pointers[module.module_id] = step.after
+        if step.is_new:
+            content = module.definition.model_dump_json()
+            rows[module.module_id, module.version] = VersionRow(
+                module.module_id, module.version, module.content_hash, content, module.created_at
+            )
+    return Registry(pointers, rows, registry.customisations)
+
+
+def _write(connection: Connection, steps: Sequence[_Step], now: int) -> None:
+    for step in steps:
+        if step.is_new:
+            store.insert_version(connection, step.module)
+        if step.after != step.before:
+            store.set_pointer(connection, step.module.module_id, step.after, now)
 
 
 def _version_of(registry: Registry, found: Found, now: int) -> tuple[ModuleVersion, bool]:

@@ -51,8 +51,11 @@ def content_hash(definition: Definition) -> str:
 
 
 def parse(raw: bytes) -> Parsed:
-    """Read a definition file: every problem at once, each with its line and path. Never raises for bad content."""
-    document, items, problems = reading.read(raw, "modules", "definition")
+    """Read a definition file: every problem at once, each with its line and path. Never raises for bad content.
+
+    Its ``schedules`` are left to the room that runs jobs.
+    """
+    document, items, problems = reading.read(raw, "modules", "definition", beside="schedules")
     found: list[Found] = []
     warnings: list[Problem] = []
     for index, item in enumerate(items):

@@ -68,7 +68,8 @@ _NEXT_DUE = (
     "SELECT (SELECT min(due_at) FROM jobs WHERE state IN ('scheduled','retryable')),"
     " (SELECT min(next_change_at) FROM jobs WHERE state = 'available' AND next_change_at IS NOT NULL),"
     " (SELECT min(wake_at) FROM limit_gauges WHERE wake_at IS NOT NULL),"
-    " (SELECT min(wake_at) FROM limit_gauges WHERE wake_at IS NOT NULL AND name <> 'pause')"
+    " (SELECT min(wake_at) FROM limit_gauges WHERE wake_at IS NOT NULL AND name <> 'pause'),"
+    " (SELECT min(next_due_at) FROM schedules WHERE next_due_at IS NOT NULL)"
 )
 _CHANGED = {
     "id": "bigint",
@@ -96,12 +97,15 @@ def changing(connection: Connection, now: int, chunk: int = CHUNK) -> list[Ripe]
 
 
 class NextDue(NamedTuple):
-    """When time next moves a job: one that waits for its moment, its age or its wedding, and one that is held."""
+    """When time does something next: to a job that waits for its moment, its age or its wedding, to one that is held,
+    and to a recurring schedule. ``None`` is never.
+    """
 
     waiting_at: int | None
     held_at: int | None
     limited_at: int | None
     """The same as ``held_at``, but only for what a limit holds."""
+    fire_at: int | None
 
     @property
     def at(self) -> int | None:
@@ -110,9 +114,12 @@ class NextDue(NamedTuple):
 
 
 def next_due(connection: Connection) -> NextDue:
-    """When the next scheduled or retryable job falls due, or a waiting or held one must be looked at again."""
-    due, changing, held, limited = tuple(db.run(connection, _NEXT_DUE).one())
-    return NextDue(min((moment for moment in (due, changing) if moment is not None), default=None), held, limited)
+    """When the next scheduled or retryable job falls due, a waiting or held one must be looked at, a schedule fires.
+
+    One statement for all, because every transaction of the loop asks.
+    """
+    moments: tuple[int | None, ...] = tuple(db.run(connection, _NEXT_DUE).one())
+    return NextDue(min((moment for moment in moments[:2] if moment is not None), default=None), *moments[2:])
 
 
 def change(connection: Connection, changes: Sequence[Change], now: int) -> int:

@@ -91,6 +91,7 @@ def sweeps(policy: Policy, module_types: Sequence[str], held: Held = nothing_hel
     yield dead_payloads(policy.dead, bounded)
     yield details(policy.keep_failed)
     yield leftovers("form_answers", {"job_id": "bigint"}, "answered_at", policy.old)
+    yield leftovers("schedule_fires", {"schedule_id": "text", "fire_at": "bigint"}, "decided_at", policy.old)
     yield leftovers("host_samples", {"host": "text", "sampled_at": "bigint"}, "sampled_at", policy.samples)
     yield leftovers("workers", {"id": "text"}, "stopped_at", policy.workers)
     yield leftovers("pauses", {"scope": "text", "name": "text"}, "until", policy.now)
