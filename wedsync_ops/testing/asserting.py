@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 
+from wedsync_ops.modules.reading import near
 from wedsync_ops.testing.jobs import Expected, Job, described, faults, listed
 
 
 def fitting(jobs: Sequence[Job], module_type: str | None, expected: Expected, now: int) -> list[Job]:
-    """The waiting jobs that are as expected."""
+    """The waiting jobs that are as expected. Raises TypeError for an expectation that there is not."""
+    known = tuple(Expected.__annotations__)
+    for name in expected.keys() - set(known):
+        raise TypeError(f"there is no expectation {name!r}{near(name, known)}")
     return [job for job in jobs if job.is_waiting and not faults(job, module_type, expected, now)]
 
 

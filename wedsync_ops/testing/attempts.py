@@ -8,7 +8,7 @@ from wedsync_ops import codec
 from wedsync_ops.handlers.contract import Handler, Mail, Page, Site, Text
 from wedsync_ops.jobs.model import Order, Result
 from wedsync_ops.testing.clock import FakeClock
-from wedsync_ops.testing.slots import SeenAttempt
+from wedsync_ops.testing.slots import SeenAttempt, is_for_pytest
 
 _LONG_S = 3600.0
 
@@ -74,6 +74,8 @@ def carried_out(
     log: list[str] = []
     attempt = SeenAttempt(order, site, clock.now(), log.append, None if isinstance(target, str) else target)
     verdict = attempt.perform()
+    if attempt.raised is not None and is_for_pytest(attempt.raised):
+        raise attempt.raised
     return Performed(
         result=verdict.result,
         data=None if verdict.data is None else codec.load_object(verdict.data, "the result"),

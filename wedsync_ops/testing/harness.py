@@ -19,7 +19,7 @@ from typing import Any, Self, Unpack
 
 from wedsync_ops import codec
 from wedsync_ops.app import App, open_app
-from wedsync_ops.errors import InvalidDefinitions, InvalidTime, SettingError, UnknownJob, WedsyncError
+from wedsync_ops.errors import InvalidDefinitions, InvalidTime, SettingError, UnknownJob, WedsyncError, quoted
 from wedsync_ops.handlers.contract import Handler
 from wedsync_ops.instants import MINUTE, iso
 from wedsync_ops.jobs import actions
@@ -28,7 +28,8 @@ from wedsync_ops.jobs.prepare import prepare
 from wedsync_ops.jobs.run import one_line
 from wedsync_ops.jobs.store import view
 from wedsync_ops.modules.actions import read_file, register, shipped_file
-from wedsync_ops.settings import load
+from wedsync_ops.modules.reading import near
+from wedsync_ops.settings import load, names
 from wedsync_ops.testing import asserting
 from wedsync_ops.testing.attempts import Performed, Try, carried_out
 from wedsync_ops.testing.clock import FakeClock, Moment, Span, instant_of, microseconds, shown
@@ -64,6 +65,8 @@ class Harness:
             raise SettingError(f"the mode is inline or slots, not {mode!r}")
         if settings.get("webhook_url") is not None:
             raise SettingError("a test's platform posts to no webhook", hint="look at 'jobs', which have the results")
+        for name in settings.keys() - names():
+            raise SettingError(f"there is no setting {quoted(name)}{near(name, names())}")
         self.clock = clock or FakeClock()
         self.app: App = open_app(load({**_DEFAULTS, **settings, "home": home}, environment={}), self.clock)
         self.outbox = Outbox(self.app.settings.outbox)

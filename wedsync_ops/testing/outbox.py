@@ -6,6 +6,7 @@ from email import policy
 from email.message import EmailMessage, MIMEPart
 from email.parser import BytesParser
 from pathlib import Path
+from typing import overload
 
 from wedsync_ops import codec
 from wedsync_ops.handlers.delivery import file_name
@@ -64,7 +65,11 @@ class Outbox(Sequence[Artefact]):
     def __len__(self) -> int:
         return len(self._files())
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+    @overload
+    def __getitem__(self, index: int) -> Artefact: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Artefact]: ...
+    def __getitem__(self, index: int | slice) -> Artefact | list[Artefact]:
         return self._all()[index]
 
     def __iter__(self) -> Iterator[Artefact]:

@@ -35,9 +35,13 @@ class Ended(NamedTuple):
 
     @property
     def must_stop(self) -> bool:
-        """Whether it ended by what is meant for the test: Ctrl-C, or pytest's own skip and fail."""
-        raised = self.raised
-        return raised is not None and not isinstance(raised, Exception | SystemExit)
+        """Whether it ended by what is meant for whoever runs the test."""
+        return self.raised is not None and is_for_pytest(self.raised)
+
+
+def is_for_pytest(raised: BaseException) -> bool:
+    """Whether an exception is no failure but meant for whoever runs the test: Ctrl-C, pytest's own skip and fail."""
+    return not isinstance(raised, Exception | SystemExit)
 
 
 class SeenAttempt(Attempt):
