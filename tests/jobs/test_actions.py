@@ -211,17 +211,6 @@ class TestCancelAndRetry:
         assert isinstance(answer, WrongState)
         assert "no config and context any more" in str(answer)
 
-    def test_every_discarded_job_that_fits_is_retried(self, queue: Queue) -> None:
-        actions.enqueue_many(queue, [request()] * 3)
-        discard(queue, "SMTP 550", "smtp 421", "timeout")
-        assert actions.retry_discarded(queue, module="email", error_text="smtp", dry_run=True) == 2
-        assert actions.retry_discarded(queue, module="email", error_text="smtp") == 2
-        assert actions.retry_discarded(queue, module="review", error_text=None) == 0
-        assert actions.retry_discarded(queue, module=None, error_text=None) == 1
-        assert actions.retry_discarded(queue, module=None, error_text=None) == 0
-        with pytest.raises(UnknownModule):
-            actions.retry_discarded(queue, module="emial", error_text=None)
-
 
 class TestPauses:
     def test_come_and_go(self, queue: Queue) -> None:
