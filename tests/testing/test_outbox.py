@@ -76,6 +76,6 @@ def test_an_empty_outbox_is_false_and_a_cleared_one_empty(shipped: Harness) -> N
     shipped.enqueue("email", {"template_id": "welcome-email"}, ANN)
     shipped.drain()
     assert len(shipped.outbox) == 1
-    assert "mail-1-" in repr(shipped.outbox)
+    assert "mail-" in repr(shipped.outbox)
     shipped.outbox.clear()
     assert not shipped.outbox

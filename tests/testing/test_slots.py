@@ -39,6 +39,14 @@ def test_slots_stay_warm_from_drain_to_drain(slots: Harness) -> None:
     assert not [pid for pid in warm if psutil.pid_exists(pid)]
 
 
+def test_on_postgresql_too(tmp_path: Path, postgres_url: str) -> None:
+    with Harness(tmp_path / "home", db=postgres_url) as harness:
+        harness.register(WRITE)
+        harness.enqueue("write", delay="3d")
+        harness.assert_queued("write", within="3d")
+        assert len(harness.drain(until="4d")) == 1
+
+
 def test_a_failure_comes_with_the_traceback_of_the_slot(slots: Harness) -> None:
     slots.enqueue("flaky", {"until": 2})
     with pytest.raises(HandlerFailed) as caught:

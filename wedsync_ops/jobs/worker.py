@@ -102,6 +102,11 @@ class Worker:
         finally:
             self._me.retire(self._database, self._clock.now())
 
+    @property
+    def next_due(self) -> int | None:
+        """When time will make something of a waiting job next, as of the last claim; ``None`` for never."""
+        return self._dispatch.next_due
+
     def _loop(self) -> End:
         self._sync()
         while True:

@@ -15,7 +15,7 @@ from wedsync_ops.jobs.equip import handlers_of
 from wedsync_ops.jobs.model import Options, Result
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.slots import Slots
-from wedsync_ops.jobs.store import claim, view
+from wedsync_ops.jobs.store import view
 from wedsync_ops.jobs.worker import End, Worker
 from wedsync_ops.testing.clock import FakeClock, shown
 from wedsync_ops.testing.jobs import Execution
@@ -75,12 +75,10 @@ class Draining:
             raise RuntimeError("a handler cannot drain the queue that it is run from")
         self._raising = raising
         self._ended, self._times = [], Counter()
-        self._work()
-        seen: int | None = None
-        while (due := self._next_due()) is not None and due <= until and due != seen:
-            seen = due  # what is still to come then cannot be done now: looking again would not end
+        due, seen = self._work(), None
+        while due is not None and due <= until and due != seen:
             self._clock.set(max(due, self._clock.now()))
-            self._work()
+            due, seen = self._work(), due  # what is due as before is held back: looking again would not end
         self._clock.set(max(until, self._clock.now()))
         return Drained(self._executions())
 
@@ -90,20 +88,23 @@ class Draining:
             self._pool.close()
             self._pool = None
 
-    def _work(self) -> None:
-        """Everything that is due at this moment. Raises what a handler raised, HandlerFailed or EndlessDrain."""
+    def _work(self) -> int | None:
+        """Do everything that is due at this moment, and tell when something is due next.
+
+        Raises what a handler raised, HandlerFailed or EndlessDrain.
+        """
         __tracebackhide__ = True  # pytest shows the handler, not how it was called
-        end = End.RECYCLE
-        while end is End.RECYCLE:
+        while True:
             worker = Worker(
                 self._app.database, self._app.clock, self._app.rules, self._options, self._rand, self._slots
             )
             gc.freeze()  # a worker's own first collection would walk through all that tests have imported
             with self._working(worker):
                 end = worker.run()
-            if end is End.RECYCLE:
-                self.close()
             self._judge()
+            if end is not End.RECYCLE:
+                return worker.next_due
+            self.close()
 
     @contextmanager
     def _working(self, worker: Worker) -> Iterator[None]:
@@ -157,10 +158,6 @@ class Draining:
                 f"{len(self._ended):,} executions and no end at {shown(self._clock.now())}; job {endless.job_id}, by"
                 f" {endless.handler}, has run {'once' if times == 1 else f'{times:,} times'}"
             )
-
-    def _next_due(self) -> int | None:
-        with self._app.database.reading() as connection:
-            return claim.next_due_at(connection)
 
     def _executions(self) -> list[Execution]:
         with self._app.database.reading() as connection:
