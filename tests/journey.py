@@ -1,18 +1,17 @@
 """One couple's journey with an invented supplier: a job of each module type, run on its day by a real worker."""
 
 import random
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from wedsync_ops.app import App, open_app
-from wedsync_ops.instants import parse_instant
 from wedsync_ops.jobs.actions import enqueue_many
 from wedsync_ops.jobs.model import Options, Queued, Request
 from wedsync_ops.jobs.worker import Worker
 from wedsync_ops.modules.actions import register, shipped_file
 from wedsync_ops.settings import load
+from wedsync_ops.testing.clock import FakeClock
 
 CONTEXT: dict[str, Any] = {
     "client_id": "c-priya-tom",
@@ -133,24 +132,9 @@ SCENES = (
 )
 
 
-class StoryClock:
-    """A clock that stands at the scene's time; lengths and timers go on."""
-
-    def __init__(self) -> None:
-        self.instant = parse_instant(SCENES[0].at)
-
-    def now(self) -> int:
-        """The scene's instant, in microseconds."""
-        return self.instant
-
-    def monotonic(self) -> float:
-        """The machine's monotonic seconds."""
-        return time.monotonic()
-
-
 def delivered(home: Path) -> dict[str, Path]:
     """Play all scenes on an empty platform; the artefact of each, by module type. Raises RuntimeError."""
-    clock = StoryClock()
+    clock = FakeClock(SCENES[0].at)
     options = {"home": home, "public_url": "https://wedsync.example", "mail_from": "no-reply@wedsync.example"}
     app = open_app(load({**options, "link_secret": "5f" * 32}, environment={}), clock)
     try:
@@ -160,9 +144,9 @@ def delivered(home: Path) -> dict[str, Path]:
         app.close()
 
 
-def _played(scene: Scene, app: App, clock: StoryClock) -> Path:
+def _played(scene: Scene, app: App, clock: FakeClock) -> Path:
     """Queue the scene's job, run a worker until nothing is due, and find what came into the outbox."""
-    clock.instant = parse_instant(scene.at)
+    clock.set(scene.at)
     outbox = app.settings.outbox
     before = set(outbox.glob("*"))
     [answer] = enqueue_many(app.queue(), [scene.request])

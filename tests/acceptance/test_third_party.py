@@ -16,6 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "how-to" / "add-a-module-type.md").read_text()
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+TESTS = dict(FENCE.findall((ROOT / "docs" / "how-to" / "test-your-modules.md").read_text()))
 SHELL = [block for language, block in FENCE.findall(PAGE) if language == "sh"]
 
 
@@ -99,3 +100,7 @@ def test_what_the_how_to_shows_works(environment: dict[str, str], tmp_path: Path
         part = message.get_body((kind,))
         assert part is not None
         assert "Dear Ann and Bo, which 5 songs must the band play?" in " ".join(part.get_content().split())
+    shown = (tmp_path / "pyproject.toml").read_text()
+    (tmp_path / "pyproject.toml").write_text(shown + TESTS["toml"])
+    (tmp_path / "test_playlist.py").write_text(TESTS["python"])
+    assert "4 passed" in shell("python -m pytest -q -W error", environment, tmp_path)

@@ -30,6 +30,7 @@ from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.model import Priority, Queued, Result, State
 from wedsync_ops.jobs.store import finish, insert, retention
 from wedsync_ops.operations.maintenance import sweep
+from wedsync_ops.testing.clock import FakeClock
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -171,9 +172,10 @@ class TestWait:
     def test_no_longer_than_asked(self, queue: Queue) -> None:
         job_id = actions.enqueue(queue, request()).job_id or 0
         clock = queue.clock
+        assert isinstance(clock, FakeClock)
 
         def pause(seconds: float) -> None:
-            clock.instant += round(seconds * SECOND)  # type: ignore[attr-defined]
+            clock.set(clock.now() + round(seconds * SECOND))
 
         with pytest.raises(WaitTimedOut, match=f"job {job_id} is still available after 2 s"):
             actions.wait(queue, job_id, 2, pause=pause)
@@ -208,17 +210,6 @@ class TestCancelAndRetry:
         (answer,) = actions.retry(queue, [job_id])
         assert isinstance(answer, WrongState)
         assert "no config and context any more" in str(answer)
-
-    def test_every_discarded_job_that_fits_is_retried(self, queue: Queue) -> None:
-        actions.enqueue_many(queue, [request()] * 3)
-        discard(queue, "SMTP 550", "smtp 421", "timeout")
-        assert actions.retry_discarded(queue, module="email", error_text="smtp", dry_run=True) == 2
-        assert actions.retry_discarded(queue, module="email", error_text="smtp") == 2
-        assert actions.retry_discarded(queue, module="review", error_text=None) == 0
-        assert actions.retry_discarded(queue, module=None, error_text=None) == 1
-        assert actions.retry_discarded(queue, module=None, error_text=None) == 0
-        with pytest.raises(UnknownModule):
-            actions.retry_discarded(queue, module="emial", error_text=None)
 
 
 class TestPauses:

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from tests.stores import databases
-from tests.stores.queues import CONTEXT, NOW, SetClock
+from tests.stores.queues import CONTEXT, NOW
 from tests.stores.rows import take
 from wedsync_ops import codec
 from wedsync_ops.app import calendar_of, site_of
@@ -31,6 +31,7 @@ from wedsync_ops.jobs.store.codes import Claim
 from wedsync_ops.modules import actions as modules
 from wedsync_ops.modules import store
 from wedsync_ops.settings import Settings
+from wedsync_ops.testing.clock import FakeClock
 
 CLIENT = {"client_data": {"email": "couple@example.org"}}
 
@@ -54,7 +55,7 @@ def queue_on(database: Database, home: Path, secret: str = "5e" * 32, **options:
     settings = Settings(home=home, **options)
     with database.reading() as connection:
         rules = Rules(store.load(connection), calendar_of(settings), site_of(settings, secret), settings)
-    return Queue(database, SetClock(NOW), rules)
+    return Queue(database, FakeClock(NOW), rules)
 
 
 def referral(code: str | None = None, client: str = "c1", supplier: str = "s1", **fields: Any) -> Request:

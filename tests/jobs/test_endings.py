@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.stores import queues
-from tests.stores.queues import CONTEXT, NOW, SetClock
+from tests.stores.queues import CONTEXT, NOW
 from wedsync_ops.app import calendar_of, site_of
 from wedsync_ops.db import Database
 from wedsync_ops.errors import InvalidConfig, InvalidContext, InvalidInput
@@ -20,6 +20,7 @@ from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.modules import actions as modules
 from wedsync_ops.modules import store
 from wedsync_ops.settings import Settings
+from wedsync_ops.testing.clock import FakeClock
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "form": {"form_id": "guests"},
@@ -38,7 +39,7 @@ def queue(sqlite_database: Database, tmp_path: Path) -> Queue:
     settings = Settings(home=tmp_path)
     with sqlite_database.reading() as connection:
         rules = Rules(store.load(connection), calendar_of(settings), site_of(settings, "5e" * 32), settings)
-    return Queue(sqlite_database, SetClock(NOW), rules)
+    return Queue(sqlite_database, FakeClock(NOW), rules)
 
 
 def request(module: str, until: str, **fields: Any) -> Request:

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from tests.handlers.texts import CONTEXT, FALLING_BACK, NUMBER, SMS
 from tests.stores import databases
-from tests.stores.queues import NOW, SetClock
+from tests.stores.queues import NOW
 from tests.stores.rows import take
 from wedsync_ops.app import calendar_of, site_of
 from wedsync_ops.db import Database
@@ -27,6 +27,7 @@ from wedsync_ops.jobs.store import finish, view
 from wedsync_ops.modules import actions as modules
 from wedsync_ops.modules import store
 from wedsync_ops.settings import Settings
+from wedsync_ops.testing.clock import FakeClock
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -43,7 +44,7 @@ def queue(shared: Database, tmp_path: Path) -> Queue:
     settings = Settings(home=tmp_path)
     with database.reading() as connection:
         rules = Rules(store.load(connection), calendar_of(settings), site_of(settings), settings)
-    return Queue(database, SetClock(NOW), rules)
+    return Queue(database, FakeClock(NOW), rules)
 
 
 def sent(queue: Queue, config: dict[str, Any] = FALLING_BACK, context: Any = CONTEXT, **fields: Any) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.stores.queues import CONTEXT, NOW, SetClock
+from tests.stores.queues import CONTEXT, NOW
 from tests.stores.rows import take
 from wedsync_ops import codec
 from wedsync_ops.app import calendar_of, site_of
@@ -19,6 +19,7 @@ from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.modules import actions as modules
 from wedsync_ops.modules import store
 from wedsync_ops.settings import Settings
+from wedsync_ops.testing.clock import FakeClock
 
 COUPLE = {**CONTEXT, "client_data": {"email": "couple@example.org"}}
 MAIL = {"module_type": "email", "config": {"template_id": "thank-you"}, "context": COUPLE}
@@ -39,7 +40,7 @@ def queue(sqlite_database: Database, tmp_path: Path) -> Queue:
     settings = Settings(home=tmp_path)
     with sqlite_database.reading() as connection:
         rules = Rules(store.load(connection), calendar_of(settings), site_of(settings, "5e" * 32), settings)
-    return Queue(sqlite_database, SetClock(NOW), rules)
+    return Queue(sqlite_database, FakeClock(NOW), rules)
 
 
 def concluded(queue: Queue, parent: str, *rows: dict[str, Any]) -> Conclusion:

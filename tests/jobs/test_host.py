@@ -2,26 +2,15 @@ import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
 from wedsync_ops.clock import SystemClock
 from wedsync_ops.jobs.host import Counters, HostSampler, cpu_percent, network_mbps
+from wedsync_ops.testing.clock import FakeClock
 
 BEFORE = Counters(at_s=100.0, busy_s=50.0, cores_s=200.0, received=1_000_000, sent=5_000_000)
-
-
-@dataclass
-class SetClock:
-    instant: int = 1_800_000_000_000_000
-    seconds: float = 10.0
-
-    def now(self) -> int:
-        return self.instant
-
-    def monotonic(self) -> float:
-        return self.seconds
 
 
 def test_the_first_sample_has_no_rates_because_nothing_came_before() -> None:
@@ -33,14 +22,13 @@ def test_the_first_sample_has_no_rates_because_nothing_came_before() -> None:
 
 
 def test_a_later_sample_has_rates_of_the_time_between() -> None:
-    clock = SetClock()
+    clock = FakeClock()
     sampler = HostSampler(clock)
     sampler.sample()
-    clock.instant += 1_000_000
-    clock.seconds += 1.0
+    clock.advance("1s")
     sum(i * i for i in range(2_000_000))  # long enough for the kernel's 10 ms ticks to move
     sample = sampler.sample()
-    assert sample.sampled_at == clock.instant
+    assert sample.sampled_at == clock.now()
     assert sample.cpu_percent is not None
     assert 0 < sample.cpu_percent <= 100
     assert sample.network_mbps is not None

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.stores import databases
-from tests.stores.queues import CONTEXT, SetClock
+from tests.stores.queues import CONTEXT
 from wedsync_ops.app import calendar_of, site_of
 from wedsync_ops.db import Database
 from wedsync_ops.errors import InvalidContext, NotFound, WedsyncError
@@ -29,6 +29,7 @@ from wedsync_ops.jobs.store import claim, events, finish, view
 from wedsync_ops.modules import actions as modules
 from wedsync_ops.modules import store
 from wedsync_ops.settings import Settings
+from wedsync_ops.testing.clock import FakeClock
 
 NOW = parse_instant("2027-01-13T12:00:00Z")
 SHIPPED = (Path(__file__).parents[2] / "modules.yaml").read_bytes()
@@ -49,7 +50,7 @@ def queue(shared: Database, tmp_path: Path) -> Queue:
     settings = Settings(home=tmp_path)
     with database.reading() as connection:
         rules = Rules(store.load(connection), calendar_of(settings), site_of(settings, SECRET), settings)
-    return Queue(database, SetClock(NOW), rules)
+    return Queue(database, FakeClock(NOW), rules)
 
 
 def run_form(queue: Queue, context: Any = COUPLE, **config: Any) -> str:

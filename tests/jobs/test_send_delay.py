@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from tests.jobs.pool_helpers import order
 from tests.stores import databases
-from tests.stores.queues import CONTEXT, NOW, SetClock
+from tests.stores.queues import CONTEXT, NOW
 from tests.stores.rows import take
 from wedsync_ops import codec
 from wedsync_ops.app import calendar_of, site_of
@@ -25,6 +25,7 @@ from wedsync_ops.jobs.run import Attempt
 from wedsync_ops.modules import actions as modules
 from wedsync_ops.modules import store
 from wedsync_ops.settings import Settings
+from wedsync_ops.testing.clock import FakeClock
 
 DAYS = 24 * 60
 """Minutes of a day."""
@@ -48,7 +49,7 @@ def queue_on(database: Database, home: Path, **options: Any) -> Queue:
     settings = Settings(home=home, **options)
     with database.reading() as connection:
         rules = Rules(store.load(connection), calendar_of(settings), site_of(settings), settings)
-    return Queue(database, SetClock(NOW), rules)
+    return Queue(database, FakeClock(NOW), rules)
 
 
 def actual_delay(queue: Queue, config: dict[str, Any], wedding: str | None, run_at: int = NOW, **fields: Any) -> float:

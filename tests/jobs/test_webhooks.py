@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.jobs.receivers import SECRET, Receiver, eventually, receiving
-from tests.stores.queues import NOW, SetClock
+from tests.stores.queues import NOW
 from tests.stores.rows import add
 from wedsync_ops import db, migrate
 from wedsync_ops.clock import SystemClock
@@ -28,6 +28,7 @@ from wedsync_ops.jobs.store import events
 from wedsync_ops.jobs.store.events import Cursor
 from wedsync_ops.jobs.webhooks import Round, deliver, delivering, skip
 from wedsync_ops.settings import Settings
+from wedsync_ops.testing.clock import FakeClock
 
 
 @pytest.fixture
@@ -37,8 +38,8 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def clock() -> SetClock:
-    return SetClock(NOW)
+def clock() -> FakeClock:
+    return FakeClock(NOW)
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def jobs(receiver: Receiver) -> list[int]:
 
 
 def test_every_event_is_posted_once_in_order_and_signed(
-    database: Database, clock: SetClock, site: Settings, receiver: Receiver
+    database: Database, clock: FakeClock, site: Settings, receiver: Receiver
 ) -> None:
     finish(database, *range(1, 48))
     assert deliver(database, clock, site) == Round(47, None)
@@ -82,7 +83,7 @@ def test_every_event_is_posted_once_in_order_and_signed(
 
 @pytest.mark.parametrize("answer", ["500", "429", "301", "404", "410", "cut"])
 def test_a_failure_stops_at_its_event_and_goes_on_there(
-    database: Database, clock: SetClock, site: Settings, receiver: Receiver, answer: str
+    database: Database, clock: FakeClock, site: Settings, receiver: Receiver, answer: str
 ) -> None:
     finish(database, 1, 2, 3)
     receiver.answers = ["200", answer]
@@ -94,35 +95,35 @@ def test_a_failure_stops_at_its_event_and_goes_on_there(
     assert held.next_at > NOW
     assert deliver(database, clock, site) == Round(0, None)
     assert len(receiver.posts) == 2  # it is left alone until then
-    clock.instant = held.next_at
+    clock.set(held.next_at)
     assert deliver(database, clock, site) == Round(2, None)
     assert jobs(receiver) == [1, 2, 3]
     assert receiver.posts[1].headers["webhook-id"] == receiver.posts[2].headers["webhook-id"]
-    assert cursor(database)[1:] == (0, clock.instant, None)
+    assert cursor(database)[1:] == (0, clock.now(), None)
 
 
 @pytest.mark.parametrize("answer", ["slow", "drip"])
 def test_a_receiver_that_is_too_slow_has_failed(
-    database: Database, clock: SetClock, site: Settings, receiver: Receiver, answer: str
+    database: Database, clock: FakeClock, site: Settings, receiver: Receiver, answer: str
 ) -> None:
     finish(database, 1)
     receiver.answers = [answer]
     hurried = replace(site, webhook_timeout_s=0.3)
     assert deliver(database, clock, hurried) == Round(0, "no answer within 0.3 s")
-    clock.instant = cursor(database).next_at
+    clock.set(cursor(database).next_at)
     assert deliver(database, clock, site) == Round(1, None)
     assert jobs(receiver) == [1]
 
 
-def test_nobody_listens(database: Database, clock: SetClock, site: Settings, caplog: pytest.LogCaptureFixture) -> None:
+def test_nobody_listens(database: Database, clock: FakeClock, site: Settings, caplog: pytest.LogCaptureFixture) -> None:
     finish(database, 1)
     nowhere = replace(site, webhook_url="http://127.0.0.1:1/hook?token=hidden")
     waits = []
     with caplog.at_level(logging.WARNING):
         for _ in range(4):
             assert deliver(database, clock, nowhere).error is not None
-            waits.append(cursor(database).next_at - clock.instant)
-            clock.instant += waits[-1]
+            waits.append(cursor(database).next_at - clock.now())
+            clock.set(clock.now() + waits[-1])
     for number, wait in enumerate(waits):
         assert SECOND * 2**number / 2 <= wait <= SECOND * 2**number
     assert cursor(database).failures == 4
@@ -131,18 +132,18 @@ def test_nobody_listens(database: Database, clock: SetClock, site: Settings, cap
 
 
 def test_while_somebody_delivers_nobody_else_does(
-    database: Database, clock: SetClock, site: Settings, receiver: Receiver
+    database: Database, clock: FakeClock, site: Settings, receiver: Receiver
 ) -> None:
     finish(database, 1)
     with database.transaction() as connection:
         assert events.lease(connection, now=NOW, until=NOW + 20 * SECOND) is not None
     assert deliver(database, clock, site) == Round(0, None)
-    clock.instant += 20 * SECOND  # it has died in the middle
+    clock.set(clock.now() + 20 * SECOND)  # it has died in the middle
     assert deliver(database, clock, site) == Round(1, None)
     assert jobs(receiver) == [1]
 
 
-def test_whoever_lost_the_lease_stops(database: Database, clock: SetClock, site: Settings, receiver: Receiver) -> None:
+def test_whoever_lost_the_lease_stops(database: Database, clock: FakeClock, site: Settings, receiver: Receiver) -> None:
     finish(database, *range(1, 100))
 
     def overtake() -> None:
@@ -199,7 +200,7 @@ def test_whatever_goes_wrong_the_delivery_goes_on(
 
 
 def test_the_event_that_is_never_taken_can_be_skipped(
-    database: Database, clock: SetClock, site: Settings, receiver: Receiver
+    database: Database, clock: FakeClock, site: Settings, receiver: Receiver
 ) -> None:
     finish(database, 1, 2, 3)
     with pytest.raises(Refused, match="not held up"):
@@ -220,7 +221,7 @@ def test_the_event_that_is_never_taken_can_be_skipped(
         skip(database, clock, third)
 
 
-def test_without_a_webhook_nothing_happens(database: Database, clock: SetClock, tmp_path: Path) -> None:
+def test_without_a_webhook_nothing_happens(database: Database, clock: FakeClock, tmp_path: Path) -> None:
     finish(database, 1)
     assert deliver(database, clock, Settings(home=tmp_path)) == Round(0, None)
     with database.reading() as connection:

@@ -14,6 +14,7 @@ from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.modules import actions as modules
 from wedsync_ops.modules import store
 from wedsync_ops.settings import Settings
+from wedsync_ops.testing.clock import FakeClock
 
 NOW = parse_instant("2027-01-13T12:00:00Z")
 """A Wednesday in the off season."""
@@ -61,19 +62,6 @@ modules:
 CONTEXT = {"client_id": "c1", "supplier_id": "s1", "journey_instance_id": "j1"}
 
 
-class SetClock:
-    """A clock that says what the test sets."""
-
-    def __init__(self, now: int) -> None:
-        self.instant = now
-
-    def now(self) -> int:
-        return self.instant
-
-    def monotonic(self) -> float:
-        return self.instant / 1_000_000
-
-
 def queue_on(database: Database, home: Path, **options: Any) -> Queue:
     """A queue with the module types above registered; options are settings."""
     registration = modules.register(database, DEFINITIONS, "test", now=NOW)
@@ -81,12 +69,12 @@ def queue_on(database: Database, home: Path, **options: Any) -> Queue:
     settings = Settings(home=home, **options)
     with database.reading() as connection:
         rules = Rules(store.load(connection), calendar_of(settings), site_of(settings), settings)
-    return Queue(database, SetClock(NOW), rules)
+    return Queue(database, FakeClock(NOW), rules)
 
 
 def later(queue: Queue, us: int) -> Queue:
     """The same queue some microseconds later."""
-    return replace(queue, clock=SetClock(queue.clock.now() + us))
+    return replace(queue, clock=FakeClock(queue.clock.now() + us))
 
 
 def request(module_type: Any = "email", config: Any = None, **values: Any) -> Request:

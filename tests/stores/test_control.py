@@ -99,34 +99,6 @@ class TestRetry:
             assert [job.has_payload for job in control.retryable(connection, [job_id])] == [False]
 
 
-class TestDiscarded:
-    def test_are_found_by_module_and_text_oldest_first(self, database: Database) -> None:
-        with database.transaction() as connection:
-            ids = add_many(connection, [{}] * 4)
-            errors = ["SMTP said 550", "100% wrong", "100x wrong", "a_b!"]
-            batch = [
-                ending(job, State.DISCARDED, outcome=Result.ERROR, error=error)
-                for job, error in zip(take(connection), errors, strict=True)
-            ]
-            finish.apply(connection, batch)
-            other = add(connection, module_type="info")
-            finish.apply(connection, [ending(j, State.DISCARDED) for j in take(connection, module_type="info")])
-            add(connection)
-
-            def found(module: str | None = None, error: str | None = None, limit: int = 100) -> list[int]:
-                return control.discarded(connection, module=module, error=error, limit=limit)
-
-            assert found() == [*ids, other]
-            assert found(limit=2) == ids[:2]
-            assert found("info") == [other]
-            assert found("sms") == []
-            assert found(error="smtp SAID") == [ids[0]]
-            assert found(error="100%") == [ids[1]]
-            assert found(error="a_b") == [ids[3]]
-            assert found(error="_b!") == [ids[3]]
-            assert found("info", "smtp") == []
-
-
 class TestPauses:
     def test_hold_until_their_time_or_a_resume(self, database: Database) -> None:
         everything = Pause("all", "", "storm", "ann", NOW, None)

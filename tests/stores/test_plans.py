@@ -16,6 +16,7 @@ from wedsync_ops.jobs.model import Claimed, Lane, Priority, State
 from wedsync_ops.jobs.store import (
     claim,
     control,
+    dead,
     durations,
     events,
     finish,
@@ -121,6 +122,13 @@ CASES: dict[str, tuple[Callable[[Connection], Any], str]] = {
     ),
     "cancel": (lambda c: control.cancel(c, [1], NOW), "jobs USING INTEGER PRIMARY KEY (rowid=?)"),
     "retryable": (lambda c: control.retryable(c, [1]), "jobs USING INTEGER PRIMARY KEY (rowid=?)"),
+    "dead letters": (lambda c: dead.page(c, after=(1, 1)), "jobs_dead (finished_at>? AND"),
+    "letters still dead": (lambda c: dead.still_dead(c, [(1, 1)]), "jobs USING INTEGER PRIMARY KEY (rowid=?)"),
+    "letters standing": (lambda c: dead.standing(c, [1]), "jobs USING INTEGER PRIMARY KEY (rowid=?)"),
+    "retry": (
+        lambda c: control.retry(c, [control.Retryable(1, "email", 1, "s", has_payload=True)], NOW),
+        "jobs USING INTEGER PRIMARY KEY (rowid=?)",
+    ),
     "show": (lambda c: view.show_job(c, 1), "executions_by_job (job_id=?)"),
     "durations": (_measured, "executions_by_module (module_type=?)"),
     "lanes": (lanes.read, "lane_counts"),

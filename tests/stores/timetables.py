@@ -3,7 +3,7 @@
 import contextlib
 from dataclasses import replace
 
-from tests.stores.queues import NOW, SetClock
+from tests.stores.queues import NOW
 from wedsync_ops.errors import DatabaseConflict
 from wedsync_ops.instants import HOUR, iso
 from wedsync_ops.jobs import schedules
@@ -11,6 +11,7 @@ from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.fire import fire_due
 from wedsync_ops.jobs.store import view
 from wedsync_ops.modules import actions as modules
+from wedsync_ops.testing.clock import FakeClock
 
 CONTEXT = "{client_id: c1, supplier_id: s1, journey_instance_id: j1}"
 ONE = NOW + HOUR
@@ -38,7 +39,7 @@ def changes(batch: schedules.Batch) -> list[tuple[str, str]]:
 
 
 def at(queue: Queue, instant: int) -> Queue:
-    return replace(queue, clock=SetClock(instant))
+    return replace(queue, clock=FakeClock(instant))
 
 
 def fire(queue: Queue, instant: int) -> int:

@@ -1,12 +1,12 @@
-"""``jobs``: list, show, explain, cancel and retry."""
+"""``jobs``: list, show, explain, cancel, retry, discard, and what fails."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wedsync_ops.cli import exits
-from wedsync_ops.cli.inputs import DryRun, Json, instant_of
+from wedsync_ops.cli import exits, letters
+from wedsync_ops.cli.inputs import DryRun, Json, Yes, confirm, instant_of
 from wedsync_ops.cli.lazy import group
 from wedsync_ops.errors import InvalidInput, PartlyDone, UnknownJob, UsageError, WedsyncError, quoted
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from wedsync_ops.jobs.model import State
     from wedsync_ops.jobs.store.view import ExecutionView, JobDetail, JobView
 
-app = group("List, show, explain, cancel and retry jobs.")
+app = group("List, show, explain, cancel, retry and discard jobs, and see what fails.")
 _LARGEST = 2**63 - 1
+_COMMANDS = {"cancelled": "cancel", "retried": "retry", "discarded": "discard"}
 Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="Jobs.")]
 
 
@@ -124,41 +125,118 @@ def cancel(context: typer.Context, ids: Ids, json: Json = False) -> int:
 def retry(
     context: typer.Context,
     ids: Annotated[list[int] | None, typer.Argument(metavar="ID...", help="Jobs, or --state discarded.")] = None,
+    *,
     state: Annotated[str | None, typer.Option(metavar="discarded", help="Every discarded job that fits.")] = None,
-    module: Annotated[str | None, typer.Option(metavar="MODULE", help="Of them, only this module type.")] = None,
-    error: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Of them, only those with this in the error.")
+    module: letters.Module = None,
+    error: letters.Error = None,
+    fingerprint: letters.Fingerprint = None,
+    since: letters.Since = None,
+    until: letters.Until = None,
+    supplier: letters.Supplier = None,
+    rate: Annotated[
+        str | None, typer.Option(metavar="N/min", help="Spread their due times: so many a minute, the first now.")
     ] = None,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> int:
-    """Queue jobs again that were discarded, cancelled or expired, with all their attempts."""
-    from wedsync_ops.cli.opening import opened
-    from wedsync_ops.cli.render import answering, emit, say
-    from wedsync_ops.jobs import actions
+    """Queue jobs again that were discarded, cancelled or expired, with all their attempts.
 
-    _check_retry(ids, state, any((module is not None, error is not None, dry_run)))
+    With --state discarded every dead letter that fits, the most urgent wedding first.
+    """
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.jobs import actions, dead_letters
+
+    given = letters.Given(module, error, fingerprint, since, until, supplier)
+    _check_retry(ids, state, filtered=given.is_any or rate is not None or dry_run)
+    per_minute = letters.per_minute(rate)
     with opened(context) as opened_app:
         queue = opened_app.queue()
         if ids:
             return _each(queue, ids, actions.retry, "retried", json=json)
-        count = actions.retry_discarded(queue, module=module, error_text=error, dry_run=dry_run)
-    done = f"{count} jobs {'would be' if dry_run else 'were'} queued again"
-    with answering(None if dry_run else done):
-        if json:
-            emit("jobs-retry", {"count": count, "dry_run": dry_run})
-        else:
-            say(done)
+        wanted = given.wanted(opened_app.calendar.zone)
+        if dry_run:
+            letters.show_counts("retry", dead_letters.failures(queue, wanted), "would be queued again", json=json)
+            return exits.DONE
+        count = dead_letters.retry(queue, wanted, per_minute=per_minute)
+    letters.show_done("retry", {"count": count}, f"{count} jobs were queued again", json=json)
     return exits.DONE
 
 
-def _check_retry(ids: Sequence[int] | None, state: str | None, filtered: bool) -> None:
+@app.command()
+def discard(
+    context: typer.Context,
+    ids: Annotated[list[int] | None, typer.Argument(metavar="ID...", help="Jobs, or any filter.")] = None,
+    *,
+    module: letters.Module = None,
+    error: letters.Error = None,
+    fingerprint: letters.Fingerprint = None,
+    since: letters.Since = None,
+    until: letters.Until = None,
+    supplier: letters.Supplier = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> int:
+    """Give dead letters up: config and context are forgotten, so that they cannot be retried. Asks first."""
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.jobs import dead_letters
+
+    given = letters.Given(module, error, fingerprint, since, until, supplier)
+    _check_discard(ids, filtered=given.is_any, dry_run=dry_run)
+    with opened(context) as opened_app:
+        queue = opened_app.queue()
+        if ids:
+            confirm(f"Discard {len(set(ids))} dead letters for good?", yes=yes)
+            return _each(queue, ids, dead_letters.discard_each, "discarded", json=json)
+        wanted = given.wanted(opened_app.calendar.zone)
+        found = dead_letters.failures(queue, wanted)
+        if dry_run:
+            letters.show_counts("discard", found, "would be discarded", json=json)
+            return exits.DONE
+        confirm(f"Discard {sum(one.count for one in found)} dead letters for good?", yes=yes)
+        done = dead_letters.discard(queue, wanted)
+    kept = f"; {done.untold} are kept until the webhook has been told of them" if done.untold else ""
+    document = {"count": done.count, "untold": done.untold}
+    letters.show_done("discard", document, f"{done.count} dead letters were discarded{kept}", json=json)
+    return exits.DONE
+
+
+@app.command()
+def failures(
+    context: typer.Context,
+    module: letters.Module = None,
+    error: letters.Error = None,
+    fingerprint: letters.Fingerprint = None,
+    since: letters.Since = None,
+    until: letters.Until = None,
+    supplier: letters.Supplier = None,
+    json: Json = False,
+) -> None:
+    """Show what went wrong: dead letters by module type and error, the soonest wedding first."""
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.jobs import dead_letters
+
+    given = letters.Given(module, error, fingerprint, since, until, supplier)
+    with opened(context) as opened_app:
+        found = dead_letters.failures(opened_app.queue(), given.wanted(opened_app.calendar.zone))
+    letters.show_failures(found, json=json)
+
+
+def _check_retry(ids: Sequence[int] | None, state: str | None, *, filtered: bool) -> None:
     if bool(ids) == (state is not None):
         raise UsageError("either job ids or --state discarded is needed", hint="see 'wedsync-ops jobs retry --help'")
     if state is not None and state != "discarded":
         raise UsageError(f"--state {quoted(state)} cannot be retried as a whole", hint="only --state discarded")
     if ids and filtered:
-        raise UsageError("--module, --error and --dry-run go with --state discarded")
+        raise UsageError("filters, --rate and --dry-run go with --state discarded")
+    _check_ids(ids or ())
+
+
+def _check_discard(ids: Sequence[int] | None, *, filtered: bool, dry_run: bool) -> None:
+    if bool(ids) == filtered:
+        raise UsageError("either job ids or a filter is needed", hint="see 'wedsync-ops jobs discard --help'")
+    if ids and dry_run:
+        raise UsageError("--dry-run goes with a filter")
     _check_ids(ids or ())
 
 
@@ -187,7 +265,7 @@ def _each(
     with answering(f"{len(done)} of {len(ids)} jobs were {verb}", failure):
         if json:
             errors = [{"job_id": job_id, "code": e.code, "message": str(e)} for job_id, e in failures]
-            emit(f"jobs-{'cancel' if verb == 'cancelled' else 'retry'}", {verb: done, "errors": errors})
+            emit(f"jobs-{_COMMANDS[verb]}", {verb: done, "errors": errors})
         else:
             for _, error in failures:
                 say(str(error))
@@ -213,6 +291,7 @@ def _states(given: Sequence[str]) -> "list[State]":
 
 def _job(job: "JobView") -> dict[str, Any]:
     from wedsync_ops.instants import iso
+    from wedsync_ops.jobs.fingerprint import fingerprint
 
     return {
         "job_id": job.job_id,
@@ -228,6 +307,7 @@ def _job(job: "JobView") -> dict[str, Any]:
         "started_at": iso(job.started_at),
         "finished_at": iso(job.finished_at),
         "error": job.error,
+        "error_fingerprint": None if job.error is None else fingerprint(job.error),
     }
 
 

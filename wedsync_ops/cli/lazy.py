@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "modules": ("modules", "Look at module types; compare, roll back, retire, customise, validate, preview."),
     "enqueue": ("enqueue", "Queue one job, or many from a file."),
     "run-worker": ("worker", "Execute jobs until stopped, or until nothing is due."),
-    "jobs": ("jobs", "List, show, explain, cancel and retry jobs."),
+    "jobs": ("jobs", "List, show, explain, cancel, retry and discard jobs, and see what fails."),
     "forms": ("forms", "Tell that a couple has answered a form."),
     "suppressions": ("suppressions", "See and change who must not be written to."),
     "events": ("events", "Follow the feed of finished jobs."),

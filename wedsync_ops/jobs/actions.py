@@ -17,8 +17,6 @@ from wedsync_ops.jobs.store.control import Pause
 from wedsync_ops.jobs.store.lanes import LaneCount
 from wedsync_ops.jobs.store.view import JobView
 
-RETRY_CHUNK = 500
-"""How many discarded jobs one transaction brings back."""
 HELD_CAP = 10_000
 """How far the jobs that a limit holds are counted."""
 CONFLICTS = 4
@@ -176,22 +174,6 @@ def retry(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:
         else:
             answers.append(None)
     return answers
-
-
-def retry_discarded(queue: Queue, *, module: str | None, error_text: str | None, dry_run: bool = False) -> int:
-    """Queue every discarded job that fits again, in chunks; returns how many (on a dry run, how many would be)."""
-    if module is not None:
-        queue.rules.registry.pointer(module)
-    if dry_run:
-        with queue.database.reading() as connection:
-            ids = control.discarded(connection, module=module, error=error_text, limit=2**31 - 1)
-            return sum(job.has_payload for job in control.retryable(connection, ids))
-    total = 0
-    with queue.database.reading() as connection:
-        ids = control.discarded(connection, module=module, error=error_text, limit=2**31 - 1)
-    for start in range(0, len(ids), RETRY_CHUNK):
-        total += sum(answer is None for answer in retry(queue, ids[start : start + RETRY_CHUNK]))
-    return total
 
 
 def pause(queue: Queue, scope: str, name: str, *, reason: str | None = None, until: int | None = None) -> Pause:

@@ -8,16 +8,20 @@ from wedsync_ops.jobs.rules import Rules
 
 def pool_for(rules: Rules, options: Options, clock: Clock) -> Pool:
     """A pool whose slots have the handlers of every usable module type imported."""
-    registry = rules.registry
-    preload = {registry.current(name).definition.handler for name in registry.pointers if registry.is_usable(name)}
     return Pool(
         size=options.slots,
         site=rules.site,
         clock=clock,
-        preload=sorted(preload),
+        preload=handlers_of(rules),
         recycle_jobs=rules.settings.recycle_jobs,
         recycle_mb=rules.settings.recycle_mb,
     )
+
+
+def handlers_of(rules: Rules) -> list[str]:
+    """The handlers of every usable module type, by name."""
+    registry = rules.registry
+    return sorted({registry.current(name).definition.handler for name in registry.pointers if registry.is_usable(name)})
 
 
 def order_for(rules: Rules, job: Claimed) -> Order:

@@ -18,8 +18,8 @@ from wedsync_ops.jobs.conclude import Conclusion, conclude, refused
 from wedsync_ops.jobs.dispatch import Claim, Dispatcher
 from wedsync_ops.jobs.housekeeping import House
 from wedsync_ops.jobs.model import Claimed, Outcome
-from wedsync_ops.jobs.pool import Pool
 from wedsync_ops.jobs.rules import Rules
+from wedsync_ops.jobs.slots import Slots
 from wedsync_ops.jobs.store import finish, limits
 from wedsync_ops.jobs.watch import Watch
 
@@ -61,7 +61,7 @@ class Exchange:
             self.outcomes.append(outcome)
             self._dispatch.learn(self.running[outcome.job_id], outcome.duration_us)
 
-    def run(self, worker_id: str, slots: Pool, room: int | None) -> Exchanged:
+    def run(self, worker_id: str, slots: Slots, room: int | None) -> Exchanged:
         """Write what has ended and claim for so much room; ``None`` when nothing more may start.
 
         Raises NotFound for a module version that this process has not read yet, DatabaseError and StorageFull.
@@ -118,7 +118,7 @@ class Exchange:
         wakeup.notify(connection)
         return further.settle(connection, rules, concluded, now=self._clock.now(), refuse=refuse)
 
-    def _claim(self, connection: Connection, worker_id: str, slots: Pool, room: int | None) -> Claim:
+    def _claim(self, connection: Connection, worker_id: str, slots: Slots, room: int | None) -> Claim:
         if room is None:
             return self._dispatch.nothing()
         now = self._clock.now()
@@ -128,7 +128,7 @@ class Exchange:
             rules.registry.version(job.module_type, job.module_version)
         return taken
 
-    def _long_running(self, slots: Pool) -> list[tuple[int, int, int]]:
+    def _long_running(self, slots: Slots) -> list[tuple[int, int, int]]:
         started = [
             (job_id, self.running[job_id].token, at)
             for job_id, at in slots.running.items()

@@ -143,14 +143,22 @@ class Attempt:
         """Run the handler and judge what it returned or raised. Lets nothing through but a late LimitReached."""
         order = self._order
         try:
-            handler = handler_named(order.handler)
+            handler = self.handler()
             config = MappingProxyType(codec.load_object(order.config, "the job's config"))
             self._context = context = MappingProxyType(codec.load_object(order.context, "the job's context"))
             data = _result(handler(config, context, self), next_step(None, context))
             rows = b"[%b]" % b",".join(self._rows) if self._rows else None
         except BaseException as error:  # noqa: BLE001 - an executor: whatever a handler raises is its outcome
-            return failure(error, order)
+            return self.judge(error)
         return Verdict(Result.OK, data, enqueue=rows)
+
+    def handler(self) -> Handler:
+        """The handler that the order names. Raises InvalidInput when there is none."""
+        return handler_named(self._order.handler)
+
+    def judge(self, error: BaseException) -> Verdict:
+        """The verdict on what the handler raised."""
+        return failure(error, self._order)
 
 
 @lru_cache(maxsize=512)

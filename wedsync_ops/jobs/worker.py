@@ -28,6 +28,7 @@ from wedsync_ops.jobs.exchange import Exchange
 from wedsync_ops.jobs.housekeeping import House
 from wedsync_ops.jobs.model import Claimed, Options, Outcome
 from wedsync_ops.jobs.rules import Rules
+from wedsync_ops.jobs.slots import Slots
 from wedsync_ops.jobs.store import claim
 from wedsync_ops.jobs.watch import watch
 
@@ -47,6 +48,10 @@ STUCK_S = 0.02
 """How long a job may run before those that were given to its slot ahead are taken back, in seconds."""
 
 
+SlotsFor = Callable[[Rules, Options, Clock], Slots]
+"""What gives a worker the slots that it runs jobs in."""
+
+
 class End(Enum):
     """Why a worker's loop ended."""
 
@@ -59,8 +64,15 @@ class Worker:
     """Runs the loop until it is drained, stopped or aborted. ``stop`` may be called from a signal handler."""
 
     def __init__(
-        self, database: Database, clock: Clock, load_rules: Callable[[], Rules], options: Options, rand: random.Random
+        self,
+        database: Database,
+        clock: Clock,
+        load_rules: Callable[[], Rules],
+        options: Options,
+        rand: random.Random,
+        slots_for: SlotsFor = pool_for,
     ) -> None:
+        self._slots_for = slots_for
         self._database = database
         self._clock = clock
         self._house = House(database, clock, load_rules)
@@ -82,7 +94,7 @@ class Worker:
     def run(self) -> End:
         """Work until there is a reason to end."""
         self._house.rescue()
-        self._slots = pool_for(self._house.rules, self._options, self._clock)
+        self._slots = self._slots_for(self._house.rules, self._options, self._clock)
         self._me = self._enlist()
         try:
             with for_a_long_run(), webhooks.delivering(self._house.rules.settings, self._clock), self._slots:
@@ -93,6 +105,12 @@ class Worker:
                     self._close()
         finally:
             self._me.retire(self._database, self._clock.now())
+
+    @property
+    def next_due(self) -> int | None:
+        """When time will make something of a waiting or held job next, as of the last claim; ``None`` for never."""
+        moments = (self._dispatch.next_due, self._dispatch.limited_until)
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def _loop(self) -> End:
         self._sync()

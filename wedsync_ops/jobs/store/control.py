@@ -54,26 +54,6 @@ def cancel(connection: Connection, ids: Sequence[int], now: int) -> set[int]:
     return {row.id for row in rows}
 
 
-def discarded(connection: Connection, *, module: str | None, error: str | None, limit: int) -> list[int]:
-    """The ids of discarded jobs of a module type whose error holds a text, oldest first."""
-    condition = "state = 'discarded'"
-    if module is not None:
-        condition += " AND module_type = :module"
-    if error is not None:
-        condition += " AND lower(error) LIKE :error ESCAPE '!'"
-    pattern = None if error is None else f"%{_escaped(error.lower())}%"
-    rows = db.run(
-        connection,
-        (f"SELECT id FROM jobs WHERE {condition} ORDER BY id LIMIT :limit"),
-        {
-            "limit": limit,
-            **({} if module is None else {"module": module}),
-            **({} if pattern is None else {"error": pattern}),
-        },
-    )
-    return list(rows.scalars())
-
-
 @dataclass(frozen=True, slots=True)
 class Retryable:
     """A finished job that may be tried again, with what deciding its place takes."""
@@ -100,10 +80,12 @@ def retryable(connection: Connection, ids: Sequence[int]) -> list[Retryable]:
     return [Retryable(**{**row, "has_payload": bool(row["has_payload"])}) for row in rows]
 
 
-def retry(connection: Connection, jobs: Sequence[Retryable], now: int) -> None:
-    """Make finished jobs scheduled again, due now, with every attempt before them; promotion ranks them anew.
+def retry(connection: Connection, jobs: Sequence[Retryable], now: int, due: Sequence[int] | None = None) -> None:
+    """Make finished jobs scheduled again, with every attempt before them; promotion ranks them anew.
 
-    An expiry that has passed is dropped: whoever retries the job wants it to run.
+    They are due now, or each at its own instant of ``due``.
+
+    An expiry that has passed by then is dropped: whoever retries the job wants it to run.
     """
     moves = Moves()
     for job in jobs:
@@ -111,12 +93,13 @@ def retry(connection: Connection, jobs: Sequence[Retryable], now: int) -> None:
     db.run(
         connection,
         (
-            "UPDATE jobs SET state = 'scheduled', due_at = :now, attempt = 0, losses = 0, kills = 0, rank = NULL,"
-            " next_change_at = :now, error = NULL, finished_at = NULL,"
-            " expires_at = CASE WHEN expires_at > :now THEN expires_at END"
-            f" WHERE id IN {db.ids_source(connection)} AND state IN ('discarded','cancelled','expired')"
+            "UPDATE jobs SET state = 'scheduled', due_at = r.due, attempt = 0, losses = 0, kills = 0, rank = NULL,"
+            " next_change_at = r.due, error = NULL, finished_at = NULL,"
+            " expires_at = CASE WHEN expires_at > r.due THEN expires_at END"
+            f" FROM {db.rows_source(connection, {'id': 'bigint', 'due': 'bigint'})}"
+            " WHERE jobs.id = r.id AND jobs.state IN ('discarded','cancelled','expired')"
         ),
-        {"ids": db.many([job.id for job in jobs]), "now": now},
+        {"rows": db.many([(job.id, at) for job, at in zip(jobs, due or [now] * len(jobs), strict=True)])},
     )
     moves.save(connection)
 
@@ -157,7 +140,3 @@ def pauses(connection: Connection, now: int) -> list[Pause]:
         {"now": now},
     ).mappings()
     return [Pause(**row) for row in rows]
-
-
-def _escaped(part: str) -> str:
-    return part.replace("!", "!!").replace("%", "!%").replace("_", "!_")
