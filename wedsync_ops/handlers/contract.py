@@ -104,6 +104,8 @@ class Receipt:
     delivery_id: str
     reference: str
     repeated: bool
+    file_name: str | None = None
+    """The file's name, of what lies in the outbox."""
 
 
 class Run(Protocol):

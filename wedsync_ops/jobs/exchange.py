@@ -98,9 +98,10 @@ class Exchange:
     @staticmethod
     def _settle_outbox(rules: Rules, batch: Sequence[Outcome]) -> None:
         """What the jobs have delivered must be durable before it is committed that they have ended."""
-        if any(outcome.bytes_sent is not None for outcome in batch):
+        names = [name for outcome in batch for name in outcome.delivered]
+        if names:
             try:
-                outbox.settle(rules.site.outbox)
+                outbox.settle(rules.site.outbox, names)
             except OSError as error:
                 raise StorageFull(f"the outbox {rules.site.outbox} cannot be written: {error.strerror}") from error
 

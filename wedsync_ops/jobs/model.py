@@ -92,7 +92,8 @@ class Outcome(NamedTuple):
     """What a slot says of one execution.
 
     ``result`` is JSON (only when ok); ``permanent`` and ``retry_after_s`` come from the handler; ``enqueue`` is a JSON
-    list of rows as ``enqueue --file`` takes them. ``bytes_sent`` counts what was delivered.
+    list of rows as ``enqueue --file`` takes them. ``bytes_sent`` counts what was delivered,
+    ``delivered`` names the files of the outbox among it.
     """
 
     job_id: int
@@ -111,6 +112,7 @@ class Outcome(NamedTuple):
     cpu_us: int | None = None
     memory_kb: int | None = None
     bytes_sent: int | None = None
+    delivered: tuple[str, ...] = ()
 
 
 class Claimed(NamedTuple):

@@ -24,7 +24,7 @@ _HEAD = struct.Struct("<IB")
 _JOB = struct.Struct("<q")
 _HELLO = struct.Struct("<IBi")
 _ORDER = struct.Struct("<IBqqqqIIdddIIIII")
-_DONE = struct.Struct("<IBqqIBBqqqqqdiiii")
+_DONE = struct.Struct("<IBqqIBBqqqqqdiiiii")
 _RESULTS = tuple(Result)
 _NUMBERS = {result: number for number, result in enumerate(_RESULTS)}
 _PERMANENT, _LAST = 1, 2
@@ -159,6 +159,7 @@ def done(outcome: Outcome, *, last: bool) -> bytes:
         None if outcome.error is None else outcome.error.encode(errors="replace"),
         None if outcome.traceback is None else outcome.traceback.encode(errors="replace"),
         outcome.enqueue,
+        "/".join(outcome.delivered).encode() if outcome.delivered else None,
     )
     sizes = [-1 if part is None else len(part) for part in parts]
     body = b"".join([part for part in parts if part])
@@ -194,7 +195,7 @@ def _read_done(frame: bytes, running: Order, log_text: str | None) -> tuple[Outc
     duration_us, cpu_us, memory_kb, bytes_sent, wait_s, *sizes = figures
     if (job_id, token, attempt) != running[:3]:
         raise BadFrame(f"the slot reported job {job_id}, but runs job {running.job_id}")
-    data, error, trace, enqueue = _parts(frame, sizes)
+    data, error, trace, enqueue, delivered = _parts(frame, sizes)
     outcome = Outcome(
         job_id,
         token,
@@ -212,6 +213,7 @@ def _read_done(frame: bytes, running: Order, log_text: str | None) -> tuple[Outc
         None if cpu_us < 0 else cpu_us,
         None if memory_kb < 0 else memory_kb,
         None if bytes_sent < 0 else bytes_sent,
+        () if delivered is None else tuple(delivered.decode().split("/")),
     )
     return outcome, bool(flags & _LAST)
 

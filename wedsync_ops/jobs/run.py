@@ -46,7 +46,7 @@ class Verdict:
 class Attempt:
     """The ``Run`` that a handler gets. ``write`` takes lines of log."""
 
-    __slots__ = ("_context", "_ends_at", "_now", "_order", "_rows", "_site", "_size", "_write", "bytes_sent")
+    __slots__ = ("_context", "_ends_at", "_now", "_order", "_rows", "_site", "_size", "_write", "bytes_sent", "files")
 
     def __init__(self, order: Order, site: Site, now: int, write: Callable[[str], None]) -> None:
         self._order = order
@@ -58,6 +58,7 @@ class Attempt:
         self._size = 1  # of the list that the rows make, in bytes
         self._context: Mapping[str, Any] = {}
         self.bytes_sent: int | None = None
+        self.files: list[str] = []
 
     @property
     def job_id(self) -> int:
@@ -114,6 +115,8 @@ class Attempt:
             timeout_s=self.time_left(),
         )
         self.bytes_sent = (self.bytes_sent or 0) + sent
+        if receipt.file_name is not None:
+            self.files.append(receipt.file_name)
         return receipt
 
     def enqueue(self, module_type: str, config: Mapping[str, Any], **options: Any) -> None:

@@ -234,6 +234,7 @@ class Slot:
             cpu_us,
             memory_kb,
             attempt.bytes_sent,
+            tuple(attempt.files),
         )
         self._pipe.send(protocol.done(outcome, last=last))
         return last

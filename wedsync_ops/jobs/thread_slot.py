@@ -278,6 +278,7 @@ class ThreadSlots:
             cpu_us,
             None,
             attempt.bytes_sent,
+            tuple(attempt.files),
         )
 
 

@@ -140,6 +140,7 @@ class InlineSlots:
             cpu_us,
             None,
             attempt.bytes_sent,
+            tuple(attempt.files),
         )
         self._outcomes.append(outcome)
         self._on_end(Ended(order, outcome, attempt.raised))
