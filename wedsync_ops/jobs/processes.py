@@ -289,7 +289,11 @@ class ProcessSlots:
         del self._living[slot.pidfd]
         os.close(slot.pidfd)
         self.roster.end(slot, slot.obituary(status))
-        if untouched is not None:  # it died idle, for which this job is not to blame
+        sentence = slot.sentence
+        if untouched is not None and sentence is not None and sentence.result is Result.CANCELLED:
+            self.roster.outcomes.append(slot.unstarted(untouched, sentence))
+            self._replace()
+        elif untouched is not None:  # it died idle, for which this job is not to blame
             self.start(untouched, slot.started_at)
         elif had_job:
             self._replace()
