@@ -37,12 +37,15 @@ TABLES = {
     "lane_counts",
     "module_versions",
     "modules",
+    "move_progress",
+    "moves",
     "pauses",
     "payloads",
     "referral_codes",
     "secrets",
     "supplier_tags",
     "suppressions",
+    "terms",
     "webhook_cursors",
     "workers",
 }
@@ -51,6 +54,7 @@ INDEXES = {
     "jobs_dead",
     "jobs_leased",
     "jobs_to_claim",
+    "jobs_to_claim_in_region",
     "jobs_to_promote",
     "jobs_to_reconsider",
 }

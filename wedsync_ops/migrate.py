@@ -15,9 +15,9 @@ from sqlalchemy import Connection, inspect, text
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseCorrupt, DatabaseNewer, DatabaseReadOnly, DatabaseUnreachable
 
-HEAD = "0003"
+HEAD = "0007"
 """The newest revision that this version knows; a test compares it with the migrations."""
-KNOWN = ("0001", "0002", "0003")
+KNOWN = ("0001", "0002", "0003", "0007")
 _ADVISORY_LOCK = 0x57454453
 
 

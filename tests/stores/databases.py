@@ -30,6 +30,9 @@ TABLES = (
     "events",
     "webhook_cursors",
     "form_answers",
+    "terms",
+    "move_progress",
+    "moves",
 )
 
 
