@@ -188,6 +188,7 @@ class DatabaseMoved(Refused):
     """The platform has moved to another database."""
 
     code = "database_moved"
+    hint = "point --db there"
 
 
 class MoveRefused(Refused):

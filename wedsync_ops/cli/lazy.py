@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "workers": ("workers", "List the workers."),
     "metrics": ("metrics", "Measure the platform over a range."),
     "season": ("season", "Tell the wedding season and the load to expect."),
+    "db": ("db", "See and prepare the database; move the platform to PostgreSQL."),
     "maintenance": ("maintenance", "Do the housekeeping that cron calls for."),
 }
 """Name → module of this package that holds ``app``, and the line that the root help shows."""
