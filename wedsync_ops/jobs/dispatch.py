@@ -40,7 +40,8 @@ class Claim:
 class Dispatcher:
     """Claims from the top of the order, lane by lane, and hands the most urgent job out first."""
 
-    def __init__(self, modules: Sequence[str] | None) -> None:
+    def __init__(self, modules: Sequence[str] | None, region: str | None = None) -> None:
+        self._region = region
         self._modules = None if modules is None else frozenset(modules)
         self._heap = Heap()
         self._turns = Turns()
@@ -126,8 +127,8 @@ class Dispatcher:
         next_due = claim.next_due_at(connection)
         pauses = control.pauses(connection, now)
         dropped = self._drop(connection, pauses, now)
-        available = self._open_lanes(connection, pauses)
-        lessee = _Lessee(worker_id, [pause.name for pause in pauses if pause.scope == "supplier"])
+        available = self._open_lanes(connection, pauses, slots)
+        lessee = _Lessee(worker_id, [pause.name for pause in pauses if pause.scope == "supplier"], self._region)
         room = self._room(available, room, slots)
         rows = self._lease(connection, available, self._counts(available, room, slots), room, lessee)
         best_left = max((lane.priority for lane, count in available.items() if count > 0), default=None)
@@ -177,7 +178,12 @@ class Dispatcher:
         while counts:
             for lane, count in counts.items():
                 taken = claim.claim(
-                    connection, lane, count, worker_id=lessee.worker_id, paused_suppliers=lessee.held_suppliers
+                    connection,
+                    lane,
+                    count,
+                    worker_id=lessee.worker_id,
+                    paused_suppliers=lessee.held_suppliers,
+                    region=lessee.region,
                 )
                 # Fewer than the counter promised: the rest belongs to paused suppliers, or to other workers by now.
                 available[lane] = available[lane] - count if len(taken) == count else 0
@@ -208,13 +214,17 @@ class Dispatcher:
         best = max((lane.priority for lane, count in available.items() if count > 0), default=None)
         return max(room, slots) if lowest is not None and best is not None and best > lowest else room
 
-    def _open_lanes(self, connection: Connection, pauses: Sequence[control.Pause]) -> dict[Lane, int]:
+    def _open_lanes(self, connection: Connection, pauses: Sequence[control.Pause], slots: int) -> dict[Lane, int]:
         if any(pause.scope == "all" for pause in pauses):
             return {}
         closed = {pause.name for pause in pauses if pause.scope == "module"}
+        if self._region is None:
+            counts = lanes.read(connection)
+        else:  # more than can be claimed at once, so that what is left over shows
+            counts = lanes.within(connection, self._region, 2 * max(slots, AHEAD_MAX))
         return {
             count.lane: count.available
-            for count in lanes.read(connection)
+            for count in counts
             if count.available > 0
             and count.lane.module_type not in closed
             and (self._modules is None or count.lane.module_type in self._modules)
@@ -223,10 +233,11 @@ class Dispatcher:
 
 @dataclass(frozen=True, slots=True)
 class _Lessee:
-    """Who leases, and the suppliers whose jobs must wait."""
+    """Who leases, the suppliers whose jobs must wait, and the region whose jobs may not."""
 
     worker_id: str
     held_suppliers: Sequence[str]
+    region: str | None
 
 
 def _has_expired(job: Claimed, now: int) -> bool:

@@ -17,8 +17,8 @@ from wedsync_ops.modules.discovery import require_tier
 from wedsync_ops.modules.model import ModuleVersion
 from wedsync_ops.modules.overrides import Overrides
 from wedsync_ops.modules.resolve import resolve
-from wedsync_ops.weddings.context import tier_from, vendor_type_from, wedding_in, zone_from
-from wedsync_ops.weddings.model import Wedding
+from wedsync_ops.weddings.context import region_from, tier_from, vendor_type_from, wedding_in, zone_from
+from wedsync_ops.weddings.model import Region, Wedding
 
 _PRIORITIES = {step.word: step for step in Priority}
 _REQUIRED = ("client_id", "supplier_id", "journey_instance_id")
@@ -46,6 +46,7 @@ class Prepared(NamedTuple):
     config: str
     context: str
     payload_hash: str
+    region: Region = Region.UNKNOWN
     claim: str | None = None
     """The code that the job claims for its supplier and couple."""
 
@@ -91,6 +92,7 @@ def prepare(rules: Rules, request: Request) -> Prepared:
         config=config_raw.decode(),
         context=context_raw.decode(),
         payload_hash=fingerprint.hexdigest(),
+        region=region_from(context),
         claim=_claim(handler, config, context, rules),
     )
 

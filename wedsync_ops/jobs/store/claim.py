@@ -15,7 +15,7 @@ from wedsync_ops import db
 from wedsync_ops.instants import parse_date
 from wedsync_ops.jobs.model import Claimed, Lane, Priority, State
 from wedsync_ops.jobs.store import events
-from wedsync_ops.jobs.store.lanes import Moves
+from wedsync_ops.jobs.store.lanes import Moves, without_region
 from wedsync_ops.jobs.store.workers import Orphan
 
 CHUNK = 500
@@ -129,21 +129,33 @@ def change(connection: Connection, changes: Sequence[Change], now: int) -> int:
 
 
 def claim(
-    connection: Connection, lane: Lane, count: int, *, worker_id: str, paused_suppliers: Sequence[str] = ()
+    connection: Connection,
+    lane: Lane,
+    count: int,
+    *,
+    worker_id: str,
+    paused_suppliers: Sequence[str] = (),
+    region: str | None = None,
 ) -> Sequence[Row[Any]]:
-    """Lease the first ``count`` jobs of a lane to a worker; ``load`` adds the payloads. Costs each an attempt."""
+    """Lease the first ``count`` jobs of a lane to a worker; ``load`` adds the payloads. Costs each an attempt.
+
+    With a ``region`` only its jobs and those without one: the heads of both, merged, each read through an index.
+    """
     held = "" if not paused_suppliers else f" AND coalesce(supplier_id, '') NOT IN {db.texts_source(connection)}"
     picked = (
         "SELECT id FROM jobs WHERE state = 'available' AND module_type = :module_type AND priority = :priority"
         f"{held} ORDER BY rank, id LIMIT :count"
     )
+    locking = " FOR UPDATE SKIP LOCKED"
+    if region is not None:
+        picked, locking = _in_region(connection, held), ""
     setting = "SET state = 'running', leased_by = :worker, token = token + 1, attempt = attempt + 1"
     if connection.dialect.name == "sqlite":
         statement = f"UPDATE jobs {setting} WHERE id IN ({picked}) RETURNING {_CLAIMED_COLUMNS}"
     else:
         columns = ", ".join(f"jobs.{column.strip()}" for column in _CLAIMED_COLUMNS.split(","))
         statement = (
-            f"WITH picked AS MATERIALIZED ({picked} FOR UPDATE SKIP LOCKED)"
+            f"WITH picked AS MATERIALIZED ({picked}{locking})"
             f" UPDATE jobs {setting} FROM picked WHERE jobs.id = picked.id RETURNING {columns}"
         )
     values: dict[str, Any] = {
@@ -152,9 +164,22 @@ def claim(
         "worker": worker_id,
         "count": count,
     }
+    if region is not None:
+        values |= {"region": region, "unknown": without_region(region)}
     if paused_suppliers:
         values["texts"] = db.many(paused_suppliers)
     return db.run(connection, statement, values).all()
+
+
+def _in_region(connection: Connection, held: str) -> str:
+    """The first jobs of a lane that are of a region or of none: the heads of both, each read through the index."""
+    locking = "" if connection.dialect.name == "sqlite" else " FOR UPDATE SKIP LOCKED"
+    heads = (
+        "SELECT id, rank FROM (SELECT id, rank FROM jobs WHERE state = 'available' AND module_type = :module_type"
+        f" AND priority = :priority AND region = :{name}{held} ORDER BY rank, id LIMIT :count{locking}) AS {name}"
+        for name in ("region", "unknown")
+    )
+    return f"SELECT id FROM ({' UNION ALL '.join(heads)}) AS heads ORDER BY rank, id LIMIT :count"
 
 
 def load(connection: Connection, rows: Sequence[Row[Any]]) -> list[Claimed]:
