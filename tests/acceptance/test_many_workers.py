@@ -88,6 +88,8 @@ def test_four_share_the_work(homes: list[Home]) -> None:
 def test_a_worker_of_a_region_leaves_the_others_alone(homes: list[Home]) -> None:
     places = {"Chicago": "midwest", "Austin, TX": "south", "Atlantis": "other", None: "unknown"}
     queued = {region: homes[0].enqueue("note", {}, location=place)["job_id"] for place, region in places.items()}
+    for region, job_id in queued.items():
+        assert homes[0].json("jobs", "show", str(job_id))["job"]["region"] == region
     homes[1].run("run-worker", "--drain", "--concurrency", "1", "--region", "midwest", "--name", "inland")
     assert states(homes[0], queued) == {"midwest": "completed", "unknown": "completed"}
     assert workers_of(homes[0])["inland"]["region"] == "midwest"
