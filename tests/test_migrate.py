@@ -38,6 +38,8 @@ TABLES = {
     "lane_counts",
     "module_versions",
     "modules",
+    "move_progress",
+    "moves",
     "pauses",
     "payloads",
     "referral_codes",
@@ -46,6 +48,7 @@ TABLES = {
     "secrets",
     "supplier_tags",
     "suppressions",
+    "terms",
     "webhook_cursors",
     "workers",
 }
@@ -55,6 +58,7 @@ INDEXES = {
     "jobs_held",
     "jobs_leased",
     "jobs_to_claim",
+    "jobs_to_claim_in_region",
     "jobs_to_promote",
     "jobs_to_reconsider",
 }

@@ -41,6 +41,8 @@ _SQLITE_ERRORS = (
     ("malformed", errors.DatabaseCorrupt),
 )
 
+MOVING = "this platform moves to "
+"""How the refusal of a database begins that may not be written because its platform moves to another (``moves``)."""
 _CONFLICTS = ("40001", "40P01")
 """PostgreSQL's serialization failure and deadlock: of the transactions that block each other one is undone."""
 
@@ -244,6 +246,8 @@ def _translate(error: BaseException | None, where: str, *, is_lost: bool = False
 def _named(error: sqlite3.Error, where: str) -> errors.WedsyncError:
     if getattr(error, "sqlite_errorcode", None) in _CANNOT_GROW:
         return errors.StorageFull.of(where)
+    if str(error).startswith(MOVING):
+        return errors.DatabaseMoved(f"{where}: {error}")
     lowered = str(error).lower()
     for part, kind in _SQLITE_ERRORS:
         if part in lowered:

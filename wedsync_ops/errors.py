@@ -185,6 +185,25 @@ class WrongState(Refused):
     code = "wrong_state"
 
 
+class TermOver(Refused):
+    """Somebody else does now what only one may do."""
+
+    code = "term_over"
+
+
+class DatabaseMoved(Refused):
+    """The platform has moved to another database."""
+
+    code = "database_moved"
+    hint = "point --db there"
+
+
+class MoveRefused(Refused):
+    """The platform cannot be moved there."""
+
+    code = "move_refused"
+
+
 class PartlyDone(WedsyncError):
     """Some of it was done; each failure is named."""
 

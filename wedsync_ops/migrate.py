@@ -12,12 +12,13 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
+from wedsync_ops import moves
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseCorrupt, DatabaseNewer, DatabaseReadOnly, DatabaseUnreachable
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest revision that this version knows; a test compares it with the migrations."""
-KNOWN = ("0001", "0002", "0003", "0004", "0005")
+KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006")
 _ADVISORY_LOCK = 0x57454453
 
 
@@ -25,23 +26,27 @@ def ensure(database: Database) -> None:
     """Create or upgrade the schema when needed.
 
     Raises DatabaseNewer, with nothing touched, when a newer version wrote it; DatabaseCorrupt when the file is a
-    database of something else.
+    database of something else; DatabaseMoved when the platform is elsewhere now, or not yet here.
     """
-    if _revision(database) == HEAD:
+    if revision(database, moved=False) == HEAD:
         return
     with _alone(database), database.transaction() as connection:
-        if _revision_of(connection, database.where) != HEAD:
+        if _revision_of(connection, database.where, moved=False) != HEAD:
             _upgrade(connection)
 
 
-def _revision(database: Database) -> str | None:
+def revision(database: Database, *, moved: bool = True) -> str | None:
+    """The revision of a database, ``None`` when it is empty; nothing is created. Without ``moved`` it must be in use.
+
+    Raises as ``ensure`` does.
+    """
     if database.file is not None and not database.file.exists():
         return None
     with database.reading() as connection:
-        return _revision_of(connection, database.where)
+        return _revision_of(connection, database.where, moved=moved)
 
 
-def _revision_of(connection: Connection, where: str) -> str | None:
+def _revision_of(connection: Connection, where: str, *, moved: bool) -> str | None:
     tables = set(inspect(connection).get_table_names())
     if "alembic_version" not in tables:
         if tables & {"jobs", "modules", "executions"} or (tables and connection.dialect.name == "sqlite"):
@@ -52,6 +57,8 @@ def _revision_of(connection: Connection, where: str) -> str | None:
         if "jobs" not in tables:  # Alembic made it, but not from migrations of ours
             raise DatabaseCorrupt(f"{where}: the database belongs to another program")
         raise DatabaseNewer(f"{where}: it has revision {revision}; this version knows revisions up to {HEAD}")
+    if "moves" in tables and not moved:
+        moves.check(connection, where)
     return revision
 
 

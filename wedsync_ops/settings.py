@@ -62,7 +62,7 @@ class Settings:
     heartbeat_s: float | None = _setting(None, "seconds between heartbeats; a third of the lease unless given")
     min_slots: int = _setting(2, "fewest slots of a worker")
     max_slots: int = _setting(50, "most slots of a worker")
-    region: str | None = _setting(None, "region label of workers started here")
+    region: str | None = _setting(None, "the region whose jobs workers started here take, beside those without one")
     log_level: str = _setting("info", "debug, info, warning or error")
     log_format: str = _setting("text", "text or json")
     busy_timeout_s: float = _setting(10.0, "seconds to wait for another process's write before giving up")

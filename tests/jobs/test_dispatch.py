@@ -149,3 +149,19 @@ def test_nothing_is_kept_of_a_transaction_that_was_rolled_back(queue: Queue) -> 
         connection.rollback()
     assert (len(dispatch), dispatch.more) == (0, True)
     assert len(claimed(queue, dispatch, room=1).jobs) == 1
+
+
+def test_a_region_s_worker_is_not_held_up_by_more_urgent_jobs_of_another(queue: Queue) -> None:
+    elsewhere = queued(queue, 300, location="Chicago", priority="high")
+    here = queued(queue, 3, location="Austin, TX")
+    anywhere = queued(queue, 2)
+    dispatch = Dispatcher(None, "south")
+    first = claimed(queue, dispatch, room=4)
+    assert (len(first.jobs), first.more) == (4, True)
+    assert not dispatch.is_outranked
+    assert [dispatch.pop().id for _ in range(len(dispatch))] == [*here, anywhere[0]]
+    rest = claimed(queue, dispatch, room=4)
+    assert ([job.id for job in rest.jobs], rest.more) == (anywhere[1:], False)
+    assert {state(queue, job_id) for job_id in elsewhere} == {"available"}
+    everywhere = Dispatcher(None)
+    assert {job.id for job in claimed(queue, everywhere, room=300).jobs} == set(elsewhere)

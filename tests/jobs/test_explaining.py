@@ -55,9 +55,13 @@ def test_no_worker_is_alive(queue: Queue) -> None:
     job_id = add(queue)
     assert [reason.code for reason in why(queue, job_id).reasons] == ["no_worker"]
     employ(queue, modules="review")
-    assert "none of the 1 living workers takes email" in why(queue, job_id).summary
+    assert "none of the 1 living workers takes email in its region" in why(queue, job_id).summary
+    employ(queue, region="midwest")
+    assert why(queue, job_id).reasons[0].code == "next"
+    far = add(queue, location="Boston, MA")
+    assert [reason.code for reason in why(queue, far).reasons] == ["no_worker"]
     employ(queue, heartbeat_at=NOW - HOUR)
-    assert [reason.code for reason in why(queue, job_id).reasons] == ["no_worker"]
+    assert [reason.code for reason in why(queue, far).reasons] == ["no_worker"]
 
 
 def test_its_place_and_its_suppliers(queue: Queue) -> None:

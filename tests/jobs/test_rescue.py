@@ -21,9 +21,10 @@ from wedsync_ops.jobs import actions
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.heart import Lock
 from wedsync_ops.jobs.model import Claimed, State
-from wedsync_ops.jobs.rescue import is_dead, is_locked, rescue
+from wedsync_ops.jobs.rescue import Condition, condition, is_dead, is_locked, rescue
 from wedsync_ops.jobs.store import finish, workers
 from wedsync_ops.jobs.store.workers import Worker
+from wedsync_ops.settings import Settings
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -216,3 +217,36 @@ class TestIsDead:
         assert is_dead(worker(heartbeat_at=NOW, host=HOST, lock_file=str(tmp_path / "w.lock")), NOW, 30)
         (tmp_path / "file").touch()
         assert not is_dead(worker(heartbeat_at=NOW, host=HOST, lock_file=str(tmp_path / "file" / "w.lock")), NOW, 30)
+
+
+class TestCondition:
+    SETTINGS = Settings(lease_s=30, heartbeat_s=10)
+
+    @pytest.mark.parametrize(
+        ("silent_s", "expected"),
+        [
+            (-5, Condition.ALIVE),
+            (20, Condition.ALIVE),
+            (21, Condition.SILENT),
+            (30, Condition.SILENT),
+            (31, Condition.DEAD),
+        ],
+    )
+    def test_follows_the_heartbeat(self, silent_s: int, expected: Condition) -> None:
+        one = worker(host="elsewhere", heartbeat_at=NOW - silent_s * SECOND)
+        assert condition(one, NOW, self.SETTINGS) is expected
+
+    def test_is_dead_at_once_where_the_process_is_gone_from_this_host(self, tmp_path: Path) -> None:
+        one = worker(host=HOST, heartbeat_at=NOW, lock_file=str(tmp_path / "w.lock"))
+        assert condition(one, NOW, self.SETTINGS) is Condition.DEAD
+        lock = Lock(tmp_path / "w.lock")
+        assert condition(one, NOW, self.SETTINGS) is Condition.ALIVE
+        lock.release()
+
+    def test_stays_what_the_end_was(self, queue: Queue) -> None:
+        enlisted(queue, 1, id="dead", heartbeat_at=0)
+        enlisted(queue, 1, id="gone", stopped_at=NOW)
+        rescue(queue.database, queue.rules, NOW)
+        with queue.database.reading() as connection:
+            found = {one.id: condition(one, NOW, self.SETTINGS) for one in workers.list_workers(connection, 0)}
+        assert found == {"dead": Condition.DEAD, "gone": Condition.STOPPED}

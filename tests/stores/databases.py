@@ -33,6 +33,9 @@ TABLES = (
     "limit_gauges",
     "schedule_fires",
     "schedules",
+    "terms",
+    "move_progress",
+    "moves",
 )
 
 

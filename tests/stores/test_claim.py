@@ -9,7 +9,7 @@ from tests.stores.rows import NOW, add, add_many, counted, ending, row, take
 from wedsync_ops import db
 from wedsync_ops.db import Database
 from wedsync_ops.jobs.model import Lane, Priority, State
-from wedsync_ops.jobs.store import claim, finish, lanes
+from wedsync_ops.jobs.store import claim, finish, lanes, limits
 from wedsync_ops.jobs.store.claim import Change
 
 
@@ -296,3 +296,54 @@ def _ripe(job_id: int) -> claim.Ripe:
         timezone=None,
         vendor_type=None,
     )
+
+
+class TestInARegion:
+    PLACES = ("south", "midwest", "unknown", "south", "other", "unknown")
+
+    def test_only_its_own_jobs_and_those_without_one_are_claimed_in_order(self, database: Database) -> None:
+        with database.transaction() as connection:
+            ids = add_many(connection, [{"region": r, "rank": NOW + n} for n, r in enumerate(self.PLACES)])
+            assert [job.id for job in take(connection, 3, region="south")] == [ids[0], ids[2], ids[3]]
+            assert [job.id for job in take(connection, 9, region="south")] == [ids[5]]
+            assert [job.id for job in take(connection, 9, region="midwest")] == [ids[1]]
+            assert take(connection, 9, region="northeast") == []
+            assert [job.id for job in take(connection, 9)] == [ids[4]]
+
+    def test_who_takes_the_unknown_takes_each_once(self, database: Database) -> None:
+        with database.transaction() as connection:
+            ids = add_many(connection, [{"region": "unknown"}] * 3 + [{"region": "south"}])
+            (count,) = lanes.within(connection, "unknown", 10)
+            assert count.available == 3
+            assert [job.id for job in take(connection, 3, region="unknown")] == ids[:3]
+            assert lanes.within(connection, "unknown", 10)[0].available == 0
+
+    def test_candidates_under_limits_are_its_own_too(self, database: Database) -> None:
+        lane = Lane("email", Priority.NORMAL)
+        with database.transaction() as connection:
+            ids = add_many(connection, [{"region": r, "rank": NOW + n} for n, r in enumerate(self.PLACES)])
+            found = limits.candidates(connection, lane, 3, with_client=True, region="south")
+            assert [one.id for one in found] == [ids[0], ids[2], ids[3]]
+            limits.hold(connection, lane, {ids[0]: "pause s1"})
+            assert [job.id for job in take(connection, 9, region="south")] == [ids[2], ids[3], ids[5]]
+
+    def test_lanes_are_counted_up_to_a_limit(self, database: Database) -> None:
+        with database.transaction() as connection:
+            add_many(connection, [{"region": "midwest", "priority": 3}] * 4)
+            add_many(connection, [{"region": "south"}] * 4)
+            add_many(connection, [{"region": "unknown"}] * 2)
+            found = {count.lane.priority: count.available for count in lanes.within(connection, "south", 3)}
+        assert found == {3: 0, 1: 5}
+
+    def test_two_workers_of_a_region_take_different_jobs(self, database: Database) -> None:
+        with database.transaction() as connection:
+            add_many(connection, [{"region": r} for r in ("south", "unknown")] * 4)
+        if database.is_sqlite:
+            return
+        with database.transaction() as one, database.transaction() as two:
+            lane = Lane("email", Priority.NORMAL)
+            first = {r.id for r in claim.claim(one, lane, 2, worker_id="w1", region="south")}
+            second = {r.id for r in claim.claim(two, lane, 9, worker_id="w2", region="south")}
+        assert len(first) == 2
+        assert first.isdisjoint(second)
+        assert len(second) >= 4

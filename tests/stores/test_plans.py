@@ -90,6 +90,18 @@ CASES: dict[str, tuple[Callable[[Connection], Any], str]] = {
         "jobs_leased",
     ),
     "how much is held": (lambda c: limits.held(c, "a", 5), "jobs_held (held_by>? AND held_by<?)"),
+    "claim in a region": (
+        lambda c: claim.claim(c, LANE, 5, worker_id="w", region="south"),
+        "jobs_to_claim_in_region (module_type=? AND priority=? AND region=?)",
+    ),
+    "claim in a region under limits": (
+        lambda c: limits.candidates(c, LANE, 5, with_client=True, region="south"),
+        "jobs_to_claim_in_region (module_type=? AND priority=? AND region=?)",
+    ),
+    "lanes within a region": (
+        lambda c: lanes.within(c, "south", 5),
+        "jobs_to_claim_in_region (module_type=? AND priority=? AND region=?)",
+    ),
     "load": (lambda c: claim.load(c, claim.claim(c, LANE, 5, worker_id="w")), "payloads USING INTEGER PRIMARY KEY"),
     "promote": (lambda c: claim.due(c, NOW), "jobs_to_promote (due_at<?)"),
     "reconsider": (lambda c: claim.changing(c, NOW), "jobs_to_reconsider (next_change_at"),

@@ -181,7 +181,7 @@ class TestRefusal:
         (one,) = schedules.history(now, "hourly", 0)
         assert (one.outcome, one.reason) == (
             FireOutcome.REFUSED,
-            "the handler's own code failed with KeyError: 'code'",
+            "free: the handler's code failed with KeyError: 'code'",
         )
 
     def test_what_can_no_longer_be_read_is_refused_once(self, queue: Queue) -> None:

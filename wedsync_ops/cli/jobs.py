@@ -318,6 +318,7 @@ def _detail(detail: "JobDetail") -> dict[str, Any]:
         **_job(detail.job),
         "client_id": detail.client_id,
         "supplier_id": detail.supplier_id,
+        "region": detail.region,
         "key": detail.key,
         "deadline_at": iso(detail.deadline_at),
         "expires_at": iso(detail.expires_at),

@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "metrics": ("metrics", "Measure the platform over a range."),
     "season": ("season", "Tell the wedding season and the load to expect."),
     "check": ("check", "Check something for monitoring, by exit code."),
+    "db": ("db", "See and prepare the database; move the platform to PostgreSQL."),
     "maintenance": ("maintenance", "Do the housekeeping that cron calls for."),
 }
 """Name → module of this package that holds ``app``, and the line that the root help shows."""

@@ -26,7 +26,9 @@ def run_worker(
     min_slots: Annotated[int | None, typer.Option(metavar="N", min=1, max=_MOST, help="Fewest slots.")] = None,
     max_slots: Annotated[int | None, typer.Option(metavar="N", min=1, max=_MOST, help="Most slots.")] = None,
     modules: Annotated[str | None, typer.Option(metavar="a,b", help="Only these module types.")] = None,
-    region: Annotated[str | None, typer.Option(metavar="REGION", help="A label.")] = None,
+    region: Annotated[
+        str | None, typer.Option(metavar="REGION", help="Only jobs of this region, and those without one.")
+    ] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Its name; host and process id by default.")] = None,
 ) -> int:
     """Execute jobs until stopped.
@@ -36,6 +38,7 @@ def run_worker(
     from wedsync_ops.cli.opening import opened
     from wedsync_ops.jobs.model import Options
     from wedsync_ops.supervisor import run_worker as work
+    from wedsync_ops.weddings.regions import region_named
 
     wanted = None if modules is None else [part.strip() for part in modules.split(",") if part.strip()]
     if wanted is not None and not wanted:
@@ -49,7 +52,7 @@ def run_worker(
         options = Options(
             slots=concurrency or 0,
             name=name,
-            region=opened_app.settings.region,
+            region=None if opened_app.settings.region is None else region_named(opened_app.settings.region),
             modules=wanted,
             drain=drain,
             max_jobs=max_jobs,

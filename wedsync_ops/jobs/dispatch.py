@@ -45,7 +45,8 @@ class Claim:
 class Dispatcher:
     """Claims from the top of the order, lane by lane, and hands the most urgent job out first."""
 
-    def __init__(self, modules: Sequence[str] | None) -> None:
+    def __init__(self, modules: Sequence[str] | None, region: str | None = None) -> None:
+        self._region = region
         self._modules = None if modules is None else frozenset(modules)
         self._heap = Heap()
         self._turns = Turns()
@@ -140,9 +141,9 @@ class Dispatcher:
             ripen.reconsider(connection, rules, now)
         pauses = control.pauses(connection, now)
         dropped = self._drop(connection, pauses, now)
-        throttle = Throttle(connection, rules.settings.limits, pauses, now)
+        throttle = Throttle(connection, rules.settings.limits, pauses, now, region=self._region)
         throttle.wake()
-        available = self._open_lanes(connection, pauses)
+        available = self._open_lanes(connection, pauses, slots)
         room = self._room(available, room, slots)
         counts = self._counts(available, room, slots)
         rows = self._lease(throttle, worker_id, available, counts, room)
@@ -222,13 +223,17 @@ class Dispatcher:
         best = max((lane.priority for lane, count in available.items() if count > 0), default=None)
         return max(room, slots) if lowest is not None and best is not None and best > lowest else room
 
-    def _open_lanes(self, connection: Connection, pauses: Sequence[control.Pause]) -> dict[Lane, int]:
+    def _open_lanes(self, connection: Connection, pauses: Sequence[control.Pause], slots: int) -> dict[Lane, int]:
         if any(pause.scope == "all" for pause in pauses):
             return {}
         closed = {pause.name for pause in pauses if pause.scope == "module"}
+        if self._region is None:
+            counts = lanes.read(connection)
+        else:  # more than can be claimed at once, so that what is left over shows
+            counts = lanes.within(connection, self._region, 2 * max(slots, AHEAD_MAX))
         return {
             count.lane: count.available
-            for count in lanes.read(connection)
+            for count in counts
             if count.available > 0
             and count.lane.module_type not in closed
             and (self._modules is None or count.lane.module_type in self._modules)

@@ -14,6 +14,7 @@ from wedsync_ops.jobs.store.control import Pause
 from wedsync_ops.jobs.store.place import Place
 from wedsync_ops.jobs.store.view import JobView
 from wedsync_ops.jobs.store.workers import Worker
+from wedsync_ops.weddings.model import Region
 
 
 def explained(queue: Queue, job_id: int) -> tuple[JobView, Explanation]:
@@ -44,13 +45,13 @@ def _facts(connection: Connection, queue: Queue, found: Place, now: int) -> Fact
         pauses=[Paused(what=_what(p), by=p.paused_by, reason=p.reason, until=p.until) for p in pauses],
         p50_us=expected.p50_us,
         p95_us=expected.p95_us,
-        crew=_crew(alive, found.module_type, silent=len(dead)),
+        crew=_crew(alive, found, silent=len(dead)),
         supplier_waits=found.of_supplier,
     )
 
 
-def _crew(alive: Sequence[Worker], module_type: str, *, silent: int) -> Crew:
-    able = [worker for worker in alive if worker.modules is None or module_type in worker.modules.split(",")]
+def _crew(alive: Sequence[Worker], found: Place, *, silent: int) -> Crew:
+    able = [worker for worker in alive if _takes(worker, found)]
     return Crew(
         workers=len(able),
         slots=sum(worker.slots for worker in able),
@@ -58,6 +59,12 @@ def _crew(alive: Sequence[Worker], module_type: str, *, silent: int) -> Crew:
         others=len(alive) - len(able),
         silent=silent,
     )
+
+
+def _takes(worker: Worker, found: Place) -> bool:
+    if worker.modules is not None and found.module_type not in worker.modules.split(","):
+        return False
+    return worker.region is None or found.region in (worker.region, Region.UNKNOWN)
 
 
 def _covers(pause: Pause, found: Place) -> bool:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
-from wedsync_ops.errors import DatabaseConflict, DatabaseError, StorageFull
+from wedsync_ops.errors import DatabaseConflict, DatabaseError, StorageFull, TermOver
 from wedsync_ops.jobs import wakeup
+from wedsync_ops.jobs.leader import Leader, Leadership
 from wedsync_ops.jobs.rescue import rescue
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import durations
@@ -15,15 +16,29 @@ _LOG = logging.getLogger(__name__)
 
 MEASURE_S = 30.0
 """Seconds between two measurements of the expected durations."""
+MEASURING = "durations"
+"""The name of the term under which one worker of the platform measures them."""
+TERM_S = 3 * MEASURE_S
+"""How long a worker's term lasts unless it is renewed, in seconds."""
 FAULT_WAIT_S = 0.5
 """Seconds to wait after the database failed, before trying again."""
 
 
 class House:
-    """A worker's rules and its chores. A database that fails is reported and tried again a little later."""
+    """A worker's rules and its chores. A database that fails is reported and tried again a little later.
 
-    def __init__(self, database: Database, clock: Clock, load_rules: Callable[[], Rules]) -> None:
+    What one worker of all does for the platform it does under a term of ``leadership``.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        load_rules: Callable[[], Rules],
+        leadership: Leadership | None = None,
+    ) -> None:
         self._database = database
+        self._leadership = leadership or Leader(database, clock, TERM_S)
         self._clock = clock
         self._load_rules = load_rules
         self._rescued_at = self._measured_at = clock.monotonic()
@@ -80,11 +95,15 @@ class House:
             wakeup.ring(self._database, self.rules.settings.home)
 
     def measure(self) -> None:
-        """Measure how long jobs take."""
+        """Measure how long jobs take, unless another worker does."""
         self._measured_at = self._clock.monotonic()
         try:
-            with self._database.transaction() as connection:
-                durations.measure(connection, self._clock.now())
+            term = self._leadership.lead(MEASURING, self.worker_id or "")
+            if term is not None:
+                with self._leadership.writing(term) as connection:
+                    durations.measure(connection, self._clock.now())
+        except TermOver as error:
+            _LOG.warning("%s", error)
         except (DatabaseError, StorageFull) as error:
             self.fault(error)
 

@@ -290,6 +290,7 @@ def _new_job(batch: _Batch, p: Prepared, j: _Judgement) -> NewJob:
         p.vendor_type,
         p.key,
         p.payload_hash,
+        p.region,
     )
 
 

@@ -26,8 +26,8 @@ from wedsync_ops.modules.discovery import require_tier
 from wedsync_ops.modules.model import ModuleVersion
 from wedsync_ops.modules.overrides import Overrides
 from wedsync_ops.modules.resolve import resolve
-from wedsync_ops.weddings.context import tier_from, vendor_type_from, wedding_in, zone_from
-from wedsync_ops.weddings.model import Wedding
+from wedsync_ops.weddings.context import region_from, tier_from, vendor_type_from, wedding_in, zone_from
+from wedsync_ops.weddings.model import Region, Wedding
 
 _PRIORITIES = {step.word: step for step in Priority}
 _REQUIRED = ("client_id", "supplier_id", "journey_instance_id")
@@ -55,6 +55,7 @@ class Prepared(NamedTuple):
     config: str
     context: str
     payload_hash: str
+    region: Region = Region.UNKNOWN
     claim: str | None = None
     """The code that the job claims for its supplier and couple."""
     claim_into: str | None = None
@@ -73,8 +74,7 @@ def prepare(rules: Rules, request: Request, *, texts: bool = True) -> Prepared:
         raise InvalidInput("module_type must be text")
     module = rules.registry.usable(request.module_type)
     sent, context = _object(request.config, "config"), _object(request.context, "context")
-    client_id, supplier_id = _identity(context, "client_id"), _identity(context, "supplier_id")
-    _identity(context, "journey_instance_id")
+    client_id, supplier_id, _ = (_identity(context, name) for name in _REQUIRED)
     tier, vendor_type = tier_from(context), vendor_type_from(context)
     if tier is not None:
         require_tier(tier, module.module_id)
@@ -109,6 +109,7 @@ def prepare(rules: Rules, request: Request, *, texts: bool = True) -> Prepared:
         config=config_raw.decode(),
         context=context_raw.decode(),
         payload_hash=fingerprint.hexdigest(),
+        region=region_from(context),
         claim=claim,
         claim_into=claim_into,
         ending=_ending(handler, config, context, rules),

@@ -7,6 +7,7 @@ lease (a stopped process keeps its lock). What it finishes afterwards carries an
 import fcntl
 import os
 import socket
+from enum import StrEnum
 from pathlib import Path
 
 from wedsync_ops.db import Database
@@ -19,10 +20,22 @@ from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import finish, workers
 from wedsync_ops.jobs.store.finish import Execution, Finish
 from wedsync_ops.jobs.store.workers import Orphan, Worker
+from wedsync_ops.settings import Settings
 from wedsync_ops.weddings.model import Season
 from wedsync_ops.weddings.season import season_at
 
 _CHUNK = 500
+_SILENT_AFTER = 2
+"""How many heartbeats' time a worker may be silent before it is worth a word."""
+
+
+class Condition(StrEnum):
+    """How it is with a worker."""
+
+    ALIVE = "alive"
+    SILENT = "silent"
+    DEAD = "dead"
+    STOPPED = "stopped"
 
 
 def rescue(database: Database, rules: Rules, now: int, *, by: str | None = None) -> int:
@@ -48,6 +61,19 @@ def is_dead(worker: Worker, now: int, lease_s: float) -> bool:
     if worker.heartbeat_at + lease_s * SECOND < now:
         return True
     return worker.host == socket.gethostname() and not is_locked(Path(worker.lock_file))
+
+
+def condition(worker: Worker, now: int, settings: Settings) -> Condition:
+    """How it is with a worker, by the rule that rescue uses.
+
+    Dead is who was declared so, or will be at the next look; silent, who lives and has missed two heartbeats.
+    """
+    if worker.stopped_at is not None:
+        return Condition.DEAD if worker.died else Condition.STOPPED
+    if is_dead(worker, now, settings.lease_s):
+        return Condition.DEAD
+    silent = now - worker.heartbeat_at > _SILENT_AFTER * settings.heartbeat * SECOND
+    return Condition.SILENT if silent else Condition.ALIVE
 
 
 def is_locked(path: Path) -> bool:

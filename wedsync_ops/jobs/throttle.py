@@ -29,7 +29,16 @@ _GAP_US = SECOND // 50
 class Throttle:
     """The limits in one transaction: decides for each candidate, and remembers what it has decided until ``save``."""
 
-    def __init__(self, connection: Connection, known: Sequence[Limit], pauses: Iterable[Pause], now: int) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        known: Sequence[Limit],
+        pauses: Iterable[Pause],
+        now: int,
+        *,
+        region: str | None = None,
+    ) -> None:
+        self._region = region
         self._connection = connection
         self._limits = {limit.name: limit for limit in known}
         self._paused = {pause.name: pause for pause in pauses if pause.scope == "supplier"}
@@ -58,7 +67,7 @@ class Throttle:
         """Lease the first ``count`` jobs of a lane that may start; and whether the lane may have more of them."""
         covering = [limit for limit in self._limits.values() if limit.covers(lane.module_type)]
         if not covering and not self._paused:
-            rows = claim.claim(self._connection, lane, count, worker_id=worker_id)
+            rows = claim.claim(self._connection, lane, count, worker_id=worker_id, region=self._region)
             return rows, len(rows) == count
         leased: list[Row[Any]] = []
         with_client = any(limit.per == "client" for limit in covering)
@@ -66,7 +75,7 @@ class Throttle:
             if self.is_full:
                 return leased, True
             wanted = count - len(leased)
-            found = limits.candidates(self._connection, lane, wanted, with_client=with_client)
+            found = limits.candidates(self._connection, lane, wanted, with_client=with_client, region=self._region)
             leased += self._sort(lane, covering, found, worker_id)
             if len(found) < wanted:
                 return leased, False

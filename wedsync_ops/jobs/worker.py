@@ -77,7 +77,7 @@ class Worker:
         self._clock = clock
         self._house = House(database, clock, load_rules)
         self._options = options
-        self._dispatch = Dispatcher(options.modules)
+        self._dispatch = Dispatcher(options.modules, options.region)
         self._watch = watch(database)
         self._exchange = Exchange(database, clock, self._house, self._dispatch, self._watch, rand)
         self._stops = 0

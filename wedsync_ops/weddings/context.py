@@ -1,7 +1,7 @@
-"""What a job's context says of the wedding, the recipient's time zone, the vendor and its subscription. Pure.
+"""What a job's context says of the wedding, its place, the recipient's time zone, the vendor, its subscription. Pure.
 
-Wedding date and time zone stand at the top of the context or in its client_data, the vendor type at the top, in
-supplier_data or in client_data, the tier at the top or in supplier_data; the first that is not null counts.
+Wedding date, location and time zone stand at the top of the context or in its client_data, the vendor type at the
+top, in supplier_data or in client_data, the tier at the top or in supplier_data; the first that is not null counts.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 from wedsync_ops.errors import InvalidContext, InvalidInput
 from wedsync_ops.instants import parse_date, zone_named
-from wedsync_ops.weddings.model import Wedding
+from wedsync_ops.weddings.model import Region, Wedding
+from wedsync_ops.weddings.regions import region_of
 
 _SINGULAR = {
     "photographers": "photographer",
@@ -52,6 +53,12 @@ def zone_from(context: Mapping[str, Any], default_zone: ZoneInfo) -> ZoneInfo:
         return zone_named(value)
     except InvalidInput as error:
         raise InvalidContext(f"context.timezone: {error.message}", hint=error.advice) from error
+
+
+def region_from(context: Mapping[str, Any]) -> Region:
+    """The region of the wedding's place; unknown when the context names none, or none that is text."""
+    value = _found(context, "location", "client_data")
+    return region_of(value) if isinstance(value, str) else Region.UNKNOWN
 
 
 def vendor_type_from(context: Mapping[str, Any]) -> str | None:

@@ -14,6 +14,17 @@ class Season(StrEnum):
     OFF = "off"
 
 
+class Region(StrEnum):
+    """Where a wedding is: a region of the USA, a place elsewhere, or nobody knows."""
+
+    WEST_COAST = "west_coast"
+    NORTHEAST = "northeast"
+    SOUTH = "south"
+    MIDWEST = "midwest"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class Calendar:
     """What the platform counts as peak, mid and weekend, and how much load each brings.

@@ -15,7 +15,7 @@ from wedsync_ops import db
 from wedsync_ops.instants import parse_date
 from wedsync_ops.jobs.model import Claimed, Lane, Priority, State
 from wedsync_ops.jobs.store import events
-from wedsync_ops.jobs.store.lanes import Moves
+from wedsync_ops.jobs.store.lanes import Moves, without_region
 from wedsync_ops.jobs.store.workers import Orphan
 
 CHUNK = 500
@@ -155,19 +155,28 @@ def change(connection: Connection, changes: Sequence[Change], now: int) -> int:
     return len(moved)
 
 
-def claim(connection: Connection, lane: Lane, count: int, *, worker_id: str) -> Sequence[Row[Any]]:
-    """Lease the first ``count`` jobs of a lane to a worker; ``load`` adds the payloads. Costs each an attempt."""
+def claim(
+    connection: Connection, lane: Lane, count: int, *, worker_id: str, region: str | None = None
+) -> Sequence[Row[Any]]:
+    """Lease the first ``count`` jobs of a lane to a worker; ``load`` adds the payloads. Costs each an attempt.
+
+    With a ``region`` only its jobs and those without one.
+    """
     locking = " FOR UPDATE SKIP LOCKED" if connection.dialect.name == "postgresql" else ""
     picked = (
         "(SELECT id FROM jobs WHERE state = 'available' AND held_by IS NULL AND module_type = :module_type"
         f" AND priority = :priority ORDER BY rank, id LIMIT :count{locking})"
     )
-    values = {
+    if region is not None:
+        picked = in_region(connection)
+    values: dict[str, Any] = {
         "module_type": lane.module_type,
         "priority": int(lane.priority),
         "worker": worker_id,
         "count": count,
     }
+    if region is not None:
+        values |= {"region": region, "unknown": without_region(region)}
     return lease(connection, picked, values)
 
 
@@ -183,6 +192,18 @@ def lease(connection: Connection, picked: str, values: Mapping[str, Any]) -> Seq
             f" UPDATE jobs {setting} FROM picked WHERE jobs.id = picked.id RETURNING {columns}"
         )
     return db.run(connection, statement, values).all()
+
+
+def in_region(connection: Connection) -> str:
+    """A sub-select of the first ids of a lane that are of a region or of none: the heads of both, read by the index."""
+    locking = "" if connection.dialect.name == "sqlite" else " FOR UPDATE SKIP LOCKED"
+    heads = (
+        "SELECT id, rank FROM (SELECT id, rank FROM jobs WHERE state = 'available' AND held_by IS NULL"
+        f" AND module_type = :module_type AND priority = :priority AND region = :{name}"
+        f" ORDER BY rank, id LIMIT :count{locking}) AS {name}"
+        for name in ("region", "unknown")
+    )
+    return f"(SELECT id FROM ({' UNION ALL '.join(heads)}) AS heads ORDER BY rank, id LIMIT :count)"
 
 
 def load(connection: Connection, rows: Sequence[Row[Any]]) -> list[Claimed]:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from wedsync_ops import db
 from wedsync_ops.jobs.model import Priority, Queued, State
+from wedsync_ops.weddings.model import Region
 
 TagKey = tuple[str, int, str]
 """Module type, priority, supplier: the lane in which a supplier's last fair start is remembered."""
@@ -16,10 +17,10 @@ TagKey = tuple[str, int, str]
 _JOB_COLUMNS = (
     "id, module_type, module_version, state, priority, priority_requested, rank, due_at, queued_at, next_change_at,"
     " expires_at, deadline_at, attempt, max_attempts, losses, kills, token, supplier_id, wedding_on, timezone,"
-    " vendor_type, key, payload_hash"
+    " vendor_type, key, payload_hash, region"
 )
 _INSERT_JOB = (
-    f"INSERT INTO jobs ({_JOB_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, 0, 0, ?, ?, ?, ?, ?, ?)"
+    f"INSERT INTO jobs ({_JOB_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, 0, 0, ?, ?, ?, ?, ?, ?, ?)"
 )
 _INSERT_PAYLOAD = (
     "INSERT INTO payloads (job_id, client_id, config, context, reasons, recipient) VALUES (?, ?, ?, ?, ?, ?)"
@@ -55,6 +56,7 @@ class NewJob(NamedTuple):
     vendor_type: str | None
     key: str | None
     payload_hash: str
+    region: str = Region.UNKNOWN
 
 
 class NewPayload(NamedTuple):

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from wedsync_ops import db
 from wedsync_ops.jobs.model import Lane, Priority, State
+from wedsync_ops.weddings.model import Region
 
 _SHARDS = 8
 _CORRECTIONS = _SHARDS
@@ -28,6 +29,16 @@ _ADD = (
 _READ = (
     "SELECT module_type, priority, sum(available) AS available, sum(waiting) AS waiting"
     " FROM lane_counts GROUP BY module_type, priority"
+)
+_COUNTED = (
+    "(SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state = 'available' AND held_by IS NULL"
+    " AND module_type = lane.module_type AND priority = lane.priority AND region = :{region} LIMIT :most)"
+    " AS {region}_jobs)"
+)
+_WITHIN = (
+    f"SELECT module_type, priority, {_COUNTED.format(region='region')} + {_COUNTED.format(region='unknown')}"
+    " AS available FROM (SELECT module_type, priority FROM lane_counts"
+    " GROUP BY module_type, priority HAVING sum(available) > 0) AS lane"
 )
 # One statement, so that it sees counters and jobs at one moment however many others commit meanwhile.
 _ERRORS = (
@@ -114,6 +125,22 @@ def read(connection: Connection) -> list[LaneCount]:
     return [
         LaneCount(Lane(row.module_type, Priority(row.priority)), int(row.available), int(row.waiting))
         for row in db.run(connection, _READ)
+    ]
+
+
+def without_region(region: str) -> str:
+    """What else than its own jobs a worker of a region takes: those whose region nobody knows, unless it is that."""
+    return "" if region == Region.UNKNOWN else Region.UNKNOWN
+
+
+def within(connection: Connection, region: str, most: int) -> list[LaneCount]:
+    """The lanes with jobs that a worker of a region could start: its own and those without one, ``most`` of each.
+
+    Counted through the index of the region's own jobs; however many others wait, none of them is looked at.
+    """
+    return [
+        LaneCount(Lane(row.module_type, Priority(row.priority)), int(row.available), int(row.available))
+        for row in db.run(connection, _WITHIN, {"region": region, "unknown": without_region(region), "most": most})
     ]
 
 

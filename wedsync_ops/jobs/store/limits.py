@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row
 
 from wedsync_ops import db
 from wedsync_ops.jobs.model import Lane
-from wedsync_ops.jobs.store import claim
+from wedsync_ops.jobs.store import claim, lanes
 from wedsync_ops.jobs.store.lanes import Moves
 from wedsync_ops.limits import Gauge, Limit, Subject
 
@@ -129,17 +129,24 @@ def clients(connection: Connection, ids: Sequence[int]) -> list[str]:
     return list(db.run(connection, statement, {"ids": db.many(ids)}).scalars())
 
 
-def candidates(connection: Connection, lane: Lane, count: int, *, with_client: bool) -> list[Candidate]:
-    """The first ``count`` free jobs of a lane, locked on PostgreSQL."""
+def candidates(
+    connection: Connection, lane: Lane, count: int, *, with_client: bool, region: str | None = None
+) -> list[Candidate]:
+    """The first ``count`` free jobs of a lane, with a ``region`` of it or of none; locked on PostgreSQL."""
     client, source = ("client_id", "jobs JOIN payloads ON payloads.job_id = jobs.id") if with_client else ("''", "jobs")
     locking = " FOR UPDATE OF jobs SKIP LOCKED" if connection.dialect.name == "postgresql" else ""
-    rows = db.run(
-        connection,
-        f"SELECT jobs.id, module_type, supplier_id, {client}, vendor_type FROM {source} WHERE state = 'available'"
-        " AND held_by IS NULL AND module_type = :module_type AND priority = :priority"
-        f" ORDER BY rank, jobs.id LIMIT :count{locking}",
-        {"module_type": lane.module_type, "priority": int(lane.priority), "count": count},
-    )
+    columns = f"SELECT jobs.id, module_type, supplier_id, {client}, vendor_type FROM {source}"
+    values: dict[str, Any] = {"module_type": lane.module_type, "priority": int(lane.priority), "count": count}
+    if region is None:
+        statement = (
+            f"{columns} WHERE state = 'available' AND held_by IS NULL AND module_type = :module_type"
+            f" AND priority = :priority ORDER BY rank, jobs.id LIMIT :count{locking}"
+        )
+    else:
+        picked = f"WITH picked(id) AS MATERIALIZED {claim.in_region(connection)}"
+        statement = f"{picked} {columns} JOIN picked ON picked.id = jobs.id ORDER BY rank, jobs.id"
+        values |= {"region": region, "unknown": lanes.without_region(region)}
+    rows = db.run(connection, statement, values)
     return [Candidate(job_id, Subject(*subject)) for job_id, *subject in map(tuple, rows)]
 
 

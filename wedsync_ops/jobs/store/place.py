@@ -12,7 +12,7 @@ from wedsync_ops.jobs.store.view import POSITION_CAP
 
 _PLACE = (
     "SELECT id, module_type, module_version, state, priority, rank, due_at, next_change_at, expires_at, deadline_at,"
-    " attempt, max_attempts, leased_by, held_by, started_at, finished_at, error, supplier_id, reasons"
+    " attempt, max_attempts, leased_by, held_by, started_at, finished_at, error, supplier_id, region, reasons"
     " FROM jobs JOIN payloads ON payloads.job_id = jobs.id WHERE jobs.id = :id"
 )
 _HIGHER = "SELECT coalesce(sum(available), 0) FROM lane_counts WHERE priority > :priority"
@@ -50,6 +50,7 @@ class Place:
     finished_at: int | None
     error: str | None
     supplier_id: str | None
+    region: str
     priority_reasons: tuple[str, ...]
     due_reasons: tuple[str, ...]
     higher: int = 0

@@ -59,6 +59,7 @@ class JobDetail:
     job: JobView
     client_id: str
     supplier_id: str | None
+    region: str
     key: str | None
     rank: int | None
     deadline_at: int | None
@@ -125,8 +126,9 @@ def show_job(connection: Connection, job_id: int) -> JobDetail | None:
         db.run(
             connection,
             (
-                f"SELECT {_COLUMNS}, client_id, supplier_id, key, rank, deadline_at, expires_at, losses, kills, config,"
-                " context, result, reasons FROM jobs JOIN payloads ON payloads.job_id = jobs.id WHERE jobs.id = :id"
+                f"SELECT {_COLUMNS}, client_id, supplier_id, region, key, rank, deadline_at, expires_at, losses, kills,"
+                " config, context, result, reasons FROM jobs JOIN payloads ON payloads.job_id = jobs.id"
+                " WHERE jobs.id = :id"
             ),
             {"id": job_id},
         )
@@ -136,7 +138,7 @@ def show_job(connection: Connection, job_id: int) -> JobDetail | None:
     if row is None:
         return None
     reasons = orjson.loads(row["reasons"])
-    extra = ("client_id", "supplier_id", "key", "rank", "deadline_at", "expires_at", "losses", "kills")
+    extra = ("client_id", "supplier_id", "region", "key", "rank", "deadline_at", "expires_at", "losses", "kills")
     return JobDetail(
         job=_view(row),
         **{name: row[name] for name in extra},

@@ -8,11 +8,12 @@ from sqlalchemy import Connection, text
 
 from wedsync_ops.instants import parse_date
 from wedsync_ops.jobs.model import Priority
+from wedsync_ops.jobs.store import terms
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A worker process, alive or stopped; instants in microseconds."""
+    """A worker process, alive or stopped; instants in microseconds. One that ``died`` did not stop by itself."""
 
     id: str
     name: str
@@ -27,6 +28,7 @@ class Worker:
     started_at: int
     heartbeat_at: int
     stopped_at: int | None
+    died: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +50,20 @@ class Orphan:
     vendor_type: str | None
 
 
-_COLUMNS = "id, name, host, pid, version, region, modules, lock_file, slots, busy, started_at, heartbeat_at, stopped_at"
+_COLUMNS = (
+    "id, name, host, pid, version, region, modules, lock_file, slots, busy, started_at, heartbeat_at, stopped_at, died"
+)
 _REGISTER = text(
     f"INSERT INTO workers ({_COLUMNS}) VALUES (:id, :name, :host, :pid, :version, :region, :modules, :lock_file,"
-    " :slots, :busy, :started_at, :heartbeat_at, :stopped_at)"
+    " :slots, :busy, :started_at, :heartbeat_at, :stopped_at, :died)"
 )
 _BEAT = text(
     "UPDATE workers SET heartbeat_at = :now, slots = :slots, busy = :busy WHERE id = :id AND stopped_at IS NULL"
 )
 _STOP = text("UPDATE workers SET stopped_at = :now, busy = 0 WHERE id = :id AND stopped_at IS NULL")
 _BURY = text(
-    "UPDATE workers SET stopped_at = :now, busy = 0 WHERE id = :id AND stopped_at IS NULL AND heartbeat_at = :seen"
+    "UPDATE workers SET stopped_at = :now, busy = 0, died = (1 = 1)"
+    " WHERE id = :id AND stopped_at IS NULL AND heartbeat_at = :seen"
 )
 _ORPHANS = (
     "SELECT jobs.id, token, attempt, losses, kills, module_type, module_version, priority, due_at, jobs.started_at,"
@@ -82,13 +87,17 @@ def beat(connection: Connection, worker_id: str, *, now: int, slots: int, busy: 
 
 
 def stop(connection: Connection, worker_id: str, now: int) -> None:
-    """Note that a worker stopped by itself."""
+    """Note that a worker stopped by itself; what it alone did is somebody else's at once."""
     connection.execute(_STOP, {"id": worker_id, "now": now})
+    terms.vacate(connection, worker_id)
 
 
 def bury(connection: Connection, worker: Worker, now: int) -> bool:
     """Declare a worker dead, unless it gave a sign of life since ``worker`` was read."""
-    return connection.execute(_BURY, {"id": worker.id, "now": now, "seen": worker.heartbeat_at}).rowcount == 1
+    buried = connection.execute(_BURY, {"id": worker.id, "now": now, "seen": worker.heartbeat_at}).rowcount == 1
+    if buried:
+        terms.vacate(connection, worker.id)
+    return buried
 
 
 def living(connection: Connection) -> list[Worker]:
