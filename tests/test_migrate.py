@@ -33,6 +33,7 @@ TABLES = {
     "executions",
     "form_answers",
     "limit_gauges",
+    "stops",
     "host_samples",
     "jobs",
     "lane_counts",

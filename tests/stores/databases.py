@@ -31,6 +31,7 @@ TABLES = (
     "webhook_cursors",
     "form_answers",
     "limit_gauges",
+    "stops",
     "schedule_fires",
     "schedules",
     "terms",

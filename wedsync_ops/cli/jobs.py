@@ -111,14 +111,20 @@ def explain(
 
 
 @app.command()
-def cancel(context: typer.Context, ids: Ids, json: Json = False) -> int:
+def cancel(
+    context: typer.Context,
+    ids: Ids,
+    running: Annotated[bool, typer.Option("--running", help="Break off those that run, too.")] = False,
+    json: Json = False,
+) -> int:
     """Cancel jobs that wait."""
     from wedsync_ops.cli.opening import opened
     from wedsync_ops.jobs import actions
 
     _check_ids(ids)
     with opened(context) as opened_app:
-        return _each(opened_app.queue(), ids, actions.cancel, "cancelled", json=json)
+        action = actions.stop if running else actions.cancel
+        return _each(opened_app.queue(), ids, action, "cancelled", json=json)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from wedsync_ops.jobs import intake, wakeup
 from wedsync_ops.jobs.model import FINISHED, Queued, Request, State
 from wedsync_ops.jobs.prepare import Prepared, prepare
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import control, durations, lanes, limits, view
+from wedsync_ops.jobs.store import control, durations, lanes, limits, stops, view
 from wedsync_ops.jobs.store.control import Pause
 from wedsync_ops.jobs.store.lanes import LaneCount
 from wedsync_ops.jobs.store.view import JobView
@@ -156,6 +156,22 @@ def cancel(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:
     return [None if job_id in done else _refusal(job_id, known.get(job_id), "cancelled") for job_id in ids]
 
 
+def stop(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:
+    """Cancel jobs that wait, and have those that run broken off; for each id ``None``, or why it cannot be.
+
+    A running one is ``cancelled`` when its worker has noticed, which is told at once.
+    """
+    with queue.database.transaction() as connection:
+        known = control.states(connection, ids)
+        done = control.cancel(connection, ids, queue.clock.now())
+        running = {job_id for job_id, state in known.items() if state is State.RUNNING}
+        stops.ask(connection, sorted(running), by=getpass.getuser(), now=queue.clock.now())
+        wakeup.notify(connection)
+    queue.ring()
+    accepted = done | running
+    return [None if job_id in accepted else _refusal(job_id, known.get(job_id), "cancelled") for job_id in ids]
+
+
 def retry(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:
     """Queue discarded, cancelled or expired jobs again, with all their attempts; for each id ``None``, or why not."""
     with queue.database.transaction() as connection:
@@ -211,4 +227,5 @@ def status(queue: Queue) -> Status:
 def _refusal(job_id: int, state: State | None, verb: str) -> WedsyncError:
     if state is None:
         return UnknownJob(f"there is no job {job_id}")
-    return WrongState(f"job {job_id} is {state}, and so cannot be {verb}")
+    hint = "give --running to break it off" if state is State.RUNNING and verb == "cancelled" else None
+    return WrongState(f"job {job_id} is {state}, and so cannot be {verb}", hint=hint)

@@ -5,7 +5,7 @@ All of it commits, or nothing has happened: then the outcomes are kept for the n
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -20,7 +20,8 @@ from wedsync_ops.jobs.housekeeping import House
 from wedsync_ops.jobs.model import Claimed, Outcome
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.slots import Slots
-from wedsync_ops.jobs.store import finish, limits
+from wedsync_ops.jobs.store import claim, control, finish, limits, stops
+from wedsync_ops.jobs.store.stops import Stop
 from wedsync_ops.jobs.watch import Watch
 
 
@@ -30,6 +31,8 @@ class Exchanged:
 
     has_further: bool
     recall: bool
+    stops: Sequence[Stop] = ()
+    """Jobs that run here and are to be broken off."""
 
 
 class Exchange:
@@ -51,6 +54,7 @@ class Exchange:
         self._watch = watch
         self._rand = rand
         self._marked: set[int] = set()
+        self._stopped: set[int] = set()
         self._in_doubt = False
         self.running: dict[int, Claimed] = {}
         self.outcomes: list[Outcome] = []
@@ -83,6 +87,7 @@ class Exchange:
                 ended = [self.running[outcome.job_id] for outcome in batch]
                 throttle.freed(connection, rules.settings.limits, ended, self._clock.now())
                 finish.mark_started(connection, self._long_running(slots))
+                asked, dropped = self._stop(connection, worker_id)
                 taken = self._claim(connection, worker_id, slots, room)
         except (DatabaseError, StorageFull):
             self._in_doubt = True
@@ -91,9 +96,27 @@ class Exchange:
         for outcome in batch:
             del self.running[outcome.job_id]
             self._marked.discard(outcome.job_id)
+            self._stopped.discard(outcome.job_id)
         self.outcomes = []
-        self._dispatch.keep(taken)
-        return Exchanged(any(c.further for c in concluded), taken.recall)
+        self._dispatch.keep(replace(taken, dropped=taken.dropped | dropped))
+        self._stopped.update(stop.job_id for stop in asked)
+        return Exchanged(any(c.further for c in concluded), taken.recall, asked)
+
+    def _stop(self, connection: Connection, worker_id: str) -> tuple[Sequence[Stop], frozenset[int]]:
+        """Whom to stop here, and which claimed jobs were cancelled before they started."""
+        found = stops.find(connection)
+        if not found:
+            return (), frozenset()
+        wanted = {stop.job_id for stop in found}
+        unstarted = [job for job in self._dispatch.here() if job.id in wanted]
+        now = self._clock.now()
+        claim.release(connection, unstarted, now=now)
+        dropped = frozenset(job.id for job in unstarted)
+        mine = [stop for stop in found if stop.leased_by == worker_id and stop.job_id not in dropped]
+        others = [stop.job_id for stop in found if stop.leased_by is None or stop.job_id in dropped]
+        control.cancel(connection, others, now)
+        stops.forget(connection, others)
+        return [stop for stop in mine if stop.job_id not in self._stopped], dropped
 
     @staticmethod
     def _settle_outbox(rules: Rules, batch: Sequence[Outcome]) -> None:

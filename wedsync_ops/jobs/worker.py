@@ -288,6 +288,8 @@ class Worker:
             return
         self._synced_at = self._clock.monotonic()
         self._filled = self._in_hand
+        for stop in exchanged.stops:
+            self._slots.cancel(stop.job_id, stop.reason)
         if exchanged.has_further:
             wakeup.ring(self._database, self._house.rules.settings.home)
         if self._dispatch.is_overtaken or exchanged.recall:

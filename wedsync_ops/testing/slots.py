@@ -149,6 +149,10 @@ class InlineSlots:
         """Nothing waits here."""
         return False
 
+    def cancel(self, job_id: int, reason: str) -> bool:  # noqa: ARG002 - the same for all slots
+        """Nothing runs while the loop does."""
+        return False
+
     def take_back(self, longer_than_s: float = -1.0) -> list[int]:  # noqa: ARG002 - the same for all slots
         """Nothing waits here."""
         return []
