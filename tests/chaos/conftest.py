@@ -1,0 +1,5 @@
+"""The home of the acceptance tests, for storms."""
+
+from tests.acceptance.conftest import home
+
+__all__ = ["home"]
