@@ -114,6 +114,18 @@ def test_jobs_explain(registered: Cli) -> None:
     assert registered("jobs", "explain", "99").code == 4
 
 
+def test_reschedule(registered: Cli) -> None:
+    job_id = enqueue(registered).document["job_id"]
+    answer = registered(
+        "jobs", "reschedule", str(job_id), "--at", "2090-01-01T00:00:00Z", "--priority", "high", "--json"
+    )
+    assert answer.document == {"schema": "wedsync-ops/jobs-reschedule@1", "rescheduled": [job_id], "errors": []}
+    (job,) = registered("jobs", "list", "--json").document["jobs"]
+    assert (job["state"], job["priority_requested"], job["due_at"][:10]) == ("scheduled", "high", "2090-01-01")
+    assert registered("jobs", "reschedule", str(job_id)).code == 2
+    assert registered("jobs", "reschedule", str(job_id), "--priority", "urgent").code == 3
+
+
 def test_cancel_and_retry(registered: Cli) -> None:
     enqueue(registered)
     enqueue(registered)

@@ -1,11 +1,12 @@
-"""``jobs``: list, show, explain, cancel, retry, discard, and what fails."""
+"""``jobs``: list, show, explain, cancel, reschedule, retry, discard, and what fails."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wedsync_ops.cli import exits, letters
+from wedsync_ops.cli import exits, letters, showing
 from wedsync_ops.cli.inputs import DryRun, Json, Yes, confirm, instant_of
 from wedsync_ops.cli.lazy import group
 from wedsync_ops.errors import InvalidInput, PartlyDone, UnknownJob, UsageError, WedsyncError, quoted
@@ -13,11 +14,10 @@ from wedsync_ops.errors import InvalidInput, PartlyDone, UnknownJob, UsageError,
 if TYPE_CHECKING:
     from wedsync_ops.jobs.actions import Queue
     from wedsync_ops.jobs.model import State
-    from wedsync_ops.jobs.store.view import ExecutionView, JobDetail, JobView
 
 app = group("List, show, explain, cancel, retry and discard jobs, and see what fails.")
 _LARGEST = 2**63 - 1
-_COMMANDS = {"cancelled": "cancel", "retried": "retry", "discarded": "discard"}
+_COMMANDS = {"cancelled": "cancel", "rescheduled": "reschedule", "retried": "retry", "discarded": "discard"}
 Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="Jobs.")]
 
 
@@ -49,7 +49,7 @@ def list_jobs(
         with opened_app.database.reading() as connection:
             found = find(connection, wanted)
     if json:
-        emit("jobs-list", {"jobs": [_job(job) for job in found]})
+        emit("jobs-list", {"jobs": [showing.job_document(job) for job in found]})
         return
     columns = (">Job", "Module", "State", "Priority", ">Try", "Due", "Error")
     rows = [
@@ -84,9 +84,9 @@ def show(
     if detail is None:
         raise UnknownJob(f"there is no job {job_id}")
     if json:
-        emit("jobs-show", {"job": _detail(detail)})
+        emit("jobs-show", {"job": showing.detail_document(detail)})
     else:
-        _print_detail(detail)
+        showing.print_detail(detail)
 
 
 @app.command()
@@ -125,6 +125,31 @@ def cancel(
     with opened(context) as opened_app:
         action = actions.stop if running else actions.cancel
         return _each(opened_app.queue(), ids, action, "cancelled", json=json)
+
+
+@app.command()
+def reschedule(
+    context: typer.Context,
+    ids: Ids,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When they are due (ISO 8601); a past time is now.")
+    ] = None,
+    priority: Annotated[str | None, typer.Option(metavar="PRIORITY", help="What is asked for from now on.")] = None,
+    json: Json = False,
+) -> int:
+    """Move waiting jobs to another time or priority."""
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.jobs import actions
+    from wedsync_ops.jobs.prepare import priority_named
+
+    _check_ids(ids)
+    if at is None and priority is None:
+        raise UsageError("either --at or --priority is needed")
+    with opened(context) as opened_app:
+        due_at = instant_of(at, "--at", opened_app.calendar.zone)
+        wanted = None if priority is None else priority_named(priority)
+        action = partial(actions.reschedule, due_at=due_at, priority=wanted)
+        return _each(opened_app.queue(), ids, action, "rescheduled", json=json)
 
 
 @app.command()
@@ -293,89 +318,3 @@ def _states(given: Sequence[str]) -> "list[State]":
         if name not in list(State):
             raise UsageError(f"{quoted(name)} is not a state", hint=f"the states are {', '.join(State)}")
     return [State(name) for name in dict.fromkeys(names)]
-
-
-def _job(job: "JobView") -> dict[str, Any]:
-    from wedsync_ops.instants import iso
-    from wedsync_ops.jobs.fingerprint import fingerprint
-
-    return {
-        "job_id": job.job_id,
-        "module_type": job.module_type,
-        "module_version": job.module_version,
-        "state": job.state.value,
-        "priority_requested": job.priority_requested.word,
-        "priority_applied": job.priority_applied.word,
-        "attempt": job.attempt,
-        "max_attempts": job.max_attempts,
-        "queued_at": iso(job.queued_at),
-        "due_at": iso(job.due_at),
-        "started_at": iso(job.started_at),
-        "finished_at": iso(job.finished_at),
-        "error": job.error,
-        "error_fingerprint": None if job.error is None else fingerprint(job.error),
-    }
-
-
-def _detail(detail: "JobDetail") -> dict[str, Any]:
-    from wedsync_ops.instants import iso
-
-    return {
-        **_job(detail.job),
-        "client_id": detail.client_id,
-        "supplier_id": detail.supplier_id,
-        "region": detail.region,
-        "key": detail.key,
-        "deadline_at": iso(detail.deadline_at),
-        "expires_at": iso(detail.expires_at),
-        "priority_reasons": detail.priority_reasons,
-        "due_reasons": detail.due_reasons,
-        "losses": detail.losses,
-        "kills": detail.kills,
-        "config": detail.config,
-        "context": detail.context,
-        "result_data": detail.result_data,
-        "executions": [_execution(execution, detail.result_data) for execution in detail.executions],
-    }
-
-
-def _execution(execution: "ExecutionView", result_data: Any) -> dict[str, Any]:
-    from wedsync_ops.instants import iso
-
-    return {
-        "attempt": execution.attempt,
-        "outcome": str(execution.outcome),
-        "started_at": iso(execution.started_at),
-        "finished_at": iso(execution.finished_at),
-        "duration_ms": _divided(execution.duration_us, 1000),
-        "queue_wait_ms": _divided(execution.queue_wait_us, 1000),
-        "cpu_ms": _divided(execution.cpu_us, 1000),
-        "memory_mb": _divided(execution.memory_kb, 1024),
-        "bytes_sent": execution.bytes_sent,
-        "error": execution.error,
-        "result_data": result_data if execution.outcome == "ok" else None,
-        "worker_id": execution.worker_id,
-        "traceback": execution.traceback,
-        "log": execution.log,
-    }
-
-
-def _divided(value: int | None, by: int) -> float | None:
-    return None if value is None else value / by
-
-
-def _print_detail(detail: "JobDetail") -> None:
-    from wedsync_ops.cli.render import facts, moment, say, table
-
-    document = _detail(detail)
-    for name in ("priority_reasons", "due_reasons"):
-        document[name] = "; ".join(document[name])
-    facts((name.replace("_", " "), value) for name, value in document.items() if name != "executions")
-    if not detail.executions:
-        say("not executed yet")
-        return
-    rows = [
-        (e.attempt, e.outcome, moment(e.started_at), _divided(e.duration_us, 1000), _divided(e.cpu_us, 1000), e.error)
-        for e in detail.executions
-    ]
-    table((">Try", "Outcome", "Started", ">ms", ">CPU ms", "Error"), rows, title="Executions")

@@ -9,7 +9,7 @@ from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseConflict, InvalidInput, UnknownJob, WaitTimedOut, WedsyncError, WrongState
 from wedsync_ops.jobs import intake, wakeup
-from wedsync_ops.jobs.model import FINISHED, Queued, Request, State
+from wedsync_ops.jobs.model import FINISHED, Priority, Queued, Request, State
 from wedsync_ops.jobs.prepare import Prepared, prepare
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import control, durations, lanes, limits, stops, view
@@ -154,6 +154,31 @@ def cancel(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:
         known = control.states(connection, ids)
         done = control.cancel(connection, ids, queue.clock.now())
     return [None if job_id in done else _refusal(job_id, known.get(job_id), "cancelled") for job_id in ids]
+
+
+def reschedule(
+    queue: Queue, ids: Sequence[int], *, due_at: int | None, priority: Priority | None
+) -> list[WedsyncError | None]:
+    """Move waiting jobs to another due time (an instant; a past one is now) or priority; for each ``None`` or why not.
+
+    The order and the priority that follow from it are decided when they fall due, as for every job.
+    """
+    now = queue.clock.now()
+    with queue.database.transaction() as connection:
+        known = control.states(connection, ids)
+        at = None if due_at is None else max(due_at, now)
+        moved, late = control.reschedule(connection, ids, due_at=at, priority=priority)
+        wakeup.notify(connection)
+    queue.ring()
+
+    def answer(job_id: int) -> WedsyncError | None:
+        if job_id in moved:
+            return None
+        if job_id in late:
+            return WrongState(f"job {job_id} would have expired by then", hint="queue it anew")
+        return _refusal(job_id, known.get(job_id), "rescheduled")
+
+    return [answer(job_id) for job_id in ids]
 
 
 def stop(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:

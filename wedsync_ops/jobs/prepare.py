@@ -94,7 +94,7 @@ def prepare(rules: Rules, request: Request, *, texts: bool = True) -> Prepared:
     fingerprint = hashlib.blake2b(b"\x00".join((module.module_id.encode(), sent_raw, context_raw)), digest_size=16)
     return Prepared(
         module=module,
-        requested=_priority(request.priority),
+        requested=priority_named(request.priority),
         overrides=overrides,
         wish=_wish(rules, request, config, zone, wedding),
         wedding=wedding,
@@ -119,7 +119,7 @@ def prepare(rules: Rules, request: Request, *, texts: bool = True) -> Prepared:
 def again(rules: Rules, like: Prepared, request: Request) -> Prepared:
     """Prepare a request for the same module, config and context as one that was found valid; the rest is its own."""
     return like._replace(
-        requested=_priority(request.priority),
+        requested=priority_named(request.priority),
         wish=_wish(rules, request, codec.loads(like.config, "the config"), like.zone, like.wedding),
         key=_key(request.key),
         deadline_at=_instant(request.deadline, "deadline", like.zone),
@@ -184,7 +184,8 @@ def _identity(context: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _priority(word: Any) -> Priority:
+def priority_named(word: Any) -> Priority:
+    """The priority of a word, normal without one. Raises InvalidInput."""
     if word is None:
         return Priority.NORMAL
     chosen = _PRIORITIES.get(word) if isinstance(word, str) else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from wedsync_ops import db
-from wedsync_ops.jobs.model import State
+from wedsync_ops.jobs.model import Priority, State
 from wedsync_ops.jobs.store import events
 from wedsync_ops.jobs.store.lanes import Moves
 
@@ -102,6 +102,44 @@ def retry(connection: Connection, jobs: Sequence[Retryable], now: int, due: Sequ
         {"rows": db.many([(job.id, at) for job, at in zip(jobs, due or [now] * len(jobs), strict=True)])},
     )
     moves.save(connection)
+
+
+def reschedule(
+    connection: Connection, ids: Sequence[int], *, due_at: int | None, priority: Priority | None
+) -> tuple[set[int], set[int]]:
+    """Move waiting jobs to another due time, another priority asked for, or both; promotion ranks them anew.
+
+    Returns those that were moved, and those that would have expired before they were due, which are left alone.
+    """
+    locking = " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
+    rows = db.run(
+        connection,
+        f"SELECT id, module_type, priority, state, held_by, due_at, expires_at FROM jobs WHERE id IN"
+        f" {db.ids_source(connection)} AND state IN ('scheduled','available','retryable') ORDER BY id{locking}",
+        {"ids": db.many(ids)},
+    ).all()
+    late = {row.id for row in rows if row.expires_at is not None and row.expires_at <= (due_at or row.due_at)}
+    moved = [row for row in rows if row.id not in late]
+    moves = Moves()
+    for row in moved:
+        moves.leave(row.module_type, row.priority, row.state)
+        if row.held_by is not None:
+            moves.hold(row.module_type, row.priority, -1)
+        moves.enter(row.module_type, row.priority, State.SCHEDULED)
+    db.run(
+        connection,
+        "UPDATE jobs SET state = 'scheduled', held_by = NULL, rank = NULL, next_change_at = NULL,"
+        " due_at = coalesce(CAST(:due_at AS bigint), due_at),"
+        " priority_requested = coalesce(CAST(:priority AS smallint), priority_requested)"
+        f" WHERE id IN {db.ids_source(connection)}",
+        {
+            "ids": db.many([row.id for row in moved]),
+            "due_at": due_at,
+            "priority": None if priority is None else int(priority),
+        },
+    )
+    moves.save(connection)
+    return {row.id for row in moved}, late
 
 
 def pause(connection: Connection, pause: Pause) -> None:
