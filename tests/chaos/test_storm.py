@@ -1,6 +1,6 @@
 """Workers are killed, stopped, resumed and replaced, slots killed, the database locked: nothing is lost or doubled.
 
-Short as it stands; ``WEDSYNC_OPS_TEST_FAULTS=1000 pytest tests/chaos -s --timeout 0`` is the long run.
+Short as it stands; ``CHAOS_FAULTS=1000 pytest tests/chaos -s --timeout 0`` is the long run.
 """
 
 import os
@@ -14,7 +14,7 @@ from tests.acceptance.conftest import Home, eventually
 from tests.chaos.checker import harm
 from tests.chaos.storm import Storm
 
-FAULTS = int(os.environ.get("WEDSYNC_OPS_TEST_FAULTS", "12"))
+FAULTS = int(os.environ.get("CHAOS_FAULTS", "12"))
 
 
 @pytest.mark.slow
