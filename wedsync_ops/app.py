@@ -9,6 +9,7 @@ from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseReadOnly, DatabaseUnreachable, HomeUnusable, WedsyncError
 from wedsync_ops.handlers.contract import Site
+from wedsync_ops.handlers.site import check_settings
 from wedsync_ops.instants import zone_named
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.rules import Rules
@@ -51,9 +52,10 @@ class App:
 def open_app(loaded: Loaded, clock: Clock | None = None) -> App:
     """Make the home, open the database and bring it to this version's schema.
 
-    Raises HomeUnusable, DatabaseError and what lies below them.
+    Raises SettingError, HomeUnusable, DatabaseError and what lies below them.
     """
     settings = loaded.settings
+    check_settings(settings, loaded.sources)
     database = db.connect(settings)
     try:
         _make(settings.home, HomeUnusable)

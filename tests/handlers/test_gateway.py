@@ -70,6 +70,8 @@ def test_a_text_that_was_taken_without_an_id_has_our_own(tmp_path: Path, gateway
         (Answer(429, b"", {"Retry-After": "Tue, 14 Nov 2023 22:14:20 GMT"}), 60.0),
         (Answer(429, b"", {"Retry-After": "Tue, 14 Nov 2023 22:00:00 GMT"}), 0.0),
         (Answer(503, b"", {"Retry-After": "999999999"}), 86_400.0),
+        (Answer(429, b"", {"Retry-After": "999999999999"}), 86_400.0),
+        (Answer(429, b"", {"Retry-After": "9" * 400}), 86_400.0),
         (Answer(429, b"", {"Retry-After": "soon"}), None),
         (Answer(429), None),
         (Answer(503), None),

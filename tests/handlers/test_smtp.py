@@ -270,6 +270,41 @@ class TestTrouble:
             assert sent(tmp_path, url)[0] is Result.OK
         assert len(handler.taken) == 1
 
+    @pytest.mark.parametrize(
+        ("step", "answer", "permanent", "said"),
+        [
+            ("RCPT", "530 5.7.0 Authentication required", False, "wants a login"),
+            ("RCPT", "530 Authentication required", False, "(530)"),
+            ("RCPT", "535 5.7.8 credentials invalid", False, "(535)"),
+            ("RCPT", "538 5.7.11 Encryption required", False, "(538)"),
+            ("RCPT", "554 5.7.1 <a@b.c>: Relay access denied", False, "by policy (554 5.7.1)"),
+            ("RCPT", "550 5.7.1 Unable to relay", False, "(550 5.7.1)"),
+            ("RCPT", "550 5.1.1 no such user", True, "refused the recipient for good (550)"),
+            ("RCPT", "550 no such user (not 5.7.1)", True, "refused the recipient for good (550)"),
+            ("RCPT", "553 5.70.1 odd", True, "for good (553)"),
+            ("DATA", "550 5.7.26 not authenticated", False, "the message was refused by policy (550 5.7.26)"),
+            ("DATA", "554 5.6.0 bad content", True, "refused the message for good (554)"),
+            ("MAIL", "552 5.3.4 Message too big", True, "the message as too large for good (552)"),
+            ("MAIL", "530 5.7.0 Must issue STARTTLS first", False, "wants a login for the sender"),
+            ("MAIL", "550 5.1.8 bad sender", False, "see the setting mail_from"),
+            ("MAIL", "452 4.3.1 full", False, "the sender was refused for now (452)"),
+        ],
+    )
+    def test_what_a_rule_or_a_login_refuses_is_tried_again(
+        self, tmp_path: Path, step: str, answer: str, permanent: bool, said: str
+    ) -> None:
+        handler = Taking()
+
+        async def refuse(*_: Any) -> str:
+            return answer
+
+        setattr(handler, f"handle_{step}", refuse)
+        with serving(handler) as port:
+            result, error, is_permanent = sent(tmp_path, f"smtp://127.0.0.1:{port}")
+        assert (result, is_permanent) == (Result.ERROR, permanent)
+        assert said in (error or "")
+        assert handler.taken == []
+
     def test_what_arrives_twice_can_be_told_by_its_message_id(self, tmp_path: Path) -> None:
         handler = Taking()
         with serving(handler) as port:

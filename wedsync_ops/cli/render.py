@@ -133,7 +133,7 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3g}"
     if isinstance(value, dict | list | tuple):
-        return to_json(value).decode()
+        return one_line(to_json(value).decode())
     return one_line(str(value))
 
 

@@ -40,6 +40,8 @@ def faults(names: Any, folder: Path | None) -> Iterator[str]:
         found = _find(name, folder)
         if isinstance(found, str):
             yield f"attachments[{place}]: {found}"
+        elif not _is_readable(found):
+            yield f"attachments[{place}]: {quoted(name, 80)} cannot be read"
         else:
             size += found.stat().st_size
     if size > MAX_BYTES:
@@ -54,8 +56,7 @@ def read(names: Sequence[Any] | None, folder: Path | None) -> list[Attachment]:
         path = _find(name, folder)
         if isinstance(path, str):
             raise PermanentError(f"attachments: {path}")
-        with path.open("rb") as file:
-            content = file.read(left + 1)
+        content = _content(path, name, left + 1)
         left -= len(content)
         if left < 0:
             raise PermanentError(f"attachments: together more than {MAX_BYTES:,} bytes")
@@ -80,6 +81,25 @@ def picture(name: object, folder: Path | None, most: int) -> Attachment | None:
     if kind is None or len(content) > most:
         return None
     return Attachment(one_line(path.name, 200), kind, content)
+
+
+def _content(path: Path, name: object, most: int) -> bytes:
+    """The file's first bytes. No error names the folder: whoever reads errors need not know it."""
+    try:
+        with path.open("rb") as file:
+            return file.read(most)
+    except (PermissionError, FileNotFoundError) as error:
+        raise PermanentError(f"attachments: {quoted(name, 80)} cannot be read: {error.strerror}") from None
+    except OSError as error:
+        raise OSError(error.errno, error.strerror) from None
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        with path.open("rb"):
+            return True
+    except OSError:
+        return False
 
 
 def _media_type(name: str) -> str:

@@ -36,6 +36,11 @@ def has_text(template_id: str, templates_dir: Path | None) -> bool:
     return (folder / TEXT).is_file()
 
 
+def is_own(template_id: str, templates_dir: Path | None) -> bool:
+    """Whether any file of a known template may come from the configured folder."""
+    return templates_dir is not None and (templates_dir / template_id).is_dir()
+
+
 @lru_cache(maxsize=8)
 def _names(templates_dir: Path | None) -> frozenset[str]:
     shipped = {name for name in _folders(SHIPPED) if _has(SHIPPED, name, SUBJECT) and _has(SHIPPED, name, HTML)}

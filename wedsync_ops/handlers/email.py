@@ -25,8 +25,15 @@ def check(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> 
 
 
 def check_texts(config: Mapping[str, Any], context: Mapping[str, Any], site: Site) -> Iterator[str]:
-    """What of the subject and the fields cannot be rendered for this job."""
-    return text_faults(config, context, site, "subject_override")
+    """What of the subject and the fields cannot be rendered for this job, and whether its own template is none."""
+    yield from text_faults(config, context, site, "subject_override")
+    template_id = config["template_id"]
+    if catalogue.is_own(template_id, site.templates_dir):
+        from wedsync_ops.handlers.render import template_fault
+
+        fault = template_fault(template_id, site)
+        if fault:
+            yield f"config.template_id: {fault}"
 
 
 @addressed_by(couple_address)

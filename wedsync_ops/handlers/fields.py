@@ -10,6 +10,8 @@ from wedsync_ops.instants import parse_date
 
 RESERVED = frozenset({"client", "supplier", "step", "wedding"})
 """Names that ``personalization`` cannot take."""
+_LONGEST_NAME = 255
+"""The most characters of a name of a couple, a supplier or a venue; longer ones are cut."""
 _NOTHING: Mapping[str, Any] = {}
 _SUPPLIER_NAMES = ("name", "business_name", "company_name", "display_name")
 _PAIRS = (
@@ -72,9 +74,11 @@ def text_of(values: Mapping[str, Any], *names: str) -> str | None:
 
 def couple_name(context: Mapping[str, Any], client: Mapping[str, Any]) -> str | None:
     """The couple's name: as given, else put together from the partners' names, else the client's."""
-    given = text_of(client, "couple_name") or text_of(context, "couple_name")
-    if given:
-        return given
+    name = text_of(client, "couple_name") or text_of(context, "couple_name") or _partners(client)
+    return _cut(name)
+
+
+def _partners(client: Mapping[str, Any]) -> str | None:
     for first, second in _PAIRS:
         one, other = text_of(client, first), text_of(client, second)
         if one and other:
@@ -88,7 +92,7 @@ def couple_name(context: Mapping[str, Any], client: Mapping[str, Any]) -> str | 
 
 def supplier_name(context: Mapping[str, Any], supplier: Mapping[str, Any]) -> str | None:
     """The supplier's name."""
-    return text_of(supplier, *_SUPPLIER_NAMES) or text_of(context, "supplier_name")
+    return _cut(text_of(supplier, *_SUPPLIER_NAMES) or text_of(context, "supplier_name"))
 
 
 @lru_cache(maxsize=4096)
@@ -113,7 +117,11 @@ def _wedding(
 
 
 def _venue(values: Mapping[str, Any]) -> str | None:
-    return text_of(values, "venue_name", "venue") or text_of(part(values, "venue"), "name")
+    return _cut(text_of(values, "venue_name", "venue") or text_of(part(values, "venue"), "name"))
+
+
+def _cut(name: str | None) -> str | None:
+    return name if name is None or len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1].rstrip() + "…"
 
 
 def _in_words(text: str, zone: ZoneInfo) -> str:

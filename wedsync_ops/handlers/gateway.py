@@ -33,7 +33,7 @@ _SHARE = 0.9  # of the time left: the rest is for telling what went wrong
 _NOT_THE_MESSAGE = frozenset({401, 402, 403, 404, 405, 407, 408, 409, 425})
 _MESSAGE_ID = re.compile(r"[!-~]{1,200}")
 _CODE = re.compile(r"[a-z][a-z_]{0,39}")  # no digits: what a gateway writes here must not hold a number
-_SECONDS = re.compile(r"[0-9]{1,9}")
+_SECONDS = re.compile(r"[0-9]+")
 _TOKEN = re.compile(r"[!-~]+")
 _kept = threading.local()
 

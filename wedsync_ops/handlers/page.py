@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 from wedsync_ops import codec
 from wedsync_ops.errors import InvalidTime
 from wedsync_ops.handlers.attachments import Attachment
+from wedsync_ops.handlers.controls import without_controls
 from wedsync_ops.handlers.fields import date_in_words
 from wedsync_ops.handlers.render import fill
 
@@ -82,7 +83,7 @@ def body(source: str, content_type: str, values: Mapping[str, Any]) -> str:
 
 def html(content: Content, page_id: str) -> str:
     """The whole page."""
-    title = escape(content.title)
+    title = escape(without_controls(content.title))
     parts = [
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
@@ -111,7 +112,9 @@ def _colors(content: Content) -> str:
 
 
 def _clean(text: str) -> str:
-    return nh3.clean(text, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes=_SCHEMES, link_rel="noopener noreferrer")
+    """Safe HTML; references such as ``&#x202e;`` have become the signs themselves then."""
+    safe = nh3.clean(text, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes=_SCHEMES, link_rel="noopener noreferrer")
+    return without_controls(safe)
 
 
 def _paragraphs(text: str) -> str:
@@ -134,7 +137,7 @@ def _attached(content: Content) -> str:
 def _footer(content: Content) -> str:
     lines = []
     if content.supplier:
-        lines.append(f"From {escape(content.supplier)}")
+        lines.append(f"From {escape(without_controls(content.supplier))}")
     if content.expires_at:
         lines.append(f"Valid until {escape(_day(content.expires_at))}")
     return "<footer>" + " · ".join(lines) + "</footer>\n" if lines else ""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from wedsync_ops.handlers import expiry, links
@@ -79,12 +80,20 @@ def _reward(config: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     kind, amount = config["reward_type"], config.get("reward_amount") or 0
     if not amount:
         return _WORDS[kind]
-    number = f"{amount:,.0f}" if float(amount).is_integer() else f"{amount:,.2f}"
+    number = _number(amount)
     if kind == "discount":
         return f"a discount of {number}%"
     currency = part(context, "supplier_data").get("currency")
     money = f"{number} {currency}" if isinstance(currency, str) and _CURRENCY.fullmatch(currency) else number
     return f"a gift worth {money}" if kind == "gift" else f"a credit of {money}"
+
+
+def _number(amount: float) -> str:
+    """An amount with all the decimals that were given, two at least where there are any: no promise is rounded up."""
+    if float(amount).is_integer():
+        return f"{amount:,.0f}"
+    exact = Decimal(str(amount))
+    return f"{exact:,.{max(2, -int(exact.as_tuple().exponent))}f}"
 
 
 def _last_day(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> str:

@@ -18,6 +18,7 @@ from wedsync_ops.handlers.attachments import Attachment
 from wedsync_ops.handlers.budget import BUDGET, MAX_OUTPUT, Budget
 from wedsync_ops.handlers.checks import is_template
 from wedsync_ops.handlers.contract import PermanentError, Site
+from wedsync_ops.handlers.controls import without_controls
 from wedsync_ops.handlers.fields import fields_from
 from wedsync_ops.handlers.plaintext import from_html
 from wedsync_ops.handlers.sandbox import Sandbox
@@ -71,7 +72,7 @@ def fill(
     ``what`` names the text in the error. Texts of one job can share a ``budget``. Raises PermanentError.
     """
     if not is_template(source):
-        return source
+        return without_controls(source)
     budget = budget or Budget()
     try:
         budget.begin_template()
@@ -114,8 +115,21 @@ def mail(template_id: str, values: Mapping[str, Any], site: Site, subject: str |
     if catalogue.has_text(template_id, site.templates_dir):
         text = _file(files, f"{template_id}/{catalogue.TEXT}", values)
     else:
-        text = from_html(html)
+        text = without_controls(from_html(html))
     return Rendered(subject, html, text, _shown(logo, html))
+
+
+def template_fault(template_id: str, site: Site) -> str | None:
+    """Why a known template of one's own cannot be used: its files are no UTF-8, or none that can be compiled."""
+    names = [catalogue.SUBJECT, catalogue.HTML]
+    if catalogue.has_text(template_id, site.templates_dir):
+        names.append(catalogue.TEXT)
+    try:
+        for name in names:
+            _loaded(_files(site.templates_dir), f"{template_id}/{name}")
+    except PermanentError as error:
+        return str(error)
+    return None
 
 
 def notice(heading: str, body_html: str, values: Mapping[str, Any], site: Site) -> Rendered:
@@ -123,7 +137,7 @@ def notice(heading: str, body_html: str, values: Mapping[str, Any], site: Site) 
     logo = branding.logo(values, site.attachments_dir)
     template_values = {**values, **branding.fields(values, logo), "subject": heading, "body": _SafeHtml(body_html)}
     html = _file(_files(site.templates_dir), "notice.html", template_values)
-    return Rendered(heading, html, from_html(html), _shown(logo, html))
+    return Rendered(heading, html, without_controls(from_html(html)), _shown(logo, html))
 
 
 def _shown(logo: Attachment | None, html: str) -> Attachment | None:
@@ -183,13 +197,16 @@ _kept_long = lru_cache(maxsize=16)(_compile)
 
 
 def _file(files: Sandbox, name: str, values: Mapping[str, Any]) -> str:
+    return _run(_loaded(files, name), values, f"the template {name}", Budget())
+
+
+def _loaded(files: Sandbox, name: str) -> Template:
     try:
-        template = files.get_template(name)
+        return files.get_template(name)
     except TemplateNotFound as error:
         raise PermanentError(f"the template {name} needs {error.name}, which is not there") from error
     except (*_FAILURES, SyntaxError) as error:
         raise PermanentError(f"the template {name} cannot be used: {_reason(error)}") from error
-    return _run(template, values, f"the template {name}", Budget())
 
 
 def _run(template: Template, values: Mapping[str, Any], what: str, budget: Budget) -> str:
@@ -203,11 +220,13 @@ def _run(template: Template, values: Mapping[str, Any], what: str, budget: Budge
             parts.append(piece)
     except _FAILURES as error:
         raise PermanentError(f"{what}: cannot be rendered: {_reason(error)}") from error
-    return "".join(parts)
+    return without_controls("".join(parts))
 
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
     text = shortened(" ".join(str(error).split())) or type(error).__name__
     return f"line {error.lineno}: {text}" if isinstance(error, TemplateSyntaxError) else text

@@ -46,6 +46,8 @@ _IN_FILES = (*_DATA, nodes.Extends, nodes.Block)
 # A line of a file that holds tags only leaves no line: its end goes into the last tag, so line numbers stay right.
 _LINE_OF_TAGS = re.compile(r"^[ \t]*(\{%(?:(?!%\}).)*(?:%\}\{%(?:(?!%\}).)*)*)%\}[ \t]*\n", re.MULTILINE)
 _LOOP_ATTRIBUTES = frozenset({"index", "index0", "revindex", "revindex0", "first", "last", "length", "depth"})
+_OF_THE_ENGINE = frozenset({"self", "super", "caller", "varargs", "kwargs"})
+"""Names that stand for parts of the template engine, not for data."""
 _WORDS = {nodes.Call: "a call", nodes.Pow: "the operator **", nodes.FilterBlock: "a filter block"}
 
 
@@ -200,6 +202,8 @@ def _fault(node: nodes.Node, allowed: tuple[type[nodes.Node], ...]) -> str | Non
     word = _name_of(node)
     if word is not None and word.startswith("_"):
         return f"the name {quoted(word, 40)} begins with an underscore, which is not allowed in a template"
+    if isinstance(node, nodes.Name) and node.name in _OF_THE_ENGINE:
+        return f"the name '{node.name}' is not allowed in a template"
     if isinstance(node, nodes.Filter | nodes.Test):
         return _fault_of_call(node)
     if isinstance(node, nodes.Const) and not _is_bounded(node.value):

@@ -5,6 +5,7 @@ machine. ``smtps://`` is TLS from the start. Errors name the server and its answ
 """
 
 import contextlib
+import re
 import smtplib
 import socket
 import ssl
@@ -23,6 +24,11 @@ LONGEST_WAIT_S = 30.0
 """The most seconds that one answer of the server is waited for."""
 _SHORTEST_WAIT_S = 0.05
 _SHARE = 0.9  # of the time left: the rest is for telling what went wrong
+_LOGIN = frozenset({530, 534, 535, 538})
+"""Answers that ask for a login, or another one (RFC 4954): nothing to do with the recipient or the message."""
+_POLICY = re.compile(rb"5\.7\.[0-9]{1,3}(?![0-9.])")
+"""The enhanced status (RFC 3463) of a refusal by policy: relaying, authentication, what a rule may permit tomorrow."""
+_TOO_LARGE = 552
 _kept = threading.local()
 
 
@@ -77,7 +83,8 @@ def send(raw: bytes, sender: str, recipients: Sequence[str], *, url: str, site: 
     """Hand a message to the server for all recipients, within nine tenths of ``timeout_s`` (seconds).
 
     Raises PermanentError when a recipient or the message is refused for good (5xx), DeliveryFailed for the rest: no
-    connection, a refusal for now (4xx), a login that fails (the setting may be mended).
+    connection, a refusal for now (4xx), a login that fails or is missing, a refusal by policy (5.7.x): settings and
+    rules may be mended.
     """
     server = server_at(url)
     ends_at = monotonic() + timeout_s * _SHARE
@@ -101,18 +108,18 @@ def close() -> None:
 
 def _transmit(connection: smtplib.SMTP, raw: bytes, sender: str, recipients: Sequence[str], ends_at: float) -> None:
     _allow(connection, ends_at)
-    code, _ = connection.mail(sender, [f"size={len(raw)}"] if connection.has_extn("size") else [])
+    code, answer = connection.mail(sender, [f"size={len(raw)}"] if connection.has_extn("size") else [])
     if code != 250:
-        raise DeliveryFailed(f"the sender was refused ({code}); see the setting mail_from")
+        _sender_refused(code, answer)
     for recipient in recipients:
         _allow(connection, ends_at)
-        code, _ = connection.rcpt(recipient)
+        code, answer = connection.rcpt(recipient)
         if code not in {250, 251}:
-            _refused(code, "the recipient")
+            _refused(code, answer, "the recipient")
     _allow(connection, ends_at)
-    code, _ = connection.data(raw)
+    code, answer = connection.data(raw)
     if code != 250:
-        _refused(code, "the message")
+        _refused(code, answer, "the message")
 
 
 def _allow(connection: smtplib.SMTP, ends_at: float) -> None:
@@ -125,7 +132,22 @@ def _wait_s(ends_at: float) -> float:
     return max(_SHORTEST_WAIT_S, min(LONGEST_WAIT_S, ends_at - monotonic()))
 
 
-def _refused(code: int, what: str) -> None:
+def _sender_refused(code: int, answer: bytes) -> None:
+    if code == _TOO_LARGE:
+        _refused(code, answer, "the message as too large")
+    if 500 <= code < 600 and code not in _LOGIN:
+        raise DeliveryFailed(f"the sender was refused ({code}); see the setting mail_from")
+    _refused(code, answer, "the sender")
+
+
+def _refused(code: int, answer: bytes | str, what: str) -> None:
+    """Raise what a refusal means; ``answer`` is the server's words, which may begin with an enhanced status."""
+    words = answer if isinstance(answer, bytes) else answer.encode()
+    policy = _POLICY.match(words)
+    if code in _LOGIN:
+        raise DeliveryFailed(f"it wants a login for {what}, or another one ({code}); see the setting smtp_url")
+    if 500 <= code < 600 and policy:
+        raise DeliveryFailed(f"{what} was refused by policy ({code} {policy[0].decode('ascii')})")
     if 500 <= code < 600:
         raise PermanentError(f"the mail server refused {what} for good ({code})")
     raise DeliveryFailed(f"{what} was refused for now ({code})")
@@ -202,7 +224,7 @@ def _told(server: Server) -> Iterator[None]:
     except smtplib.SMTPAuthenticationError as error:
         raise DeliveryFailed(f"the mail server {place} refused the login ({error.smtp_code})") from None
     except smtplib.SMTPDataError as error:
-        _refused(error.smtp_code, f"the message to {place}")
+        _refused(error.smtp_code, error.smtp_error, f"the message to {place}")
     except smtplib.SMTPResponseException as error:
         raise DeliveryFailed(f"the mail server {place} answered {error.smtp_code}") from None
     except ssl.SSLError as error:
