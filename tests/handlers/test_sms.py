@@ -135,9 +135,13 @@ def test_a_required_opt_in_is_the_channels_own(
         ({**SMS, "message_text": "{{ x"}, {}, "config.message_text: "),
         ({**SMS, "message_text": "{{ couple_name * 9 }}"}, {}, "config.message_text: "),
         ({**SMS, "personalization": {"client": "x"}}, {}, "config.personalization.client: the name is taken"),
-        ({**SMS, "message_text": "{{ couple_name }}"}, {"couple_name": "x" * 1601}, "config.message_text: makes 1,601"),
         (
-            {**WHATSAPP, "message_text": "{{ couple_name }}"},
+            {**SMS, "message_text": "{{ client.couple_name }}"},
+            {"couple_name": "x" * 1601},
+            "config.message_text: makes 1,601",
+        ),
+        (
+            {**WHATSAPP, "message_text": "{{ client.couple_name }}"},
             {"couple_name": "x" * 4097},
             "config.message_text: makes 4",
         ),
