@@ -18,6 +18,7 @@ LIMIT = Limit(name="gateway", kind="concurrent", count=2, per="supplier")
 def facts(**values: Any) -> Facts:
     blank: dict[str, Any] = {
         "now": NOW,
+        "id": 7,
         "state": State.AVAILABLE,
         "module_type": "email",
         "priority": Priority.NORMAL,
@@ -75,6 +76,8 @@ def test_the_words_name_what_to_do() -> None:
     assert explain(facts(pauses=[pause])).reasons[0].sooner == "wedsync-ops queue resume email"
     pause = Paused(what="all", by="ada", reason=None, until=None)
     assert explain(facts(pauses=[pause])).reasons[0].sooner == "wedsync-ops queue resume --all"
+    (reason,) = explain(facts(state=State.SCHEDULED, due_at=NOW + HOUR)).reasons
+    assert reason.sooner == "wedsync-ops jobs reschedule 7 --at TIME"
     (reason,) = explain(facts(held=Held(name="gateway", key="s1", wake_at=None, limit=LIMIT))).reasons
     assert reason.words == "the limit gateway for s1 is used up (2 at once for each supplier)"
 

@@ -13,7 +13,7 @@ from wedsync_ops.jobs import actions, ripen
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.dispatch import Dispatcher
 from wedsync_ops.jobs.model import Priority, Queued
-from wedsync_ops.jobs.store import lanes
+from wedsync_ops.jobs.store import lanes, view
 from wedsync_ops.limits import limits_from
 
 
@@ -42,6 +42,10 @@ def test_a_job_is_due_at_another_time(queue: Queue) -> None:
     found = moved(queue, job_id, NOW + HOUR)
     assert (found["state"], found["due_at"], found["rank"]) == ("scheduled", NOW + HOUR, None)
     assert moved(queue, job_id, NOW - HOUR)["due_at"] == NOW
+    with queue.database.reading() as connection:
+        detail = view.show_job(connection, job_id)
+    assert detail is not None
+    assert detail.due_reasons == [f"rescheduled to {iso(NOW)}"]
 
 
 def test_another_priority_holds_from_the_next_promotion_on(queue: Queue) -> None:

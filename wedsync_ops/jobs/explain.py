@@ -51,6 +51,7 @@ class Facts:
     """
 
     now: int
+    id: int
     state: State
     module_type: str
     priority: Priority
@@ -161,7 +162,9 @@ def _not_due(facts: Facts) -> Reason:
     if facts.state is State.RETRYABLE:
         words = f"attempt {facts.attempt} of {facts.max_attempts} failed ({facts.error}); the next is due at"
         return Reason("retry", f"{words} {iso(facts.due_at)}", "mend the cause")
-    return Reason("not_due", f"it is not due before {iso(facts.due_at)}", "queue it anew with another --at or --delay")
+    return Reason(
+        "not_due", f"it is not due before {iso(facts.due_at)}", f"wedsync-ops jobs reschedule {facts.id} --at TIME"
+    )
 
 
 def _paused(pause: Paused) -> Reason:
@@ -225,7 +228,7 @@ def _position(facts: Facts) -> int | None:
 
 
 def _rank_reason(facts: Facts) -> str | None:
-    if facts.rank is None:
+    if facts.rank is None or facts.state in FINISHED:
         return None
     if facts.deadline_at is not None and facts.rank == facts.deadline_at - facts.p95_us * _attempts_left(facts):
         return f"it must start by {iso(facts.rank)} to be done by its deadline, {iso(facts.deadline_at)}"

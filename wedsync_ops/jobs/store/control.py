@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import orjson
 from sqlalchemy import Connection
 
 from wedsync_ops import db
+from wedsync_ops.instants import iso
 from wedsync_ops.jobs.model import Priority, State
 from wedsync_ops.jobs.store import events
 from wedsync_ops.jobs.store.lanes import Moves
@@ -139,7 +141,21 @@ def reschedule(
         },
     )
     moves.save(connection)
+    if due_at is not None:
+        _say_due(connection, [row.id for row in moved], f"rescheduled to {iso(due_at)}")
     return {row.id for row in moved}, late
+
+
+def _say_due(connection: Connection, ids: Sequence[int], reason: str) -> None:
+    """Keep with jobs why they are due when they are."""
+    known = f"SELECT job_id, reasons FROM payloads WHERE job_id IN {db.ids_source(connection)}"
+    rows = [
+        (job_id, orjson.dumps({**orjson.loads(reasons), "due": [reason]}).decode())
+        for job_id, reasons in map(tuple, db.run(connection, known, {"ids": db.many(ids)}).all())
+    ]
+    source = db.rows_source(connection, {"id": "bigint", "reasons": "text"})
+    statement = f"UPDATE payloads SET reasons = r.reasons FROM {source} WHERE payloads.job_id = r.id"
+    db.run(connection, statement, {"rows": db.many(rows)})
 
 
 def pause(connection: Connection, pause: Pause) -> None:
