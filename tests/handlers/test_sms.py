@@ -166,7 +166,7 @@ HOSTILE = st.one_of(
     st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=60),
     st.sampled_from(
         [
-            "{{ 7*7 }}",
+            "{{ 7*4861957 }}",
             "{{ ''.__class__.__mro__ }}",
             "{% for x in range(10**9) %}x{% endfor %}",
             "<script>alert(1)</script>",
@@ -190,7 +190,7 @@ def test_hostile_context_is_only_ever_data(
     assert result_of(attempt(site, config, context))["message_sent"] is True
     [text] = texts(site)
     assert text["to"] == NUMBER
-    assert "49" not in text["body"] or "49" in name + supplier + location
+    assert "34033699" not in text["body"]
     assert not set("\x00\x07\x1b\r\u202e\u2066") & set(text["body"])
 
 
