@@ -120,6 +120,12 @@ class Home:
             connection.execute("BEGIN IMMEDIATE")
             yield
 
+    def suspend(self, worker: subprocess.Popen[str]) -> None:
+        """Suspend a worker while it waits or does nothing, never in the middle of a transaction."""
+        with self.write_lock():
+            worker.send_signal(signal.SIGSTOP)
+            eventually(lambda: psutil.Process(worker.pid).status() == psutil.STATUS_STOPPED)
+
     def close(self) -> None:
         """End what still runs."""
         for worker in self.workers:

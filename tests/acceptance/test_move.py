@@ -284,7 +284,7 @@ def test_a_worker_that_was_stopped_meanwhile_ends_with_one_line(
     stopped = home.start("--concurrency", "1")
     job_id = home.enqueue("until-told", {"folder": str(home.path), "name": "a"})["job_id"]
     eventually((home.path / "running-a").exists)
-    stopped.send_signal(signal.SIGSTOP)
+    home.suspend(stopped)
     eventually(lambda: [w["state"] for w in home.json("workers", "list")["workers"]] == ["dead"])
     move(home, postgres_url, "--yes")
     (home.path / "go-a").touch()

@@ -104,9 +104,7 @@ def test_a_stopped_worker_loses_its_lease_and_its_late_finish_changes_nothing(ho
     job = home.enqueue("until-told", {"folder": str(home.path), "name": "a"})
     first = home.start("--concurrency", "1")
     eventually((home.path / "running-a").exists)
-    with home.write_lock():  # stopped while it waits or does nothing, never in the middle of a transaction
-        first.send_signal(signal.SIGSTOP)
-        eventually(lambda: psutil.Process(first.pid).status() == psutil.STATUS_STOPPED)
+    home.suspend(first)
     (home.path / "go-a").touch()
     eventually(lambda: home.json("maintenance", "run", "rescue")["tasks"][0]["counts"]["jobs"] == 1)
     home.run("run-worker", "--drain")

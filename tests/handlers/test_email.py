@@ -12,8 +12,8 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
+from tests.handlers.hostile import HOSTILE
 from wedsync_ops.handlers import catalogue, smtp
 from wedsync_ops.handlers.contract import Site, problems
 from wedsync_ops.handlers.email import handle
@@ -113,22 +113,6 @@ def test_a_suppressed_recipient_gets_nothing_and_that_is_no_failure(tmp_path: Pa
         "suppressed": "bounce",
     }
     assert mails(site) == []
-
-
-HOSTILE = st.one_of(
-    st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=60),
-    st.sampled_from(
-        [
-            "{{ 7*4861957 }}",
-            "{{ ''.__class__.__mro__ }}",
-            "{% for x in range(10**9) %}x{% endfor %}",
-            "<script>alert(1)</script>",
-            "x\r\nBcc: evil@example.org",
-            "\u202egpj.exe",
-            "'\"><img src=x onerror=alert(1)>",
-        ]
-    ),
-)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

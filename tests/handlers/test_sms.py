@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
+from tests.handlers.hostile import HOSTILE
 from tests.handlers.texts import (
     CONTEXT,
     FALLING_BACK,
@@ -160,22 +160,6 @@ def test_what_can_never_be_sent_is_refused_when_queued_and_at_run_time(
     elif "taken" not in where:
         assert (verdict.result, verdict.permanent) == (Result.ERROR, True)
         assert texts(site) == []
-
-
-HOSTILE = st.one_of(
-    st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=60),
-    st.sampled_from(
-        [
-            "{{ 7*4861957 }}",
-            "{{ ''.__class__.__mro__ }}",
-            "{% for x in range(10**9) %}x{% endfor %}",
-            "<script>alert(1)</script>",
-            'x\r\nX-Evil: 1\r\n\r\n{"to": "+1"}',
-            "\u202egpj.exe",
-            '", "to": "+15550100',
-        ]
-    ),
-)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
