@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.handlers.test_email import CONTEXT, attempt, mails, site_in
+from tests.handlers.mailing import CONTEXT, attempt, mails, site_in
 from wedsync_ops.handlers import catalogue
 from wedsync_ops.jobs.model import Result
 

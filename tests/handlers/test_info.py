@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.handlers.test_email import CONTEXT, HOSTILE, attempt, mails, order
-from tests.handlers.test_email import site_in as site_with
+from tests.handlers.hostile import HOSTILE
+from tests.handlers.mailing import CONTEXT, attempt, mails, order
+from tests.handlers.mailing import site_in as site_with
 from wedsync_ops.handlers.contract import Site
 from wedsync_ops.instants import parse_instant
 from wedsync_ops.jobs.model import Result

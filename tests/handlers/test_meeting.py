@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.handlers.test_email import CONTEXT, HOSTILE, mails, order, site_in
+from tests.handlers.hostile import HOSTILE
+from tests.handlers.mailing import CONTEXT, mails, order, site_in
 from wedsync_ops.handlers import links
 from wedsync_ops.handlers.contract import Site, problems
 from wedsync_ops.handlers.meeting import LINK_DAYS, handle

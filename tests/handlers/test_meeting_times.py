@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import icalendar
 import pytest
 
-from tests.handlers.test_email import mails
+from tests.handlers.mailing import mails
 from tests.handlers.test_meeting import CONFIG, context, event_in, invited, perform, result_of, site
 from wedsync_ops.handlers.timezones import vtimezone
 

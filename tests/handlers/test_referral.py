@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.handlers import qr_reader
-from tests.handlers.test_email import CONTEXT, HOSTILE, mails, order, site_in
+from tests.handlers.hostile import HOSTILE
+from tests.handlers.mailing import CONTEXT, mails, order, site_in
 from tests.handlers.test_info import Tags
 from wedsync_ops.handlers.contract import PermanentError, Site, claim_of, problems
 from wedsync_ops.handlers.referral import handle

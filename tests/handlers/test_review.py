@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.handlers.test_email import CONTEXT, HOSTILE, mails, order, site_in
+from tests.handlers.hostile import HOSTILE
+from tests.handlers.mailing import CONTEXT, mails, order, site_in
 from tests.handlers.test_info import Tags
 from wedsync_ops.handlers import links
 from wedsync_ops.handlers.contract import Site, problems

@@ -17,7 +17,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from tests.handlers.test_email import STRICT, attempt, order, site_in
+from tests.handlers.mailing import STRICT, attempt, order, site_in
 from wedsync_ops.handlers import smtp
 from wedsync_ops.handlers.contract import Site
 from wedsync_ops.jobs.model import Result

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.handlers.test_email import CONTEXT, attempt, mails, site_in
+from tests.handlers.mailing import CONTEXT, attempt, mails, site_in
 from wedsync_ops.errors import InvalidInput
 from wedsync_ops.handlers import unsubscribe
 from wedsync_ops.handlers.contract import Site, recipient_digest

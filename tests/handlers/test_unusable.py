@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.handlers.test_email import CONTEXT, attempt, mails, site_in
+from tests.handlers.mailing import CONTEXT, attempt, mails, site_in
 from wedsync_ops.handlers import attachments
 from wedsync_ops.handlers.contract import PermanentError, problems
 from wedsync_ops.handlers.email import handle
