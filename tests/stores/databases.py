@@ -1,6 +1,6 @@
 """Databases that a module's tests share: migrated once, emptied for each test (ids go on, as they must)."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +65,10 @@ def _migrated(settings: Settings) -> Iterator[db.Database]:
     database.close()
 
 
-def emptied(database: db.Database) -> db.Database:
-    """The database without a row."""
+def emptied(database: db.Database, keep: Collection[str] = ()) -> db.Database:
+    """The database without a row, but for the tables to keep."""
     with database.transaction() as connection:
         for table in TABLES:
-            connection.execute(text(f"DELETE FROM {table}"))
+            if table not in keep:
+                connection.execute(text(f"DELETE FROM {table}"))
     return database
