@@ -2,14 +2,17 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, text
 
+from tests.chaos.scene import Scene
 from wedsync_ops import db
+from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs.store import lanes
-from wedsync_ops.settings import Settings
 
 _UNFINISHED = "SELECT state, count(*) FROM jobs WHERE state <> 'completed' GROUP BY state"
 _SUCCESSES = (
@@ -19,6 +22,13 @@ _UNTOLD = (
     "SELECT id FROM jobs WHERE state = 'completed'"
     " AND (SELECT count(*) FROM events WHERE events.job_id = jobs.id) <> 1 ORDER BY id"
 )
+_ORDER = (
+    "SELECT jobs.id, executions.priority, jobs.due_at, min(executions.started_at) FROM jobs"
+    " JOIN executions ON executions.job_id = jobs.id"
+    " WHERE NOT EXISTS (SELECT 1 FROM executions AS other WHERE other.job_id = jobs.id AND other.outcome <> 'ok')"
+    " GROUP BY jobs.id, executions.priority, jobs.due_at"
+)
+_WORK = "SELECT due_at, min(e.started_at) FROM jobs JOIN executions e ON job_id = jobs.id GROUP BY jobs.id, due_at"
 _LEFT = {
     "leases": "SELECT count(*) FROM jobs WHERE leased_by IS NOT NULL",
     "held jobs": "SELECT count(*) FROM jobs WHERE held_by IS NOT NULL",
@@ -26,12 +36,39 @@ _LEFT = {
 }
 
 
-def harm(home: Path, queued: int) -> list[str]:
-    """What is wrong after every worker has drained and gone, each in a line; nothing when nothing is."""
-    database = db.connect(Settings(home=home))
+def harm(scene: Scene, queued: int, within_s: float) -> list[str]:
+    """What is wrong after every worker has drained and gone, each in a line; nothing when nothing is.
+
+    ``within_s`` is the bound of the order: how long before a less urgent job's start a more urgent one may have waited.
+    """
+    outbox = scene.home.path / "outbox"
+    with _reading(scene) as connection:
+        found = [*_of_jobs(connection, queued), *_of_places(connection)]
+        return [*found, *_of_order(connection, within_s), *_of_outbox(outbox, queued)]
+
+
+def unfinished(scene: Scene) -> int:
+    """How many jobs have not ended."""
+    with _reading(scene) as connection:
+        return sum(count for _, count in _rows(connection, _UNFINISHED))
+
+
+def availability(scene: Scene, began: float, ended: float) -> float:
+    """Of the seconds between two moments: the part in which something started, or nothing was due and waiting."""
+    with _reading(scene) as connection:
+        spans = [(due / SECOND, start / SECOND) for due, start in _rows(connection, _WORK)]
+    seconds = range(int(began), int(ended))
+    served = {int(start) for _, start in spans}
+    idle = [at for at in seconds if at not in served and any(due <= at and start > at + 1 for due, start in spans)]
+    return 1 - len(idle) / max(len(seconds), 1)
+
+
+@contextmanager
+def _reading(scene: Scene) -> Iterator[Connection]:
+    database = db.connect(scene.settings())
     try:
         with database.reading() as connection:
-            return [*_of_jobs(connection, queued), *_of_places(connection), *_of_outbox(home / "outbox", queued)]
+            yield connection
     finally:
         database.close()
 
@@ -49,6 +86,18 @@ def _of_places(connection: Connection) -> list[str]:
     counts = {what: connection.execute(text(query)).scalar_one() for what, query in _LEFT.items()}
     found = [f"{count} {what} were left" for what, count in counts.items() if count]
     return found + [f"the counters of {error.lane} are wrong" for error in lanes.errors(connection)]
+
+
+def _of_order(connection: Connection, within_s: float) -> list[str]:
+    """A more urgent job that had long been due, never began, and saw a less urgent one start before it."""
+    jobs = sorted(_rows(connection, _ORDER), key=lambda row: row[3])
+    slack = within_s * SECOND
+    found = []
+    for place, (job_id, priority, _, start) in enumerate(jobs):
+        for later_id, later_priority, due, later_start in jobs[place + 1 :]:
+            if later_priority > priority and due + slack < start and start + slack < later_start:
+                found.append(f"job {later_id} waited although it came before {job_id}")
+    return found
 
 
 def _of_outbox(outbox: Path, queued: int) -> list[str]:

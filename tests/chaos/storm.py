@@ -8,7 +8,9 @@ import time
 
 import psutil
 
-from tests.acceptance.conftest import Home, descendants
+from tests.acceptance.conftest import descendants
+from tests.chaos.checker import unfinished
+from tests.chaos.scene import Crew, Scene
 
 WORKERS = 2
 LEASE_S = 2.0
@@ -18,22 +20,26 @@ _LIMIT = [{"name": "supplier", "concurrent": 2, "per": "supplier"}]
 class Storm:
     """Keeps workers at work in a home, queues jobs, and does harm."""
 
-    def __init__(self, home: Home, seed: int) -> None:
-        self._home = home
+    def __init__(self, scene: Scene, seed: int) -> None:
+        self._scene = scene
+        self._home = scene.home
         self._dice = random.Random(seed)
-        home.environment |= {"WEDSYNC_OPS_LEASE_S": str(LEASE_S), "WEDSYNC_OPS_LIMITS": json.dumps(_LIMIT)}
+        self._home.environment |= {"WEDSYNC_OPS_LEASE_S": str(LEASE_S), "WEDSYNC_OPS_LIMITS": json.dumps(_LIMIT)}
         self.children: list[psutil.Process] = []
         self.queued = 0
         self.asked = self.answered = 0
         self._crew = [self._start() for _ in range(WORKERS)]
+        self.began = time.time()
 
     def rage(self, faults: int) -> None:
         """Let so many faults happen, with some jobs queued before each."""
-        harms = (self._kill_worker, self._kill_slot, self._stop_for_long, self._stop_shortly, self._lock, self._retire)
+        own = (self._kill_worker, self._kill_slot, self._stop_for_long, self._stop_shortly, self._retire)
+        harms = (*own, *self._scene.faults)
         for _ in range(faults):
             self.queue(self._dice.randint(5, 40))
             time.sleep(self._dice.uniform(0, 0.2))  # the moment of a fault is chance, as it is out there
-            self._dice.choice(harms)()
+            self._dice.choice(harms)(self._dice, self._processes())
+            self._replace_the_fallen()
 
     def calm(self) -> None:
         """Finish what is queued, and end the workers."""
@@ -42,8 +48,10 @@ class Storm:
             worker.terminate()
         for worker in self._crew:
             worker.communicate(timeout=60)
-        # A worker that died may have left leases to run out, and places of limits with them.
-        self._home.run("run-worker", "--drain", "--concurrency", "4")
+        # A worker that died may have left leases to run out, and a clock that was ahead retries that lie there.
+        until = time.monotonic() + 60
+        while unfinished(self._scene) and time.monotonic() < until:
+            self._home.run("run-worker", "--drain", "--concurrency", "4")
 
     def queue(self, count: int) -> None:
         """Queue some jobs, and count whether that was possible."""
@@ -68,27 +76,36 @@ class Storm:
     def _start(self) -> subprocess.Popen[str]:
         return self._home.start("--concurrency", "3")
 
+    def _processes(self) -> Crew:
+        workers = [psutil.Process(worker.pid) for worker in self._crew if worker.poll() is None]
+        return [*workers, *(child for worker in workers for child in worker.children(recursive=True))]
+
+    def _replace_the_fallen(self) -> None:
+        """As systemd does: a worker that has ended by itself is started anew."""
+        for place, worker in enumerate(self._crew):
+            if worker.poll() is not None:
+                worker.communicate()
+                self._crew[place] = self._start()
+
     def _any(self) -> int:
         return self._dice.randrange(len(self._crew))
 
-    def _kill_worker(self) -> None:
-        place = self._any()
-        worker = self._crew[place]
+    def _kill_worker(self, *_: object) -> None:
+        worker = self._crew[self._any()]
         self.children += descendants(worker.pid)
         worker.send_signal(signal.SIGKILL)
-        worker.communicate()
-        self._crew[place] = self._start()
+        worker.wait()
 
-    def _kill_slot(self) -> None:
+    def _kill_slot(self, *_: object) -> None:
         slots = descendants(self._crew[self._any()].pid)
         if slots:
             self._dice.choice(slots).send_signal(signal.SIGKILL)
 
-    def _stop_for_long(self) -> None:
+    def _stop_for_long(self, *_: object) -> None:
         """Longer than the lease: others take its jobs over, and it wakes up as a dead one."""
         self._pause(LEASE_S + self._dice.uniform(0.3, 1.0))
 
-    def _stop_shortly(self) -> None:
+    def _stop_shortly(self, *_: object) -> None:
         self._pause(self._dice.uniform(0.05, 0.5))
 
     def _pause(self, seconds: float) -> None:
@@ -97,12 +114,7 @@ class Storm:
         time.sleep(seconds)  # a process that is stopped cannot be asked
         worker.send_signal(signal.SIGCONT)
 
-    def _lock(self) -> None:
-        with self._home.write_lock():
-            time.sleep(self._dice.uniform(0.1, LEASE_S))
-
-    def _retire(self) -> None:
-        place = self._any()
-        self._crew[place].terminate()
-        self._crew[place].communicate(timeout=60)
-        self._crew[place] = self._start()
+    def _retire(self, *_: object) -> None:
+        worker = self._crew[self._any()]
+        worker.terminate()
+        worker.communicate(timeout=60)
