@@ -25,7 +25,7 @@ def measure(folder: Path, count: int, rest_s: float) -> dict[str, float]:
     command = [sys.executable, "-m", "wedsync_ops", "run-worker", "--concurrency", str(SLOTS)]
     worker = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     try:
-        warm, *wishes = requests("process", count + 1)
+        warm, *wishes = requests("noop-process", count + 1)
         first = actions.enqueue(queue, warm)
         actions.wait(queue, first.job_id or 0, 30, pause=time.sleep)
         process = psutil.Process(worker.pid)

@@ -26,10 +26,10 @@ def main(isolation: str, count: int, folder: Path) -> tuple[float, float]:
     """Queue in bulk (validated, prioritised, ranked), then drain with four slots; durability is full."""
     app = open_platform(folder)
     queue = app.queue()
-    enqueue_many(queue, requests(isolation, 1))  # compiles the schema and the statements
+    enqueue_many(queue, requests(f"noop-{isolation}", 1))  # compiles the schema and the statements
     enqueued = 0.0
     for _ in range(count // CHUNK):
-        wishes = requests(isolation, CHUNK)  # made shortly before, as a caller does
+        wishes = requests(f"noop-{isolation}", CHUNK)  # made shortly before, as a caller does
         started = time.perf_counter()
         enqueue_many(queue, wishes)
         enqueued += time.perf_counter() - started

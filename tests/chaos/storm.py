@@ -1,5 +1,6 @@
 """A storm: workers under load, and one fault after another, as a seed has it."""
 
+import contextlib
 import json
 import random
 import signal
@@ -26,7 +27,7 @@ class Storm:
         self._dice = random.Random(seed)
         self._home.environment |= {"WEDSYNC_OPS_LEASE_S": str(LEASE_S), "WEDSYNC_OPS_LIMITS": json.dumps(_LIMIT)}
         self.children: list[psutil.Process] = []
-        self.queued = 0
+        self.queued = self.fallen = 0
         self.asked = self.answered = 0
         self._crew = [self._start() for _ in range(WORKERS)]
         self.began = time.time()
@@ -77,29 +78,40 @@ class Storm:
         return self._home.start("--concurrency", "3")
 
     def _processes(self) -> Crew:
-        workers = [psutil.Process(worker.pid) for worker in self._crew if worker.poll() is None]
-        return [*workers, *(child for worker in workers for child in worker.children(recursive=True))]
+        found: list[psutil.Process] = []
+        for worker in self._crew:
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has ended by itself
+                found += [psutil.Process(worker.pid), *descendants(worker.pid)]
+        return found
 
     def _replace_the_fallen(self) -> None:
         """As systemd does: a worker that has ended by itself is started anew."""
         for place, worker in enumerate(self._crew):
             if worker.poll() is not None:
                 worker.communicate()
+                self.fallen += 1
                 self._crew[place] = self._start()
+
+    @staticmethod
+    def _slots_of(worker: subprocess.Popen[str]) -> list[psutil.Process]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return descendants(worker.pid)
+        return []
 
     def _any(self) -> int:
         return self._dice.randrange(len(self._crew))
 
     def _kill_worker(self, *_: object) -> None:
         worker = self._crew[self._any()]
-        self.children += descendants(worker.pid)
+        self.children += self._slots_of(worker)
         worker.send_signal(signal.SIGKILL)
         worker.wait()
 
     def _kill_slot(self, *_: object) -> None:
-        slots = descendants(self._crew[self._any()].pid)
+        slots = self._slots_of(self._crew[self._any()])
         if slots:
-            self._dice.choice(slots).send_signal(signal.SIGKILL)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self._dice.choice(slots).send_signal(signal.SIGKILL)
 
     def _stop_for_long(self, *_: object) -> None:
         """Longer than the lease: others take its jobs over, and it wakes up as a dead one."""
