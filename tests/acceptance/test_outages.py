@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import psutil
 import pytest
 from sqlalchemy import Connection, text
 
-from tests.acceptance.conftest import Home, definition, eventually
+from tests.acceptance.conftest import Home, definition, descendants, eventually
+from tests.chaos.scene import OnSqlite, limited
 from tests.stores.rows import take
 from wedsync_ops import db
 from wedsync_ops.db import Database
@@ -175,3 +177,49 @@ def test_a_worker_whose_heart_cannot_beat_goes_on_under_another_id(home: Home) -
     database.close()
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(30) == 0
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_commit_loses_nothing(home: Home) -> None:
+    """Every write of the worker and its slots fails for a while: outcomes are kept, and no delivery is repeated."""
+    home.register(UNTIL_TOLD, LETTER)
+    job_id = until_told(home, "a")
+    worker = home.start("--concurrency", "2")
+    eventually((home.path / "running-a").exists)
+    crew = [psutil.Process(worker.pid), *descendants(worker.pid)]
+    with limited(crew, 0):
+        (home.path / "go-a").touch()
+        home.enqueue("letter", {"subject": "hello"})
+        told = next(line for line in worker.stderr or () if "full" in line)
+    assert told
+    eventually(lambda: outcomes(home, job_id) == (1, ["ok"]))
+    eventually(lambda: completed(database_of(home)) == 2)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(30) == 0
+    assert len(list((home.path / "outbox").rglob("*.eml"))) == 1
+
+
+@pytest.mark.parametrize("seconds", [3600, -3600])
+def test_a_clock_that_jumps_while_a_job_runs_costs_it_nothing(home: Home, seconds: int) -> None:
+    """Forward, and the leases look as if they had run out; back, and the heartbeats lie in the future."""
+    home.register(UNTIL_TOLD)
+    home.environment |= {"WEDSYNC_OPS_LEASE_S": "2", "WEDSYNC_OPS_HEARTBEAT_S": "0.1"}
+    scene = OnSqlite(home)
+    job_id = until_told(home, "a")
+    workers = [home.start("--concurrency", "1") for _ in range(2)]
+    eventually((home.path / "running-a").exists)
+    eventually(lambda: len(home.json("workers", "list")["workers"]) == 2)
+    with scene.clock_moved(seconds):
+        after = until_told(home, "b") if seconds > 0 else None
+        if after is not None:
+            eventually((home.path / "running-b").exists)
+        (home.path / "go-a").touch()
+        (home.path / "go-b").touch()
+        eventually(lambda: "ok" in outcomes(home, job_id)[1])
+    after = until_told(home, "c")
+    (home.path / "go-c").touch()
+    eventually(lambda: outcomes(home, after)[1][-1:] == ["ok"])
+    for worker in workers:
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(30) == 0
+    assert {job["state"] for job in jobs(home)} == {"completed"}
+    assert all(outcomes(home, job["job_id"])[0] == 1 for job in jobs(home))

@@ -71,10 +71,17 @@ class OnSqlite:
             time.sleep(dice.uniform(0.1, 1.0))
 
     def _move_clock(self, dice: random.Random, _: Crew) -> None:
-        seconds = dice.choice([-1, 1]) * dice.uniform(1, 8)
+        with self.clock_moved(dice.choice([-1, 1]) * dice.uniform(1, 8)):
+            time.sleep(dice.uniform(0.1, 1.0))
+
+    @contextmanager
+    def clock_moved(self, seconds: float) -> Iterator[None]:
+        """The workers' clock jumps by so many seconds, and back at the end."""
         self._clock.write_bytes(struct.pack("<q", int(seconds * _NS)))
-        time.sleep(dice.uniform(0.1, 1.0))
-        self._clock.write_bytes(bytes(8))
+        try:
+            yield
+        finally:
+            self._clock.write_bytes(bytes(8))
 
 
 @contextmanager

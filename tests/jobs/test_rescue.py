@@ -6,8 +6,13 @@ import socket
 import subprocess
 import sys
 import uuid
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from sqlalchemy import text
@@ -15,6 +20,7 @@ from sqlalchemy import text
 from tests.stores import databases
 from tests.stores.queues import NOW, queue_on, request
 from tests.stores.rows import counted, ending, row, take, worker
+from wedsync_ops import db
 from wedsync_ops.db import Database
 from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs import actions
@@ -22,7 +28,7 @@ from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.heart import Lock
 from wedsync_ops.jobs.model import Claimed, State
 from wedsync_ops.jobs.rescue import Condition, condition, is_dead, is_locked, rescue
-from wedsync_ops.jobs.store import finish, workers
+from wedsync_ops.jobs.store import finish, lanes, workers
 from wedsync_ops.jobs.store.workers import Worker
 from wedsync_ops.settings import Settings
 
@@ -64,6 +70,12 @@ def enlisted(queue: Queue, jobs: int, **values: object) -> tuple[Worker, list[Cl
         return one, take(connection, jobs, worker=one.id)
 
 
+def connected(queue: Queue) -> Database:
+    """The queue's database, by connections of its own."""
+    url = queue.database.writer.url.render_as_string(hide_password=False)
+    return db.connect(replace(queue.rules.settings, db=url))
+
+
 class TestRescue:
     def test_makes_the_jobs_available_again_and_costs_no_attempt(self, queue: Queue) -> None:
         one, jobs = enlisted(queue, 2, host="elsewhere", heartbeat_at=NOW - 31 * SECOND)
@@ -89,6 +101,32 @@ class TestRescue:
             (again,) = take(connection, worker="w2")
             assert finish.apply(connection, [ending(job, State.COMPLETED)]) == set()
             assert finish.apply(connection, [ending(again, State.COMPLETED)]) == {job.id}
+
+    def test_of_a_finish_and_a_rescue_at_once_one_counts(self, queue: Queue) -> None:
+        """Several finishers and rescuers meet over the same jobs, each with connections of its own."""
+        _, jobs = enlisted(queue, 120, stopped_at=NOW)
+        both = Barrier(4)
+
+        def go(which: int) -> int:
+            with closing(connected(queue)) as own:
+                both.wait(20)
+                if which % 2:
+                    return rescue(own, queue.rules, NOW)
+                done = 0
+                for job in jobs[which // 2 :: 2]:
+                    with own.transaction() as connection:
+                        done += len(finish.apply(connection, [ending(job, State.COMPLETED)]))
+                return done
+
+        with ThreadPoolExecutor(4) as threads:
+            finished_or_rescued = sum(threads.map(go, range(4)))
+        assert finished_or_rescued == len(jobs)
+        with queue.database.reading() as connection:
+            states = Counter(connection.execute(text("SELECT state FROM jobs")).scalars())
+            outcomes = Counter(connection.execute(text("SELECT outcome FROM executions")).scalars())
+            assert lanes.errors(connection) == []
+        assert (states["completed"], states["available"]) == (outcomes["ok"], outcomes["lost"])
+        assert outcomes.total() == len(jobs)
 
     def test_leaves_the_living_alone(self, queue: Queue) -> None:
         enlisted(queue, 1, host="elsewhere", heartbeat_at=NOW - 29 * SECOND)
