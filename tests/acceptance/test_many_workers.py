@@ -1,6 +1,7 @@
 """Several workers on one PostgreSQL, each with a home of its own: one dies, the others finish, none does it twice."""
 
 import json
+import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -105,3 +106,31 @@ def states(home: Home, queued: dict[str, int]) -> dict[str, str]:
     """The states of jobs that do not wait any more, by region."""
     found = {job["job_id"]: job["state"] for job in home.json("jobs", "list")["jobs"]}
     return {region: found[job_id] for region, job_id in queued.items() if found[job_id] != "available"}
+
+
+def test_a_worker_without_the_handler_leaves_the_job_to_one_that_has_it(home: Home) -> None:
+    """As while a new version is rolled out: the old worker costs the job no attempt, and goes on with the others."""
+    newer = home.path / "newer"
+    newer.mkdir()
+    (newer / "fresh.py").write_text("def handle(config, context, run):\n    return {'is_new': True}\n")
+    old, new = dict(home.environment), dict(home.environment)
+    new["PYTHONPATH"] += f"{os.pathsep}{newer}"
+    home.environment = new
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(newer)
+        home.register(definition("new", "x").replace("tests.acceptance.handlers:x", "fresh:handle"), NOTE)
+        job_id = str(home.enqueue("new", {})["job_id"])
+    home.environment = old
+    first = home.start("--concurrency", "1")
+    eventually(lambda: home.json("jobs", "show", job_id)["job"]["state"] == "retryable")
+    others = [home.enqueue("note", {})["job_id"] for _ in range(3)]
+    eventually(lambda: all(home.json("jobs", "show", str(o))["job"]["state"] == "completed" for o in others))
+    home.environment = new
+    home.start("--concurrency", "1")
+    home.json("jobs", "reschedule", job_id, "--at", "2020-01-01T00:00:00Z")
+    eventually(lambda: home.json("jobs", "show", job_id)["job"]["state"] == "completed")
+    job = home.json("jobs", "show", job_id)["job"]
+    assert (job["attempt"], job["result_data"]) == (1, {"is_new": True})
+    assert [e["outcome"] for e in job["executions"]][-1] == "ok"
+    assert "this worker cannot run it: the handler 'fresh:handle' does not exist" in job["executions"][0]["error"]
+    assert first.poll() is None

@@ -51,6 +51,7 @@ class Dispatcher:
         self._heap = Heap()
         self._turns = Turns()
         self._usual_us: dict[str, float] = {}
+        self._unable: dict[str, int] = {}
         self._last = Claim((), more=True, next_due=0, best_left=None)
 
     def __len__(self) -> int:
@@ -123,6 +124,10 @@ class Dispatcher:
             float(duration_us) if usual is None else usual + (duration_us - usual) * _SMOOTHING
         )
 
+    def avoid(self, module_type: str, until: int) -> None:
+        """Claim no job of a module type before an instant: this worker has not got its handler."""
+        self._unable[module_type] = until
+
     def is_due(self, now: int) -> bool:
         """Whether time has moved a job or made a schedule due since the last claim."""
         return self.next_due is not None and self.next_due <= now
@@ -143,7 +148,7 @@ class Dispatcher:
         dropped = self._drop(connection, pauses, now)
         throttle = Throttle(connection, rules.settings.limits, pauses, now, region=self._region)
         throttle.wake()
-        available = self._open_lanes(connection, pauses, slots)
+        available = self._open_lanes(connection, pauses, slots, now)
         room = self._room(available, room, slots)
         counts = self._counts(available, room, slots)
         rows = self._lease(throttle, worker_id, available, counts, room)
@@ -223,10 +228,13 @@ class Dispatcher:
         best = max((lane.priority for lane, count in available.items() if count > 0), default=None)
         return max(room, slots) if lowest is not None and best is not None and best > lowest else room
 
-    def _open_lanes(self, connection: Connection, pauses: Sequence[control.Pause], slots: int) -> dict[Lane, int]:
+    def _open_lanes(
+        self, connection: Connection, pauses: Sequence[control.Pause], slots: int, now: int
+    ) -> dict[Lane, int]:
         if any(pause.scope == "all" for pause in pauses):
             return {}
         closed = {pause.name for pause in pauses if pause.scope == "module"}
+        closed.update(name for name, until in self._unable.items() if until > now)
         if self._region is None:
             counts = lanes.read(connection)
         else:  # more than can be claimed at once, so that what is left over shows

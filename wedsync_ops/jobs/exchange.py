@@ -3,6 +3,7 @@
 All of it commits, or nothing has happened: then the outcomes are kept for the next time.
 """
 
+import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,16 +14,20 @@ from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseError, StorageFull, WedsyncError
 from wedsync_ops.handlers import outbox
+from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs import further, throttle, wakeup
 from wedsync_ops.jobs.conclude import Conclusion, conclude, refused
 from wedsync_ops.jobs.dispatch import Claim, Dispatcher
 from wedsync_ops.jobs.housekeeping import House
 from wedsync_ops.jobs.model import Claimed, Outcome
 from wedsync_ops.jobs.rules import Rules
+from wedsync_ops.jobs.run import UNABLE_S
 from wedsync_ops.jobs.slots import Slots
 from wedsync_ops.jobs.store import claim, control, finish, limits, stops
 from wedsync_ops.jobs.store.stops import Stop
 from wedsync_ops.jobs.watch import Watch
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,11 @@ class Exchange:
         """Keep what has ended until it is written."""
         for outcome in outcomes:
             self.outcomes.append(outcome)
-            self._dispatch.learn(self.running[outcome.job_id], outcome.duration_us)
+            job = self.running[outcome.job_id]
+            self._dispatch.learn(job, outcome.duration_us)
+            if outcome.is_beyond_this_worker:
+                _LOG.warning("job %d of %s: %s", job.id, job.module_type, outcome.error)
+                self._dispatch.avoid(job.module_type, self._clock.now() + int(UNABLE_S * SECOND))
 
     def run(self, worker_id: str, slots: Slots, room: int | None) -> Exchanged:
         """Write what has ended and claim for so much room; ``None`` when nothing more may start.

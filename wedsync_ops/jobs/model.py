@@ -91,9 +91,9 @@ class Order(NamedTuple):
 class Outcome(NamedTuple):
     """What a slot says of one execution.
 
-    ``result`` is JSON (only when ok); ``permanent`` and ``retry_after_s`` come from the handler; ``enqueue`` is a JSON
-    list of rows as ``enqueue --file`` takes them. ``bytes_sent`` counts what was delivered,
-    ``delivered`` names the files of the outbox among it.
+    ``result`` is JSON (only when ok); ``permanent`` and ``retry_after_s`` come from the handler, but for a lost one:
+    permanently lost is what this worker can never run; ``enqueue`` is a JSON list of rows as ``enqueue --file`` takes
+    them. ``bytes_sent`` counts what was delivered, ``delivered`` names the files of the outbox among it.
     """
 
     job_id: int
@@ -113,6 +113,11 @@ class Outcome(NamedTuple):
     memory_kb: int | None = None
     bytes_sent: int | None = None
     delivered: tuple[str, ...] = ()
+
+    @property
+    def is_beyond_this_worker(self) -> bool:
+        """Whether the worker has not got the handler."""
+        return self.permanent and self.result is Result.LOST
 
 
 class Claimed(NamedTuple):

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from wedsync_ops import codec
-from wedsync_ops.errors import InvalidJson
+from wedsync_ops.errors import InvalidInput, InvalidJson
 from wedsync_ops.handlers.contract import Handler, Mail, NotNow, Page, PermanentError, Receipt, RetryAfter, Site, Text
 from wedsync_ops.jobs.events import next_step, without_next_step
 from wedsync_ops.jobs.model import Order, Result
@@ -18,6 +18,8 @@ MAX_ERROR = 500
 """The longest error text of an execution, in characters."""
 MAX_TRACEBACK = 16 * 1024
 """The longest traceback kept of an execution, in characters."""
+UNABLE_S = 60.0
+"""After so many seconds a job is tried again that a worker could not run, for want of its handler."""
 _LONGEST_WAIT_S = 366 * 86_400.0
 _FURTHER = "the list of jobs that the handler queued"
 _ROW_OPTIONS = frozenset({"context", "priority", "at", "delay", "key", "deadline", "expires"})
@@ -147,6 +149,9 @@ class Attempt:
         order = self._order
         try:
             handler = self.handler()
+        except InvalidInput as error:
+            return unable(error)
+        try:
             config = MappingProxyType(codec.load_object(order.config, "the job's config"))
             self._context = context = MappingProxyType(codec.load_object(order.context, "the job's context"))
             data = _result(handler(config, context, self), next_step(None, context))
@@ -170,6 +175,12 @@ def handler_named(name: str) -> Handler:
     from wedsync_ops.modules.resolve import resolve
 
     return resolve(name)
+
+
+def unable(error: InvalidInput) -> Verdict:
+    """The verdict where the handler is not installed; another worker may have it, as while a version is rolled out."""
+    text = one_line(f"this worker cannot run it: {error.message}")
+    return Verdict(Result.LOST, error=text, permanent=True, retry_after_s=UNABLE_S)
 
 
 def failure(error: BaseException, order: Order) -> Verdict:
