@@ -192,6 +192,17 @@ def allocates(config: Json, context: Json, run: Run) -> Json:
     return {"size": len(block)}
 
 
+def grows(config: Json, context: Json, run: Run) -> Json:
+    """Take so many MB a second, as even as a sleep allows."""
+    began = time.monotonic()
+    taken = 0
+    while True:
+        due = int((time.monotonic() - began) * config["mb_per_s"])
+        _KEPT.append(bytearray(b"x") * ((due - taken) * 1024 * 1024))
+        taken = due
+        time.sleep(0.001)
+
+
 def keeps(config: Json, context: Json, run: Run) -> Json:
     _KEPT.append(bytearray(b"x") * (config["mb"] * 1024 * 1024))
     return {"pid": os.getpid()}

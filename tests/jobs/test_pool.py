@@ -135,7 +135,6 @@ def test_leaving_is_an_error_too(slots: Pool, handler: str, error: str) -> None:
         ("queues_no_json", {}, "the list of jobs that the handler queued holds a set"),
         ("queues_wrongly", {}, "enqueue has no option 'colour'"),
         ("changes_config", {"a": 1}, "does not support item assignment"),
-        ("no.such.module:handle", {}, "no.such.module"),
     ],
 )
 def test_what_is_no_result_is_an_error(slots: Pool, handler: str, config: dict[str, Any], error: str) -> None:
@@ -144,6 +143,13 @@ def test_what_is_no_result_is_an_error(slots: Pool, handler: str, config: dict[s
     assert outcome.error is not None
     assert error in outcome.error
     assert outcome.data is None
+
+
+def test_a_handler_that_is_not_installed_here_leaves_the_job_to_others(slots: Pool) -> None:
+    outcome = run(slots, order("no.such.module:handle"))
+    assert outcome.is_beyond_this_worker
+    assert outcome.error is not None
+    assert outcome.error.startswith("this worker cannot run it: the handler 'no.such.module:handle' does not exist")
 
 
 def test_large_documents_pass_both_ways(slots: Pool) -> None:

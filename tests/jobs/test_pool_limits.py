@@ -51,7 +51,7 @@ def test_whoever_blocks_all_signals_is_killed(slots: Pool) -> None:
     outcome = run(slots, order("deaf", timeout_s=0.2))
     assert outcome.result is Result.TIMEOUT
     assert outcome.error == "the attempt did not stop at its limit of 0.2 s, and was killed"
-    assert outcome.duration_us >= 700_000
+    assert outcome.duration_us >= 280_000
 
 
 def test_cpu_seconds_are_limited(slots: Pool) -> None:

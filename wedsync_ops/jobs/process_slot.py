@@ -18,7 +18,7 @@ from wedsync_ops.jobs import protocol
 from wedsync_ops.jobs.channel import DEPTH, PACKET, Channel
 from wedsync_ops.jobs.model import Order, Outcome, Result
 
-GRACE_S = 0.5
+GRACE_S = 0.08
 """How long a slot may take to stop by itself after the limit, in seconds; then it is killed."""
 START_UP_S = 60.0
 """How long a new slot may take to come to life, in seconds: the handlers are imported meanwhile."""
