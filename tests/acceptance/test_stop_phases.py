@@ -1,4 +1,4 @@
-"""A worker's stop in three phases: jobs may end, are asked to, and are broken off; nothing is lost, nobody left behind."""
+"""A worker's stop in three phases: jobs may end, are asked to, and are broken off; nothing is lost or left behind."""
 
 import os
 import signal
@@ -35,9 +35,7 @@ def gone(pid: int) -> bool:
 @pytest.mark.parametrize("isolation", ["process", "thread"])
 def test_a_handler_that_is_asked_ends_in_good_order(home: Home, isolation: str) -> None:
     patient(home, 0.2, 30)
-    home.register(
-        definition("heeding", "heeding", "{folder: {type: string}, then: {type: string}}", isolation=isolation)
-    )
+    home.register(HEEDING + f"    isolation: {isolation}\n")
     home.enqueue("heeding", {"folder": str(home.path), "then": "return"})
     worker = home.start("--concurrency", "1")
     eventually((home.path / "running").exists)
