@@ -77,12 +77,12 @@ class TestRefusal:
     def test_only_of_the_scope(self, queue: Queue) -> None:
         draining.begin(queue, "module", "email")
         refusal(queue)
-        add(queue, module_type="info")
+        add(queue, module_type="free")
         draining.begin(queue, "supplier", "s2")
-        refusal(queue, module_type="info", supplier_id="s2")
-        add(queue, module_type="info")
+        refusal(queue, module_type="free", supplier_id="s2")
+        add(queue, module_type="free")
         draining.begin(queue, "all", "")
-        refusal(queue, module_type="info")
+        refusal(queue, module_type="free")
 
     def test_says_who_why_and_when_to_come_back(self, queue: Queue) -> None:
         draining.begin(queue, "module", "email", reason="another mail server", until=NOW + HOUR)
@@ -129,7 +129,7 @@ class TestRefusal:
         draining.begin(queue, "module", "email")
         with pytest.raises(Draining):
             actions.enqueue(queue, request(), dry_run=True)
-        answers = actions.enqueue_many(queue, [request(), request("info")])
+        answers = actions.enqueue_many(queue, [request(), request("free")])
         assert [isinstance(answer, Queued) for answer in answers] == [False, True]
 
     def test_further_jobs_of_what_was_accepted_are_accepted(self, queue: Queue) -> None:
@@ -148,7 +148,7 @@ class TestRefusal:
         assert "module email is being drained" in (schedules.history(queue, "hourly", 1)[0].reason or "")
 
     def test_what_is_dead_is_not_brought_back(self, queue: Queue) -> None:
-        mine, other = add(queue), add(queue, module_type="info")
+        mine, other = add(queue), add(queue, module_type="free")
         for job_id in claimed(queue):
             end(queue, job_id, "discarded")
         draining.begin(queue, "module", "email")
@@ -179,7 +179,7 @@ class TestProgress:
         assert draining.advance(queue, drain).is_over
 
     def test_other_scopes_do_not_count(self, queue: Queue) -> None:
-        add(queue, module_type="info", supplier_id="s2")
+        add(queue, module_type="free", supplier_id="s2")
         assert draining.advance(queue, draining.begin(queue, "module", "email")).is_over
         assert draining.advance(queue, draining.begin(queue, "supplier", "s1")).is_over
         assert draining.advance(queue, draining.begin(queue, "supplier", "s2")).left == Left(1, 0)
@@ -228,12 +228,12 @@ class TestProgress:
 
     def test_maintenance_notes_what_is_drained(self, queue: Queue) -> None:
         draining.begin(queue, "module", "email")
-        add(queue, module_type="info")
-        draining.begin(queue, "module", "info")
+        add(queue, module_type="free")
+        draining.begin(queue, "module", "free")
         assert (draining.advance_all(queue), draining.advance_all(queue)) == (1, 0)
         assert [(one.name, one.drained_at is not None) for one in actions.status(queue).drains] == [
             ("email", True),
-            ("info", False),
+            ("free", False),
         ]
 
     def test_begun_again_it_goes_on_with_another_end(self, queue: Queue) -> None:
@@ -297,7 +297,7 @@ class TestWait:
         running = add(queue)
         claimed(queue)
         waiting, scheduled = add(queue), add(queue, at=iso(NOW + DAY))
-        other = add(queue, module_type="info")
+        other = add(queue, module_type="free")
 
         def obey(mine: Queue) -> None:
             with mine.database.reading() as connection:
@@ -347,12 +347,12 @@ def test_whoever_is_queueing_is_done_before_a_drain_has_begun(queue: Queue) -> N
 
 
 def test_what_is_read_of_drains_is_in_a_fixed_order(queue: Queue) -> None:
-    for scope, name in (("supplier", "b"), ("supplier", "a"), ("module", "info"), ("all", "")):
+    for scope, name in (("supplier", "b"), ("supplier", "a"), ("module", "free"), ("all", "")):
         draining.begin(queue, scope, name)
     with queue.database.reading() as connection:
         assert [(one.scope, one.name) for one in drains.read(connection, NOW)] == [
             ("all", ""),
-            ("module", "info"),
+            ("module", "free"),
             ("supplier", "a"),
             ("supplier", "b"),
         ]

@@ -64,7 +64,7 @@ def _done(site: Site, name: str) -> Done:
     task = TASKS[name]
     if not task.alone:
         return Done(name, task.run(site, site.database.transaction))
-    sole = _Sole(site, f"maintenance {name}")
+    sole = Sole(site, f"maintenance {name}")
     try:
         if not sole.take():
             return Done(name, {}, "another process is at it")
@@ -75,7 +75,7 @@ def _done(site: Site, name: str) -> Done:
         sole.leave()
 
 
-class _Sole:
+class Sole:
     """The right of one process to do a task, renewed as long as it writes."""
 
     def __init__(self, site: Site, name: str) -> None:
