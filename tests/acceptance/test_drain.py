@@ -48,10 +48,8 @@ def test_what_does_not_end_is_broken_off(home: Home) -> None:
     home.enqueue("stuck", {})
     worker = home.start("--concurrency", "1")
     eventually(lambda: states(home) == ["running"])
-    answer = home.run(
-        "queue", "drain", "stuck", "--wait", "--cancel-after", "0.2", "--yes", "--timeout", "60", "--json"
-    )
-    document = json.loads(answer.stdout)
+    waiting = ("--wait", "--cancel-after", "0.2", "--timeout", "60")
+    document = home.json("queue", "drain", "stuck", *waiting, "--yes")
     assert (document["cancelled"], document["drain"]["state"], states(home)) == (1, "drained", ["cancelled"])
     worker.terminate()
     assert worker.wait(30) == 0
