@@ -5,9 +5,9 @@ import getpass
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from wedsync_ops.errors import InvalidInput, WaitTimedOut, WrongState
+from wedsync_ops.errors import DatabaseConflict, InvalidInput, WaitTimedOut, WrongState
 from wedsync_ops.jobs import wakeup
-from wedsync_ops.jobs.actions import Queue
+from wedsync_ops.jobs.actions import CONFLICTS, Queue
 from wedsync_ops.jobs.drain import Drain
 from wedsync_ops.jobs.store import control, drains, stops
 from wedsync_ops.jobs.store.drains import Later, Left
@@ -54,8 +54,15 @@ def planned(queue: Queue, scope: str, name: str, *, reason: str | None = None, u
 def begin(queue: Queue, scope: str, name: str, *, reason: str | None = None, until: int | None = None) -> Drain:
     """Accept no new job of a scope. One that is being drained goes on, with another reason and end. Raises as above."""
     drain = planned(queue, scope, name, reason=reason, until=until)
-    with queue.database.transaction() as connection:
-        return drains.begin(connection, drain)
+
+    def written() -> Drain:
+        with queue.database.transaction() as connection:
+            return drains.begin(connection, drain)
+
+    for _ in range(CONFLICTS):
+        with contextlib.suppress(DatabaseConflict):
+            return written()
+    return written()
 
 
 def look(queue: Queue, drain: Drain) -> tuple[Progress, Later]:

@@ -16,7 +16,7 @@ from wedsync_ops.jobs.model import Queued
 from wedsync_ops.jobs.prepare import Prepared, prepare
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.schedule import Schedule
-from wedsync_ops.jobs.store import codes, control, insert, stops
+from wedsync_ops.jobs.store import codes, control, drains, insert, stops
 from wedsync_ops.jobs.store import schedules as store
 from wedsync_ops.jobs.store.schedules import Fire, Stored, Unfinished
 
@@ -64,7 +64,7 @@ def fire_due(database: Database, rules: Rules, *, now: int, by: str) -> int:
     fires = 0
     with database.transaction() as connection:
         held = [due[stored.id] for stored in store.held(connection, [one.stored for one in due.values()])]
-        lock_keys(connection, [wanted for one in held for wanted in one.fires])
+        lock_keys(connection, [wanted for one in held for wanted in one.fires], now)
         for one in held:
             for wanted in one.fires:
                 fires += fire(connection, rules, wanted, now=now, by=by) is not None
@@ -73,9 +73,11 @@ def fire_due(database: Database, rules: Rules, *, now: int, by: str) -> int:
     return fires
 
 
-def lock_keys(connection: Connection, wanted: list[Wanted]) -> None:
-    """Lock the keys and codes of all jobs that are to be queued, before any lane is."""
+def lock_keys(connection: Connection, wanted: list[Wanted], now: int) -> None:
+    """Lock the keys and codes of all jobs that are to be queued, before any lane is, and drains before them."""
     jobs = [one.job for one in wanted if isinstance(one.job, Prepared)]
+    if jobs:
+        drains.read(connection, now, entering=True)
     insert.keyed(connection, [job.key for job in jobs if job.key is not None])
     codes.held(connection, [intake.claim_of(job) for job in jobs if job.claim is not None])
 
