@@ -14,7 +14,6 @@ from tests.acceptance.conftest import Home, definition, descendants, eventually
 UNTIL_TOLD = definition("until-told", "until_told", "{folder: {type: string}, name: {type: string}}")
 HEEDING = definition("heeding", "heeding", "{folder: {type: string}, then: {type: string}}")
 STUBBORN = definition("stubborn", "stubborn", "{folder: {type: string}, closes: {type: boolean}}")
-STUCK = definition("stuck", "stuck")
 
 
 def patient(home: Home, grace_s: float, notice_s: float) -> None:
@@ -114,3 +113,14 @@ def test_a_quiet_worker_starts_nothing_and_stays_until_it_is_stopped(home: Home)
     assert row["state"] == "alive"
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(30) == 0
+
+
+def test_a_thread_that_never_ends_does_not_keep_its_worker(home: Home) -> None:
+    patient(home, 0.1, 0.1)
+    home.register(definition("stuck", "stuck", isolation="thread"))
+    home.enqueue("stuck", {})
+    worker = home.start("--concurrency", "1")
+    eventually(lambda: only(home)["state"] == "running")
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(30) == 1
+    assert (only(home)["state"], only(home)["attempt"]) == ("available", 0)
