@@ -27,6 +27,7 @@ from wedsync_ops.settings import Settings
 TABLES = {
     "alembic_version",
     "customisations",
+    "drains",
     "durations",
     "events",
     "execution_details",

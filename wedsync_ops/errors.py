@@ -167,6 +167,12 @@ class CapacityReached(Refused):
     code = "capacity"
 
 
+class Draining(Refused):
+    """No new jobs are accepted: what the job belongs to is being drained."""
+
+    code = "draining"
+
+
 class KeyConflict(Refused):
     """The idempotency key is taken by a job with another payload."""
 

@@ -60,6 +60,8 @@ class Settings:
     )
     lease_s: float = _setting(30.0, "seconds without a heartbeat after which a worker's jobs are taken up again")
     heartbeat_s: float | None = _setting(None, "seconds between heartbeats; a third of the lease unless given")
+    stop_grace_s: float = _setting(55.0, "seconds that running jobs may go on after a worker was told to stop")
+    stop_notice_s: float = _setting(15.0, "seconds that a handler then has, once it was asked to stop")
     min_slots: int = _setting(2, "fewest slots of a worker")
     max_slots: int = _setting(50, "most slots of a worker")
     region: str | None = _setting(None, "the region whose jobs workers started here take, beside those without one")
@@ -371,6 +373,8 @@ _NOT_NEGATIVE = {
     "retention_days": 36_500,
     "dead_letter_days": 36_500,
     "wedding_week_delay_min": 525_600,
+    "stop_grace_s": 86_400,
+    "stop_notice_s": 86_400,
 }
 _SCHEMES = {
     "smtp_url": ("smtp", "smtps"),

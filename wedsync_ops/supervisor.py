@@ -17,6 +17,7 @@ from wedsync_ops.weddings.season import season_at
 _LOG = logging.getLogger(__name__)
 _PEAK_FACTOR = 2.5
 _STOPS = (signal.SIGTERM, signal.SIGINT)
+_HEARD = (*_STOPS, signal.SIGUSR1)
 
 
 def slots_at_start(settings: Settings, calendar: Calendar, now: int, cores: int) -> int:
@@ -28,9 +29,10 @@ def slots_at_start(settings: Settings, calendar: Calendar, now: int, cores: int)
 
 
 def run_worker(app: App, options: Options, *, signals: bool = True) -> int:
-    """Run a worker until it is drained or stopped; the exit code: 0, or 1 when a second signal broke it off.
+    """Run a worker until it is drained or stopped; the exit code: 0, or 1 when jobs were broken off.
 
-    With ``signals`` it listens to SIGTERM and SIGINT, and may replace this process by a fresh one.
+    With ``signals`` it listens to SIGTERM, SIGINT and SIGUSR1 (start nothing more), and may replace this process by a
+    fresh one.
     """
     settings = app.settings
     if options.slots <= 0:
@@ -41,10 +43,12 @@ def run_worker(app: App, options: Options, *, signals: bool = True) -> int:
     if signals:
         for number in _STOPS:
             signal.signal(number, worker.stop)
+        signal.signal(signal.SIGUSR1, worker.quiet)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
     end = worker.run()
     if end is End.RECYCLE and signals:
         _LOG.warning("a thread went on past its time limit; the worker starts afresh")
-        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)  # a stop that comes now waits for the fresh process
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)  # a stop that comes now waits for the fresh process
         app.close()
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own command line again
     return 1 if end is End.ABORTED else 0

@@ -1,13 +1,14 @@
 """Handlers of module types that only these tests register."""
 
 import os
+import signal
 import time
 from collections.abc import Mapping
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from wedsync_ops.handlers.contract import Mail, Run
+from wedsync_ops.handlers.contract import Mail, NotNow, Run
 
 
 def letter(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
@@ -52,5 +53,41 @@ def chained(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> 
 
 def stuck(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Never return by itself."""
+    while True:
+        time.sleep(1)
+
+
+def heeding(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Say that it runs, then work until it is asked to stop: tell how long it had, and put the job off."""
+    folder = Path(config["folder"])
+    (folder / "running").touch()
+    while not run.stopping:
+        time.sleep(0.005)
+    (folder / "time-left").write_text(str(run.time_left()))
+    if config["then"] == "put off":
+        raise NotNow(60, "the worker stops")
+    return {"heeded": True}
+
+
+def stubborn(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Do all that keeps a process alive: deaf to every signal that can be, with children in sessions of their own."""
+    folder = Path(config["folder"])
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.setsid()
+        (folder / f"pid-{os.getpid()}").touch()
+        while True:
+            time.sleep(1)
+    (folder / f"pid-{os.getpid()}").touch()
+    if config["closes"]:
+        while len(list(folder.glob("pid-*"))) < 3:
+            time.sleep(0.005)
+        (folder / "running").touch()
+        os.closerange(3, 256)
+    (folder / "running").touch()
     while True:
         time.sleep(1)

@@ -68,7 +68,7 @@ def test_a_full_standard_output_is_said_in_a_line(home: Path, command: str, unbu
         (f"{ENQUEUE} --wait --timeout 0", "job 2 was queued, but "),
         (f"{ENQUEUE} --dry-run", "standard output cannot"),
         ("queue pause note --json", "module note was paused, but "),
-        ("queue resume --all", "everything was not paused, but "),
+        ("queue resume --all", "everything was not paused or drained, but "),
         ("jobs cancel 1 9", "1 of 2 jobs were cancelled, but "),
         ("jobs retry --state discarded", "0 jobs were queued again, but "),
         ("modules rollback note 1 --json", "version 1 of note was put in force, but "),

@@ -288,3 +288,12 @@ def logs_much(config: Json, context: Json, run: Run) -> Json:
 
 def imported(config: Json, context: Json, run: Run) -> Json:
     return {name: name in sys.modules for name in config["names"]}
+
+
+def heed(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Begin, then work until it is asked to stop, or tell at once whether it was."""
+    if config.get("waits"):
+        Path(config["folder"], "running").touch()
+        while not run.stopping:
+            time.sleep(0.002)
+    return {"stopping": run.stopping, "time_left": run.time_left()}

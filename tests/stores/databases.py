@@ -19,6 +19,7 @@ TABLES = (
     "supplier_tags",
     "durations",
     "pauses",
+    "drains",
     "workers",
     "host_samples",
     "modules",

@@ -7,8 +7,9 @@ from sqlalchemy import Connection, event, text
 
 from tests.stores.rows import NOW, add, add_many, ending, number_of, row, take, worker
 from wedsync_ops.db import Database
+from wedsync_ops.jobs.drain import Drain
 from wedsync_ops.jobs.model import FAILED, Result, State
-from wedsync_ops.jobs.store import answers, control, finish, insert, retention, view, workers
+from wedsync_ops.jobs.store import answers, control, drains, finish, insert, retention, view, workers
 from wedsync_ops.jobs.store.retention import Policy, Sweep
 from wedsync_ops.operations.maintenance import sweep
 
@@ -229,12 +230,13 @@ class TestLeftovers:
                 workers.register(connection, worker(stopped_at=stopped_at))
             for name, until in (("a", NOW - 1), ("b", NOW + 1), ("c", None)):
                 control.pause(connection, control.Pause("module", name, None, "me", NOW, until))
+                drains.begin(connection, Drain("module", name, None, "me", NOW - 9, until))
             insert.save_tags(connection, {("email", 1, "a"): NOW - 1, ("email", 1, "b"): NOW + 1})
             for job_id, at in ((1, NOW - 1), (2, NOW), (1, NOW + 1)):
                 answers.record(connection, job_id, at)
-        assert forget(database, now=NOW, old=NOW, samples=NOW - 1, workers=NOW) == {"leftovers_dropped": 5}
-        tables = ("host_samples", "workers", "pauses", "supplier_tags", "form_answers")
-        assert [number(database, table) for table in tables] == [1, 2, 2, 1, 1]
+        assert forget(database, now=NOW, old=NOW, samples=NOW - 1, workers=NOW) == {"leftovers_dropped": 6}
+        tables = ("host_samples", "workers", "pauses", "drains", "supplier_tags", "form_answers")
+        assert [number(database, table) for table in tables] == [1, 2, 2, 2, 1, 1]
 
     def test_many_go_in_chunks_and_what_others_moved_on_meanwhile_stays(self, database: Database) -> None:
         names = [f"s{n:04}" for n in range(retention.CHUNK + 1)]

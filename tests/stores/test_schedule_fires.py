@@ -14,7 +14,7 @@ from wedsync_ops.instants import DAY, HOUR, MINUTE, SECOND
 from wedsync_ops.jobs import schedules
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.firing import FireOutcome, NextFire
-from wedsync_ops.jobs.store import claim, control, view
+from wedsync_ops.jobs.store import claim, control, stops, view
 from wedsync_ops.jobs.store import schedules as store
 from wedsync_ops.jobs.store.schedules import Stored
 from wedsync_ops.modules import actions as modules
@@ -228,7 +228,7 @@ class TestOverlap:
         fire(queue, ONE + HOUR)
         assert [outcome for _, outcome in told(queue)] == ["queued", "queued"]
 
-    def test_a_job_that_runs_is_not_broken_off(self, queue: Queue) -> None:
+    def test_a_job_that_runs_is_broken_off(self, queue: Queue) -> None:
         register(queue, yaml(overlap="replace"))
         fire(queue, ONE)
         (first,) = jobs(queue)
@@ -236,8 +236,23 @@ class TestOverlap:
             connection.execute(text("UPDATE jobs SET state = 'running', leased_by = 'w1', attempt = 1"))
         fire(queue, ONE + HOUR)
         latest = schedules.history(queue, "hourly", 1)[0]
-        assert latest.reason == f"job {first[0]} of the fire of 2027-01-13T13:00:00.000000Z runs, and goes on"
+        assert latest.reason == f"job {first[0]} of the fire of 2027-01-13T13:00:00.000000Z runs, and is broken off"
+        with queue.database.reading() as connection:
+            (stop,) = stops.find(connection)
+        assert (stop.job_id, stop.reason) == (first[0], "cancelled by the schedule hourly")
         assert [state for _, state in jobs(queue)] == ["running", "available"]
+
+    def test_a_job_that_runs_goes_on_when_its_successor_is_refused(self, queue: Queue) -> None:
+        register(queue, yaml(overlap="replace"))
+        fire(queue, ONE)
+        with queue.database.transaction() as connection:
+            connection.execute(text("UPDATE jobs SET state = 'running', leased_by = 'w1', attempt = 1"))
+            connection.execute(text("UPDATE lane_counts SET waiting = 5"))
+        small = replace(queue, rules=replace(queue.rules, settings=replace(queue.rules.settings, capacity=1)))
+        fire(small, ONE + HOUR)
+        assert [outcome for _, outcome in told(queue)] == ["queued", "refused"]
+        with queue.database.reading() as connection:
+            assert stops.find(connection) == []
 
     def test_what_cannot_be_replaced_goes_on_waiting(self, queue: Queue) -> None:
         register(queue, yaml(overlap="replace"))

@@ -18,7 +18,7 @@ def run(
 ) -> None:
     """Run maintenance tasks; never asks, and can be repeated at any time."""
     from wedsync_ops.cli.opening import opened
-    from wedsync_ops.cli.render import answering, emit, table
+    from wedsync_ops.cli.render import answering, emit, say, table
     from wedsync_ops.operations import maintenance
 
     with opened(context) as app_:
@@ -26,9 +26,13 @@ def run(
     rows = [(item.task, name.replace("_", " "), count) for item in done for name, count in item.counts.items()]
     with answering(f"maintenance was done ({', '.join(item.task for item in done)})"):
         if json:
-            emit("maintenance-run", {"tasks": [{"task": item.task, "counts": dict(item.counts)} for item in done]})
+            tasks = [{"task": item.task, "counts": dict(item.counts), "skipped": item.skipped} for item in done]
+            emit("maintenance-run", {"tasks": tasks})
         else:
             table(("Task", "What", ">Count"), rows)
+            for item in done:
+                if item.skipped is not None:
+                    say(f"{item.task} was left out: {item.skipped}")
 
 
 @app.command("list")

@@ -1,27 +1,26 @@
-"""``queue``: the lanes, and pauses."""
+"""``queue``: the lanes, pauses and drains."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wedsync_ops.cli.draining import drain, drain_document, drain_line
 from wedsync_ops.cli.inputs import Json, instant_of
 from wedsync_ops.cli.lazy import group
-from wedsync_ops.errors import UsageError
+from wedsync_ops.cli.scopes import Everything, Module, Supplier, named, scope_of
 
 if TYPE_CHECKING:
     from wedsync_ops.jobs.store.control import Pause
     from wedsync_ops.limits import Limit
 
-app = group("See the lanes; pause and resume them.")
+app = group("See the lanes; pause, drain and resume them.")
 
-Module = Annotated[str | None, typer.Argument(metavar="MODULE", help="A module type.")]
-Supplier = Annotated[str | None, typer.Option(metavar="S", help="A supplier instead.")]
-Everything = Annotated[bool, typer.Option("--all", help="Everything instead.")]
+app.command()(drain)
 
 
 @app.command()
 def status(context: typer.Context, json: Json = False) -> None:
-    """Show how many jobs wait in each lane, what is paused, and what limits hold."""
+    """Show how many jobs wait in each lane, what is paused or drained, and what limits hold."""
     from wedsync_ops.cli.opening import opened
     from wedsync_ops.cli.render import emit, moment, say, table
     from wedsync_ops.jobs import actions
@@ -42,7 +41,8 @@ def status(context: typer.Context, json: Json = False) -> None:
         ]
         pauses = [_pause(pause) for pause in found.pauses]
         held = [_limit(limit, found.held[limit.name]) for limit in limits]
-        emit("queue-status", {"lanes": rows, "pauses": pauses, "limits": held})
+        going = [drain_document(one) for one in found.drains]
+        emit("queue-status", {"lanes": rows, "pauses": pauses, "drains": going, "limits": held})
         return
     table(
         ("Module", "Priority", ">Ready", ">Waiting in all"),
@@ -51,7 +51,9 @@ def status(context: typer.Context, json: Json = False) -> None:
     for pause in found.pauses:
         until = f" until {moment(pause.until)}" if pause.until is not None else ""
         reason = pause.reason or "no reason given"
-        say(f"paused: {_named(pause.scope, pause.name)}{until}, by {pause.paused_by}: {reason}")
+        say(f"paused: {named(pause.scope, pause.name)}{until}, by {pause.paused_by}: {reason}")
+    for one in found.drains:
+        say(drain_line(one))
     for limit in limits:
         say(f"limit {limit.name}: {limit.words}; holds {found.held[limit.name]:,}")
 
@@ -71,15 +73,15 @@ def pause(
     from wedsync_ops.cli.render import answering, emit, say
     from wedsync_ops.jobs import actions
 
-    scope, name = _scope(module, supplier, everything)
+    scope, name = scope_of(module, supplier, everything)
     with opened(context) as opened_app:
         end = instant_of(until, "--until", opened_app.calendar.zone)
         made = actions.pause(opened_app.queue(), scope, name, reason=reason, until=end)
-    with answering(f"{_named(scope, name)} was paused"):
+    with answering(f"{named(scope, name)} was paused"):
         if json:
             emit("queue-pause", {"pause": _pause(made)})
         else:
-            say(f"paused: {_named(scope, name)}")
+            say(f"paused: {named(scope, name)}")
 
 
 @app.command()
@@ -90,34 +92,19 @@ def resume(
     everything: Everything = False,
     json: Json = False,
 ) -> None:
-    """End a pause."""
+    """End a pause or a drain."""
     from wedsync_ops.cli.opening import opened
     from wedsync_ops.cli.render import answering, emit, say
     from wedsync_ops.jobs import actions
 
-    scope, name = _scope(module, supplier, everything)
+    scope, name = scope_of(module, supplier, everything)
     with opened(context) as opened_app:
         changed = actions.resume(opened_app.queue(), scope, name)
-    with answering(f"{_named(scope, name)} was {'resumed' if changed else 'not paused'}"):
+    with answering(f"{named(scope, name)} was {'resumed' if changed else 'not paused or drained'}"):
         if json:
             emit("queue-resume", {"scope": scope, "name": name or None, "changed": changed})
         else:
-            say(f"{'resumed' if changed else 'was not paused'}: {_named(scope, name)}")
-
-
-def _scope(module: str | None, supplier: str | None, everything: bool) -> tuple[str, str]:
-    given = [("module", module)] if module is not None else []
-    given += [("supplier", supplier)] if supplier is not None else []
-    given += [("all", "")] if everything else []
-    if len(given) != 1 or given[0][1] is None:
-        raise UsageError("one of MODULE, --supplier and --all is needed")
-    if supplier is not None and not supplier.strip():
-        raise UsageError("--supplier is empty", hint="name a supplier, or give --all")
-    return given[0][0], given[0][1]
-
-
-def _named(scope: str, name: str) -> str:
-    return "everything" if scope == "all" else f"{scope} {name}"
+            say(f"{'resumed' if changed else 'was not paused or drained'}: {named(scope, name)}")
 
 
 def _pause(pause: "Pause") -> dict[str, Any]:

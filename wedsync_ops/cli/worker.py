@@ -33,7 +33,8 @@ def run_worker(
 ) -> int:
     """Execute jobs until stopped.
 
-    The first SIGTERM or Ctrl-C lets running jobs end; a second one breaks off, with exit code 1.
+    The first SIGTERM or Ctrl-C lets running jobs go on for stop_grace_s, then asks them to stop, and after
+    stop_notice_s breaks them off, with exit code 1; a second one does so at once. SIGUSR1: start nothing, but stay.
     """
     from wedsync_ops.cli.opening import opened
     from wedsync_ops.jobs.model import Options

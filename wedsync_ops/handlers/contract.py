@@ -151,6 +151,11 @@ class Run(Protocol):
         """
         ...
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker stops and this attempt will soon be broken off: come to an end, or raise NotNow."""
+        ...
+
     def time_left(self) -> float:
         """Seconds until this attempt is stopped."""
         ...

@@ -87,6 +87,10 @@ class _Rehearsal:
     enqueued: list[Mapping[str, Any]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
+    @property
+    def stopping(self) -> bool:
+        return False
+
     def time_left(self) -> float:
         return _TIME_S
 

@@ -9,10 +9,11 @@ from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseConflict, InvalidInput, UnknownJob, WaitTimedOut, WedsyncError, WrongState
 from wedsync_ops.jobs import intake, wakeup
+from wedsync_ops.jobs.drain import Drain, covering, refused
 from wedsync_ops.jobs.model import FINISHED, Priority, Queued, Request, State
 from wedsync_ops.jobs.prepare import Prepared, prepare
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import control, durations, lanes, limits, stops, view
+from wedsync_ops.jobs.store import control, drains, durations, lanes, limits, stops, view
 from wedsync_ops.jobs.store.control import Pause
 from wedsync_ops.jobs.store.lanes import LaneCount
 from wedsync_ops.jobs.store.view import JobView
@@ -38,11 +39,12 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The queue at a glance: every lane's counts, the pauses in force, how many jobs each limit holds (to 10,000)."""
+    """The queue at a glance: every lane's counts, the pauses and drains in force, what each limit holds (to 10,000)."""
 
     lanes: Sequence[LaneCount]
     pauses: Sequence[Pause]
     held: Mapping[str, int]
+    drains: Sequence[Drain] = ()
 
 
 def enqueue(queue: Queue, request: Request, *, dry_run: bool = False) -> Queued:
@@ -201,8 +203,11 @@ def retry(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:
     """Queue discarded, cancelled or expired jobs again, with all their attempts; for each id ``None``, or why not."""
     with queue.database.transaction() as connection:
         known = control.states(connection, ids)
+        now = queue.clock.now()
+        going = drains.read(connection, now, entering=True)
         jobs = {job.id: job for job in control.retryable(connection, ids)}
-        control.retry(connection, [job for job in jobs.values() if job.has_payload], queue.clock.now())
+        out = {job.id: found for job in jobs.values() if (found := covering(going, job.module_type, job.supplier_id))}
+        control.retry(connection, [job for job in jobs.values() if job.has_payload and job.id not in out], now)
         wakeup.notify(connection)
     queue.ring()
     answers: list[WedsyncError | None] = []
@@ -213,7 +218,7 @@ def retry(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:
         elif not job.has_payload:
             answers.append(WrongState(f"job {job_id} has no config and context any more", hint="queue it anew"))
         else:
-            answers.append(None)
+            answers.append(refused(out[job_id], now) if job_id in out else None)
     return answers
 
 
@@ -231,7 +236,7 @@ def pause(queue: Queue, scope: str, name: str, *, reason: str | None = None, unt
 
 
 def resume(queue: Queue, scope: str, name: str) -> bool:
-    """Let jobs start again; whether there was a pause."""
+    """Let jobs start again, and be accepted; whether there was a pause or a drain."""
     if scope == "module":
         queue.rules.registry.pointer(name)
     with queue.database.transaction() as connection:
@@ -242,11 +247,12 @@ def resume(queue: Queue, scope: str, name: str) -> bool:
 
 
 def status(queue: Queue) -> Status:
-    """Every lane's counts, the pauses in force, and how much each limit holds."""
+    """Every lane's counts, the pauses and drains in force, and how much each limit holds."""
     with queue.database.reading() as connection:
         known = queue.rules.settings.limits
         held = {limit.name: limits.held(connection, limit.name, HELD_CAP) for limit in known}
-        return Status(lanes.read(connection), control.pauses(connection, queue.clock.now()), held)
+        now = queue.clock.now()
+        return Status(lanes.read(connection), control.pauses(connection, now), held, drains.read(connection, now))
 
 
 def _refusal(job_id: int, state: State | None, verb: str) -> WedsyncError:

@@ -17,9 +17,10 @@ from wedsync_ops.errors import DatabaseConflict, UnknownJob, WedsyncError, Wrong
 from wedsync_ops.instants import MINUTE, local_date
 from wedsync_ops.jobs import wakeup
 from wedsync_ops.jobs.actions import CONFLICTS, Queue
+from wedsync_ops.jobs.drain import covering
 from wedsync_ops.jobs.fingerprint import fingerprint
 from wedsync_ops.jobs.model import State
-from wedsync_ops.jobs.store import control, dead, events, retention
+from wedsync_ops.jobs.store import control, dead, drains, events, retention
 from wedsync_ops.jobs.store.dead import Letter
 
 CHUNK = 200
@@ -104,7 +105,8 @@ def failures(queue: Queue, wanted: Wanted) -> list[Failure]:
 def retry(queue: Queue, wanted: Wanted, *, per_minute: float | None = None) -> int:
     """Queue the letters again, the most urgent wedding first, with all their attempts; returns how many.
 
-    ``per_minute`` spreads their due times so that so many a minute fall due, the first now.
+    ``per_minute`` spreads their due times so that so many a minute fall due, the first now. What is being
+    drained stays.
     """
     now = queue.clock.now()
     step_us = 0.0 if per_minute is None else MINUTE / per_minute
@@ -114,8 +116,10 @@ def retry(queue: Queue, wanted: Wanted, *, per_minute: float | None = None) -> i
         first = count
 
         def revive(connection: Connection, found: Sequence[tuple[int, int]] = found, first: int = first) -> int:
+            going = drains.read(connection, now, entering=True)
             letters = dead.still_dead(connection, found)
-            jobs = [letters[job_id] for job_id, _ in found if job_id in letters]
+            dead_ones = (letters[job_id] for job_id, _ in found if job_id in letters)
+            jobs = [job for job in dead_ones if covering(going, job.module_type, job.supplier_id) is None]
             due = [now + math.floor((first + place) * step_us) for place in range(len(jobs))]
             control.retry(connection, jobs, now, due)
             wakeup.notify(connection)

@@ -144,7 +144,7 @@ class Dispatcher:
         if self.is_due(now):
             ripen.promote(connection, rules, now)
             ripen.reconsider(connection, rules, now)
-        pauses = control.pauses(connection, now)
+        pauses = control.closed(connection, now)
         dropped = self._drop(connection, pauses, now)
         throttle = Throttle(connection, rules.settings.limits, pauses, now, region=self._region)
         throttle.wake()

@@ -34,7 +34,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paused:
-    """A pause that covers the job."""
+    """A pause that covers the job, or a drain that has not come to its end."""
 
     what: str
     by: str
@@ -71,6 +71,7 @@ class Facts:
     finished_at: int | None = None
     held: Held | None = None
     pauses: Sequence[Paused] = ()
+    drains: Sequence[Paused] = ()
     higher: int = 0
     before: int | None = 0
     p50_us: int = 0
@@ -150,7 +151,7 @@ def _reasons(facts: Facts) -> list[Reason]:
         reasons.append(missing)
     elif not reasons:
         reasons.append(_behind(facts))
-    return reasons
+    return reasons + [_draining(drain, facts.state) for drain in facts.drains]
 
 
 def _orphaned(facts: Facts) -> Reason:
@@ -168,13 +169,27 @@ def _not_due(facts: Facts) -> Reason:
 
 
 def _paused(pause: Paused) -> Reason:
+    return Reason("paused", _said(pause, "is paused"), _resume(pause))
+
+
+def _draining(drain: Paused, state: State) -> Reason:
+    fate = "it was accepted before that, and still runs"
+    if state is State.SCHEDULED:
+        fate = "it still runs if it falls due before all the others have ended, and is held otherwise"
+    return Reason("draining", f"{_said(drain, 'is being drained')}; {fate}", _resume(drain))
+
+
+def _said(pause: Paused, verb: str) -> str:
     until = f" until {iso(pause.until)}" if pause.until is not None else ""
     why = f": {pause.reason}" if pause.reason else ""
+    shown = "everything" if pause.what == "all" else pause.what
+    return f"{shown} {verb}{until}, by {pause.by}{why}"
+
+
+def _resume(pause: Paused) -> str:
     resume = {"all": "--all", "module": ""}.get(pause.what.partition(" ")[0], "--supplier")
     name = pause.what.partition(" ")[2]
-    command = " ".join(part for part in ("wedsync-ops queue resume", resume, name) if part)
-    shown = "everything" if pause.what == "all" else pause.what
-    return Reason("paused", f"{shown} is paused{until}, by {pause.by}{why}", command)
+    return " ".join(part for part in ("wedsync-ops queue resume", resume, name) if part)
 
 
 def _held(held: Held) -> Reason:

@@ -6,10 +6,11 @@ from sqlalchemy import Connection
 
 from wedsync_ops.errors import UnknownJob
 from wedsync_ops.jobs.actions import Queue
+from wedsync_ops.jobs.drain import Drain
 from wedsync_ops.jobs.explain import Crew, Explanation, Facts, Held, Paused, explain
 from wedsync_ops.jobs.intake import expected_of
 from wedsync_ops.jobs.rescue import is_dead
-from wedsync_ops.jobs.store import control, durations, place, view, workers
+from wedsync_ops.jobs.store import control, drains, durations, place, view, workers
 from wedsync_ops.jobs.store.control import Pause
 from wedsync_ops.jobs.store.place import Place
 from wedsync_ops.jobs.store.view import JobView
@@ -34,7 +35,7 @@ def _facts(connection: Connection, queue: Queue, found: Place, now: int) -> Fact
     alive = [worker for worker in known if worker.id not in dead]
     module = queue.rules.registry.version(found.module_type, found.module_version)
     expected = expected_of(durations.read(connection), module)
-    pauses = [pause for pause in control.pauses(connection, now) if _covers(pause, found)]
+    pauses = [pause for pause in control.closed(connection, now) if _covers(pause, found)]
     names = tuple(Facts.__slots__)
     own = {name: getattr(found, name) for name in Place.__slots__ if name in names}
     return Facts(
@@ -43,6 +44,7 @@ def _facts(connection: Connection, queue: Queue, found: Place, now: int) -> Fact
         lease_is_alive=found.leased_by in {worker.id for worker in alive},
         held=_held(connection, queue, found),
         pauses=[Paused(what=_what(p), by=p.paused_by, reason=p.reason, until=p.until) for p in pauses],
+        drains=_drains(connection, found, now),
         p50_us=expected.p50_us,
         p95_us=expected.p95_us,
         crew=_crew(alive, found, silent=len(dead)),
@@ -72,7 +74,16 @@ def _covers(pause: Pause, found: Place) -> bool:
     return pause.name == name
 
 
-def _what(pause: Pause) -> str:
+def _drains(connection: Connection, found: Place, now: int) -> list[Paused]:
+    """The drains that cover the job and have not come to their end; those that have are among the pauses."""
+    return [
+        Paused(what=_what(one), by=one.begun_by, reason=one.reason, until=one.until)
+        for one in drains.read(connection, now)
+        if one.drained_at is None and one.covers(found.module_type, found.supplier_id)
+    ]
+
+
+def _what(pause: Pause | Drain) -> str:
     return "all" if pause.scope == "all" else f"{pause.scope} {pause.name}"
 
 

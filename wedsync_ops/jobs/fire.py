@@ -12,11 +12,11 @@ from wedsync_ops.errors import WedsyncError, shortened
 from wedsync_ops.instants import iso
 from wedsync_ops.jobs import intake, wakeup
 from wedsync_ops.jobs.firing import CATCH_UP, NOTHING_AHEAD, FireOutcome, NextFire, Verdict, plan
-from wedsync_ops.jobs.model import Queued, State
+from wedsync_ops.jobs.model import Queued
 from wedsync_ops.jobs.prepare import Prepared, prepare
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.schedule import Schedule
-from wedsync_ops.jobs.store import codes, control, insert
+from wedsync_ops.jobs.store import codes, control, drains, insert, stops
 from wedsync_ops.jobs.store import schedules as store
 from wedsync_ops.jobs.store.schedules import Fire, Stored, Unfinished
 
@@ -64,7 +64,7 @@ def fire_due(database: Database, rules: Rules, *, now: int, by: str) -> int:
     fires = 0
     with database.transaction() as connection:
         held = [due[stored.id] for stored in store.held(connection, [one.stored for one in due.values()])]
-        lock_keys(connection, [wanted for one in held for wanted in one.fires])
+        lock_keys(connection, [wanted for one in held for wanted in one.fires], now)
         for one in held:
             for wanted in one.fires:
                 fires += fire(connection, rules, wanted, now=now, by=by) is not None
@@ -73,9 +73,11 @@ def fire_due(database: Database, rules: Rules, *, now: int, by: str) -> int:
     return fires
 
 
-def lock_keys(connection: Connection, wanted: list[Wanted]) -> None:
-    """Lock the keys and codes of all jobs that are to be queued, before any lane is."""
+def lock_keys(connection: Connection, wanted: list[Wanted], now: int) -> None:
+    """Lock the keys and codes of all jobs that are to be queued, before any lane is, and drains before them."""
     jobs = [one.job for one in wanted if isinstance(one.job, Prepared)]
+    if jobs:
+        drains.read(connection, now, entering=True)
     insert.keyed(connection, [job.key for job in jobs if job.key is not None])
     codes.held(connection, [intake.claim_of(job) for job in jobs if job.claim is not None])
 
@@ -131,8 +133,10 @@ def _queue(connection: Connection, rules: Rules, made: Fire, overlap: str, job: 
     if earlier and overlap == "skip":
         return replace(made, outcome=FireOutcome.SKIPPED, reason=f"{_named(earlier[0])} has not finished")
     with connection.begin_nested() as savepoint:
-        waiting = [one.job_id for one in earlier if one.state is not State.RUNNING]
-        cancelled = control.cancel(connection, waiting, made.decided_at) if waiting else set()
+        cancelled = control.cancel(connection, [one.job_id for one in earlier], made.decided_at) if earlier else set()
+        running = [one.job_id for one in earlier if one.job_id not in cancelled]
+        if running:
+            stops.ask(connection, running, by=f"the schedule {made.schedule_id}", now=made.decided_at)
         (answer,) = intake.place(connection, rules, [job], now=made.decided_at)
         if isinstance(answer, Queued):
             return replace(made, job_id=answer.job_id, reason=_replacing(earlier, cancelled))
@@ -151,5 +155,5 @@ def _named(earlier: Unfinished) -> str:
 def _replacing(earlier: list[Unfinished], cancelled: set[int]) -> str | None:
     """What a fire has done about the jobs before it."""
     parts = [f"cancelled {_named(one)}" for one in earlier if one.job_id in cancelled]
-    parts += [f"{_named(one)} runs, and goes on" for one in earlier if one.job_id not in cancelled]
+    parts += [f"{_named(one)} runs, and is broken off" for one in earlier if one.job_id not in cancelled]
     return "; ".join(parts) or None

@@ -131,7 +131,7 @@ def _read_introduction(raw: bytes) -> tuple[slot.Setup, list[str]]:
 def main(fd: int, worker: int) -> None:
     """Be the fork server: answer requests on a socket until its other end closes."""
     die_with(worker)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     control = socket.socket(fileno=fd)
     control.set_inheritable(False)

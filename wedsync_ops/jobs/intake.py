@@ -25,11 +25,12 @@ from wedsync_ops.errors import (
 )
 from wedsync_ops.handlers.contract import Ending
 from wedsync_ops.instants import SECOND, iso
-from wedsync_ops.jobs import due, priority, rank
+from wedsync_ops.jobs import drain, due, priority, rank
+from wedsync_ops.jobs.drain import Drain
 from wedsync_ops.jobs.model import Decision, Due, Priority, Queued, State
 from wedsync_ops.jobs.prepare import Prepared
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import codes, durations, insert, lanes
+from wedsync_ops.jobs.store import codes, drains, durations, insert, lanes
 from wedsync_ops.jobs.store.codes import Claim, Held
 from wedsync_ops.jobs.store.durations import Expected
 from wedsync_ops.jobs.store.insert import Keyed, NewJob, NewPayload, TagKey
@@ -65,6 +66,7 @@ class _Batch:
 
     now: int
     bounded: bool
+    drains: Sequence[Drain]
     peak: bool
     slots: int
     expected: Mapping[str, Expected]
@@ -98,12 +100,13 @@ def place(
 
     They are judged for the instant ``now``. ``stamp`` reads the clock again for ``queued_at``, when all is read that
     deciding takes.
-    ``bounded=False`` leaves the capacity aside: what a finished job asks for is part of work already accepted.
+    ``bounded=False`` leaves capacity and drains aside: what a finished job asks for is part of work already accepted.
     """
     keys = [p.key for p in prepared if p.key is not None]
     batch = _Batch(
         now=now,
         bounded=bounded,
+        drains=drains.read(connection, now, entering=write) if bounded else (),
         peak=season_at(now, rules.calendar) is Season.PEAK,
         slots=rules.settings.min_slots,
         expected=durations.read(connection),
@@ -193,6 +196,9 @@ def _place_one(batch: _Batch, p: Prepared, j: _Judgement | WedsyncError) -> Queu
     if isinstance(j, WedsyncError):
         return j
     module_id = p.module.module_id
+    closing = drain.covering(batch.drains, module_id, p.supplier_id) if batch.drains else None
+    if closing is not None:
+        return drain.refused(closing, batch.now, j.decision.priority, p.wedding)
     waiting = batch.waiting.get(module_id, 0)
     if waiting >= j.limit:
         return _refused(batch, p, j, waiting)

@@ -156,6 +156,12 @@ class Pool:
             return True
         return self._processes.cancel(job_id, reason)
 
+    def ask_to_stop(self, notice_s: float) -> None:
+        """Let the handlers that run know that they are broken off after so many seconds; they see it when they look."""
+        until = monotonic() + notice_s
+        self._processes.ask_to_stop(until)
+        self._threads.ask_to_stop(until)
+
     def abort(self) -> list[int]:
         """Kill every slot now. Returns the jobs that were running; no outcome follows for them."""
         return [*self._threads.abort(), *self._processes.abort()]

@@ -146,6 +146,12 @@ class ProcessSlot:
             self.untouched = False
         return returned
 
+    def ask_to_stop(self, until: float) -> None:
+        """Let the handler know until which monotonic second it has, unless the slot is past hearing it."""
+        if self._unsent is None and not self.hung_up:
+            with contextlib.suppress(OSError):
+                self.pipe.send(protocol.stop(until))
+
     def give_again(self) -> None:
         """Put the first order, which the slot had not taken, back into the channel."""
         if self.order is not None:

@@ -93,6 +93,11 @@ class ProcessSlots:
             self._condemn(slot, sentence)
         return True
 
+    def ask_to_stop(self, until: float) -> None:
+        """Let the handlers that run know until which monotonic second they have."""
+        for slot in self.roster.busy:
+            slot.ask_to_stop(until)
+
     def abort(self) -> list[int]:
         """Kill everything now. Returns the jobs that were running; no outcome follows for them."""
         jobs = self._disown()

@@ -12,7 +12,7 @@ from wedsync_ops.codec import MAX_BYTES
 from wedsync_ops.errors import WedsyncError
 from wedsync_ops.jobs.model import Order, Outcome, Result
 
-HELLO, ORDER, LOG, DONE, LARGE = 1, 2, 3, 4, 5
+HELLO, ORDER, LOG, DONE, LARGE, STOP = 1, 2, 3, 4, 5, 6
 
 MAX_FRAME = 2 * MAX_BYTES + 256 * 1024
 """The most that one frame may measure, in bytes: two documents of 1 MiB and what surrounds them."""
@@ -23,6 +23,7 @@ CUT = b"[the log was cut here: it is longer than 64 KiB]\n"
 _HEAD = struct.Struct("<IB")
 _JOB = struct.Struct("<q")
 _HELLO = struct.Struct("<IBi")
+_STOP = struct.Struct("<IBd")
 _ORDER = struct.Struct("<IBqqqqIIdddIIIII")
 _DONE = struct.Struct("<IBqqIBBqqqqqdiiiii")
 _RESULTS = tuple(Result)
@@ -64,7 +65,7 @@ class Frames:
 
 
 def kind_of(frame: bytes) -> int:
-    """Which of HELLO, ORDER, LOG, DONE and LARGE a whole frame is."""
+    """Which of HELLO, ORDER, LOG, DONE, LARGE and STOP a whole frame is."""
     return frame[4]
 
 
@@ -88,6 +89,16 @@ def log(text: bytes) -> bytes:
 def read_log(frame: bytes) -> bytes:
     """The piece of log in a frame."""
     return frame[_HEAD.size :]
+
+
+def stop(until: float) -> bytes:
+    """Let a slot's handler know until which second of the machine's monotonic clock it has."""
+    return _STOP.pack(_STOP.size, STOP, until)
+
+
+def read_stop(frame: bytes) -> float:
+    """The monotonic second until which the handler has."""
+    return float(_STOP.unpack(frame)[2])
 
 
 LARGE_FOLLOWS = _HEAD.pack(_HEAD.size, LARGE)

@@ -45,13 +45,40 @@ class Verdict:
     enqueue: bytes | None = None
 
 
+def _not_asked() -> None:
+    """Nobody stops."""
+
+
 class Attempt:
-    """The ``Run`` that a handler gets. ``write`` takes lines of log."""
+    """The ``Run`` that a handler gets. ``write`` takes lines of log.
 
-    __slots__ = ("_context", "_ends_at", "_now", "_order", "_rows", "_site", "_size", "_write", "bytes_sent", "files")
+    ``asked`` tells the monotonic second until which the handler has when its worker stops, ``None`` while it doesn't.
+    """
 
-    def __init__(self, order: Order, site: Site, now: int, write: Callable[[str], None]) -> None:
+    __slots__ = (
+        "_asked",
+        "_context",
+        "_ends_at",
+        "_now",
+        "_order",
+        "_rows",
+        "_site",
+        "_size",
+        "_write",
+        "bytes_sent",
+        "files",
+    )
+
+    def __init__(
+        self,
+        order: Order,
+        site: Site,
+        now: int,
+        write: Callable[[str], None],
+        asked: Callable[[], float | None] = _not_asked,
+    ) -> None:
         self._order = order
+        self._asked = asked
         self._site = site
         self._now = now
         self._ends_at = monotonic() + order.timeout_s
@@ -98,8 +125,15 @@ class Attempt:
         return self._order.send_delay_min
 
     def time_left(self) -> float:
-        """Seconds until this attempt is stopped, 0 when its time is over."""
-        return max(0.0, self._ends_at - monotonic())
+        """Seconds until this attempt is stopped, 0 when its time is over. A worker that stops leaves less."""
+        until = self._asked()
+        ends_at = self._ends_at if until is None else min(self._ends_at, until)
+        return max(0.0, ends_at - monotonic())
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker stops, so that the handler should come to an end or put the job off (``NotNow``)."""
+        return self._asked() is not None
 
     def log(self, message: str, **fields: Any) -> None:
         """Add a line to the execution's log; fields follow as ``name=value``."""

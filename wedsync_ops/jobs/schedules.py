@@ -207,7 +207,7 @@ def run(queue: Queue, schedule_id: str) -> Fire:
         done, at = None, now
         while done is None:
             wanted = wanted_of(queue.rules, schedule, Verdict(at, at, None, None), "manual")
-            lock_keys(connection, [wanted])
+            lock_keys(connection, [wanted], now)
             done = fire(connection, queue.rules, wanted, now=now, by=getpass.getuser())
             at += 1  # the schedule has fired in this very microsecond, by another hand
         wakeup.notify(connection)

@@ -49,10 +49,35 @@ class _Pipe:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._lock = threading.Lock()
+        self._ear = threading.Lock()
+        self._frames = protocol.Frames()
+        self._asked: float | None = None
         self.sender = 0
 
     def receive(self) -> bytes:
-        return self._connection.recv(_CHUNK)
+        """The next frame that the worker sends; nothing when it has closed the pipe."""
+        chunk = b""
+        while True:
+            for frame in self._frames.feed(chunk):
+                return frame
+            chunk = self._connection.recv(_CHUNK)
+            if not chunk:
+                return b""
+
+    def begin(self) -> None:
+        """An attempt begins: what was said to an earlier one is over."""
+        self._asked = None
+
+    def asked(self) -> float | None:
+        """The monotonic second until which the running handler has, ``None`` while nobody has asked it to stop."""
+        with self._ear:
+            chunk = b""
+            with contextlib.suppress(OSError):  # nothing was said, or the handler has closed it
+                chunk = self._connection.recv(_CHUNK, socket.MSG_DONTWAIT)
+            for frame in self._frames.feed(chunk):
+                if protocol.kind_of(frame) == protocol.STOP:
+                    self._asked = protocol.read_stop(frame)
+        return self._asked
 
     def send(self, frame: bytes) -> None:
         with self._lock:
@@ -191,9 +216,8 @@ class Slot:
 
     def _large(self) -> bytes:
         """An order that was too large for a packet, from the pipe; nothing when that was closed."""
-        frames = protocol.Frames()
-        while chunk := self._pipe.receive():
-            for frame in frames.feed(chunk):
+        while frame := self._pipe.receive():
+            if protocol.kind_of(frame) == protocol.ORDER:  # or it is what was said to an earlier one
                 return frame
         return b""
 
@@ -206,10 +230,11 @@ class Slot:
         """Run one order and report it. Returns whether it was this slot's last."""
         self._jobs += 1
         self._log.start()
+        self._pipe.begin()
         self._peak.reset()
         began, before = time.monotonic_ns(), resource.getrusage(resource.RUSAGE_SELF)
         started_at = began // 1000 + offset_us
-        attempt = Attempt(order, self._setup.site, started_at, self._log.line)
+        attempt = Attempt(order, self._setup.site, started_at, self._log.line, self._pipe.asked)
         used_s = before.ru_utime + before.ru_stime
         verdict = self._attempt(order, attempt, used_s)
         duration_us, after = (time.monotonic_ns() - began) // 1000, resource.getrusage(resource.RUSAGE_SELF)
@@ -324,7 +349,7 @@ def _isolate(connection: socket.socket, orders: int) -> socket.socket:
     for kept in (pipe, orders):
         fcntl.fcntl(kept, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
     sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8")
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, _deaf)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)

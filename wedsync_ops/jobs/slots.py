@@ -60,6 +60,10 @@ class Slots(Protocol):
         """Break off a job; its outcome follows. Returns whether it was here."""
         ...
 
+    def ask_to_stop(self, notice_s: float) -> None:
+        """Let the handlers that run know that they are broken off after so many seconds."""
+        ...
+
     def abort(self) -> list[int]:
         """Break off everything now; the jobs that were running."""
         ...

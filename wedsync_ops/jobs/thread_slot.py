@@ -63,6 +63,7 @@ class ThreadSlots:
         self._resting: deque[_Thread] = deque()
         self._eager = False
         self._closing = False
+        self._asked: float | None = None
         self.needs_recycle = False
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
@@ -173,6 +174,10 @@ class ThreadSlots:
         """Leave one job behind, or never start it."""
         return self._abandon(self._tickets[job_id], Result.CANCELLED, reason)
 
+    def ask_to_stop(self, until: float) -> None:
+        """Let the handlers that run know until which monotonic second they have."""
+        self._asked = until
+
     def abort(self) -> list[int]:
         """Leave everything behind."""
         jobs = list(self._tickets)
@@ -258,7 +263,7 @@ class ThreadSlots:
         log = _Lines()
         began, cpu = time.monotonic_ns(), time.thread_time_ns()
         ticket.began, ticket.started_at = began / 1e9, began // 1000 + ticket.offset_us
-        attempt = Attempt(order, self._site, ticket.started_at, log.write)
+        attempt = Attempt(order, self._site, ticket.started_at, log.write, lambda: self._asked)
         verdict = attempt.perform()
         cpu_us, duration_us = (time.thread_time_ns() - cpu) // 1000, (time.monotonic_ns() - began) // 1000
         return Outcome(

@@ -29,6 +29,7 @@ from wedsync_ops.jobs.housekeeping import House
 from wedsync_ops.jobs.model import Claimed, Options, Outcome
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.slots import Slots
+from wedsync_ops.jobs.stopping import Phase, Stopping
 from wedsync_ops.jobs.store import claim
 from wedsync_ops.jobs.watch import watch
 
@@ -46,6 +47,7 @@ LOOK_S = 0.005
 """The shortest time between two looks at what idle slots could take from busy ones, in seconds."""
 STUCK_S = 0.02
 """How long a job may run before those that were given to its slot ahead are taken back, in seconds."""
+_NAMED = 20
 
 
 SlotsFor = Callable[[Rules, Options, Clock], Slots]
@@ -80,15 +82,22 @@ class Worker:
         self._dispatch = Dispatcher(options.modules, options.region)
         self._watch = watch(database)
         self._exchange = Exchange(database, clock, self._house, self._dispatch, self._watch, rand)
-        self._stops = 0
+        settings = self._house.rules.settings
+        self._stop = Stopping(settings.stop_grace_s, settings.stop_notice_s)
+        self._has_asked = False
         self._fenced = False
         self._handed = self._filled = 0
         self._synced_at = self._looked_at = clock.monotonic()
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     def stop(self, *_: Any) -> None:
-        """Ask for a stop: the first time running jobs are finished, the second time they are broken off."""
-        self._stops += 1
+        """Ask for a stop: running jobs may end, are asked to, and then broken off; the second time at once."""
+        self._stop.ask(self._clock.monotonic())
+        self._wake()
+
+    def quiet(self, *_: Any) -> None:
+        """Start nothing any more and give back what has not started, but stay until ``stop``."""
+        self._stop.quiet()
         self._wake()
 
     def run(self) -> End:
@@ -116,8 +125,11 @@ class Worker:
         self._sync()
         while True:
             self._hand_out()
-            if self._stops > 1:
+            phase = self._stop.phase(self._clock.monotonic())
+            if phase is Phase.BREAKING:
                 return self._abort()
+            if phase is Phase.ASKING:
+                self._ask_to_stop()
             if self._ended():
                 return self._end()
             gather_s = GATHER_S if self._slots.ahead > self._low_water else 0.0
@@ -138,12 +150,12 @@ class Worker:
 
     @property
     def _stopping(self) -> bool:
-        return self._stops > 0 or self._exhausted or self._must_recycle
+        return self._stop.is_asked or self._exhausted or self._must_recycle
 
     @property
     def _resting(self) -> bool:
         """Whether nothing may start: for good, or until this worker is known under a new id."""
-        return self._stopping or self._fenced
+        return self._stopping or self._stop.is_quiet or self._fenced
 
     @property
     def _exhausted(self) -> bool:
@@ -152,7 +164,8 @@ class Worker:
     @property
     def _must_recycle(self) -> bool:
         # With a number of jobs to run this process must go on counting, whatever a thread has left behind.
-        return self._slots.needs_recycle and self._options.max_jobs is None
+        # A fresh process would not be quiet.
+        return self._slots.needs_recycle and self._options.max_jobs is None and not self._stop.is_quiet
 
     @property
     def _room(self) -> int:
@@ -187,7 +200,7 @@ class Worker:
         return True
 
     def _end(self) -> End:
-        return End.RECYCLE if self._must_recycle and not self._stops else End.DONE
+        return End.RECYCLE if self._must_recycle and not self._stop.is_asked else End.DONE
 
     def _is_due(self) -> bool:
         return not self._resting and self._dispatch.is_due(self._clock.now())
@@ -333,6 +346,14 @@ class Worker:
         except (DatabaseError, StorageFull, OSError, RuntimeError) as error:  # the last: no thread to be had
             self._house.fault(error)
         self._dispatch.look_again()
+
+    def _ask_to_stop(self) -> None:
+        """The grace is over: let the handlers that still run know, once, how long they have."""
+        if not self._has_asked:
+            self._has_asked = True
+            names = sorted(job.module_type for job in self._exchange.running.values())
+            _LOG.warning("%d jobs still run and are asked to stop: %s", len(names), ", ".join(names[:_NAMED]))
+            self._slots.ask_to_stop(self._stop.notice_s)
 
     def _abort(self) -> End:
         """Break off what runs and give it back; the attempts are not counted."""

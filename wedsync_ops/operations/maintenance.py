@@ -1,18 +1,36 @@
-"""Maintenance: one command for cron. Each task works in short transactions and can be repeated at any time."""
+"""Maintenance: one command for cron. Each task works in short transactions and can be repeated at any time.
 
+What several machines could do twice, one does under a term; the others leave it out.
+"""
+
+import os
+import socket
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from secrets import token_hex
+
+from sqlalchemy import Connection
 
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
-from wedsync_ops.errors import UsageError, quoted
+from wedsync_ops.errors import TermOver, UsageError, quoted
 from wedsync_ops.instants import DAY
+from wedsync_ops.jobs import draining
+from wedsync_ops.jobs.actions import Queue
+from wedsync_ops.jobs.leader import Leader
 from wedsync_ops.jobs.rescue import rescue
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import durations, events, lanes, retention
+from wedsync_ops.jobs.store import durations, events, lanes, retention, terms
 from wedsync_ops.jobs.store.retention import Key, Policy, Sweep
+from wedsync_ops.jobs.store.terms import Term
 from wedsync_ops.jobs.webhooks import deliver
+
+TERM_S = 120.0
+"""How long a process has a task for itself unless it renews that, in seconds."""
+Writing = Callable[[], AbstractContextManager[Connection]]
+"""What opens a transaction to write in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +48,8 @@ class Done:
 
     task: str
     counts: Mapping[str, int]
+    skipped: str | None = None
+    """Why it was left out, or not done to its end; ``None`` when it was done."""
 
 
 def run(site: Site, names: Sequence[str]) -> list[Done]:
@@ -37,7 +57,55 @@ def run(site: Site, names: Sequence[str]) -> list[Done]:
     unknown = [name for name in names if name not in TASKS]
     if unknown:
         raise UsageError(f"there is no maintenance task {quoted(unknown[0])}", hint=f"use one of {', '.join(TASKS)}")
-    return [Done(name, TASKS[name].run(site)) for name in names or TASKS]
+    return [_done(site, name) for name in names or TASKS]
+
+
+def _done(site: Site, name: str) -> Done:
+    task = TASKS[name]
+    if not task.alone:
+        return Done(name, task.run(site, site.database.transaction))
+    sole = Sole(site, f"maintenance {name}")
+    try:
+        if not sole.take():
+            return Done(name, {}, "another process is at it")
+        return Done(name, task.run(site, sole.writing))
+    except TermOver as error:
+        return Done(name, {}, error.message)
+    finally:
+        sole.leave()
+
+
+class Sole:
+    """The right of one process to do a task, renewed as long as it writes."""
+
+    def __init__(self, site: Site, name: str) -> None:
+        self._site = site
+        self._name = name
+        self._holder = f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
+        self._leader = Leader(site.database, site.clock, TERM_S)
+        self._term: Term | None = None
+        self._renewed_at = 0.0
+
+    def take(self) -> bool:
+        """Take or renew the term; whether it is this process's now."""
+        self._renewed_at = self._site.clock.monotonic()
+        self._term = self._leader.lead(self._name, self._holder)
+        return self._term is not None
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that takes place only while nobody else does the task. Raises TermOver."""
+        if self._site.clock.monotonic() - self._renewed_at > TERM_S / 3:
+            self.take()
+        if self._term is None:
+            raise TermOver(f"another process has taken over {self._name!r}")
+        with self._leader.writing(self._term) as connection:
+            yield connection
+
+    def leave(self) -> None:
+        """Let others do it at once."""
+        with self._site.database.transaction() as connection:
+            terms.vacate(connection, self._holder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,41 +113,47 @@ class Task:
     """A task, what it is for, and how it is run."""
 
     about: str
-    run: Callable[[Site], Mapping[str, int]]
+    run: Callable[[Site, Writing], Mapping[str, int]]
+    alone: bool = False
+    """Whether only one process should be at it."""
 
 
-def _rescue(site: Site) -> Mapping[str, int]:
+def _rescue(site: Site, _writing: Writing) -> Mapping[str, int]:
     return {"jobs": rescue(site.database, site.rules, site.clock.now())}
 
 
-def _counters(site: Site) -> Mapping[str, int]:
+def _counters(site: Site, writing: Writing) -> Mapping[str, int]:
     with site.database.reading() as connection:
         errors = lanes.errors(connection)
     corrected = 0
     if errors:
-        with site.database.transaction() as connection:
+        with writing() as connection:
             corrected = lanes.correct(connection, errors)
-    with site.database.transaction() as connection:
+    with writing() as connection:
         durations.measure(connection, site.clock.now())
     return {"lanes_corrected": corrected}
 
 
-def _webhooks(site: Site) -> Mapping[str, int]:
+def _drains(site: Site, _writing: Writing) -> Mapping[str, int]:
+    return {"drained": draining.advance_all(Queue(site.database, site.clock, site.rules))}
+
+
+def _webhooks(site: Site, _writing: Writing) -> Mapping[str, int]:
     came_to = deliver(site.database, site.clock, site.rules.settings)
     return {"delivered": came_to.delivered, "failed": int(came_to.error is not None)}
 
 
-def _events(site: Site, before: int) -> int:
+def _events(site: Site, before: int, writing: Writing) -> int:
     total = 0
     while True:
-        with site.database.transaction() as connection:
+        with writing() as connection:
             done = events.drop(connection, before, webhook=site.rules.settings.webhook_url is not None)
         total += done
         if done < retention.CHUNK:
             return total
 
 
-def _retention(site: Site) -> Mapping[str, int]:
+def _retention(site: Site, writing: Writing) -> Mapping[str, int]:
     settings, now = site.rules.settings, site.clock.now()
     policy = Policy(
         now=now,
@@ -95,14 +169,14 @@ def _retention(site: Site) -> Mapping[str, int]:
         untold = None if settings.webhook_url is None else events.Untold(connection)
     counts = dict.fromkeys(retention.COUNTS, 0)
     for one in retention.sweeps(policy, module_types, untold or retention.nothing_held):
-        for name, count in sweep(site.database, one).items():
+        for name, count in sweep(site.database, one, writing).items():
             counts[name] += count
-    counts["events_dropped"] = _events(site, policy.old)
+    counts["events_dropped"] = _events(site, policy.old, writing)
     counts["events_untold"] = 0 if untold is None else untold.count
     return counts
 
 
-def sweep(database: Database, one: Sweep) -> Mapping[str, int]:
+def sweep(database: Database, one: Sweep, writing: Writing | None = None) -> Mapping[str, int]:
     """Forget all that a sweep finds; returns how much, by name. Looks while it reads, and writes only in between."""
     counts: Counter[str] = Counter()
     after: Key | None = ()
@@ -110,14 +184,15 @@ def sweep(database: Database, one: Sweep) -> Mapping[str, int]:
         with database.reading() as connection:
             keys, after = one.look(connection, after)
         if keys:
-            with database.transaction() as connection:
+            with (writing or database.transaction)() as connection:
                 counts.update(one.forget(connection, keys))
     return counts
 
 
 TASKS: Mapping[str, Task] = {
     "rescue": Task("take up the jobs of workers that died", _rescue),
-    "counters": Task("check the lane counters against the jobs, and measure expected durations", _counters),
+    "counters": Task("check the lane counters against the jobs, and measure expected durations", _counters, alone=True),
+    "drains": Task("note what has been drained, so that nothing of it starts", _drains),
     "webhooks": Task("post finished jobs to the webhook, as workers do while they run", _webhooks),
-    "retention": Task("forget what has been kept for long enough", _retention),
+    "retention": Task("forget what has been kept for long enough", _retention, alone=True),
 }

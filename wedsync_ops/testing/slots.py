@@ -153,6 +153,9 @@ class InlineSlots:
         """Nothing runs while the loop does."""
         return False
 
+    def ask_to_stop(self, notice_s: float) -> None:
+        """Nothing runs while the loop does."""
+
     def take_back(self, longer_than_s: float = -1.0) -> list[int]:  # noqa: ARG002 - the same for all slots
         """Nothing waits here."""
         return []

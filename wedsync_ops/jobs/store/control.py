@@ -9,8 +9,14 @@ from sqlalchemy import Connection
 from wedsync_ops import db
 from wedsync_ops.instants import iso
 from wedsync_ops.jobs.model import Priority, State
-from wedsync_ops.jobs.store import events
+from wedsync_ops.jobs.store import drains, events
 from wedsync_ops.jobs.store.lanes import Moves
+
+_PAUSES = "SELECT scope, name, reason, paused_by, paused_at, until FROM pauses WHERE (until IS NULL OR until > :now)"
+_CLOSED = (
+    f"{_PAUSES} UNION ALL SELECT scope, name, 'drained' || coalesce(': ' || reason, ''), begun_by, drained_at, until"
+    " FROM drains WHERE drained_at IS NOT NULL AND (until IS NULL OR until > :now) ORDER BY 1, 2"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,21 +182,20 @@ def pause(connection: Connection, pause: Pause) -> None:
 
 
 def resume(connection: Connection, scope: str, name: str) -> bool:
-    """Remove a pause; whether there was one. What was held by a supplier's is let go by the next claims."""
+    """End a pause and a drain; whether there was one. What was held by a supplier's is let go by the next claims."""
     if scope == "supplier":
         db.run(connection, "UPDATE limit_gauges SET wake_at = 0 WHERE name = 'pause' AND key = :key", {"key": name})
     statement = "DELETE FROM pauses WHERE scope = :scope AND name = :name"
-    return db.run(connection, statement, {"scope": scope, "name": name}).rowcount == 1
+    was_paused = db.run(connection, statement, {"scope": scope, "name": name}).rowcount == 1
+    return drains.end(connection, scope, name) or was_paused
 
 
 def pauses(connection: Connection, now: int) -> list[Pause]:
     """The pauses in force."""
-    rows = db.run(
-        connection,
-        (
-            "SELECT scope, name, reason, paused_by, paused_at, until FROM pauses"
-            " WHERE until IS NULL OR until > :now ORDER BY scope, name"
-        ),
-        {"now": now},
-    ).mappings()
-    return [Pause(**row) for row in rows]
+    rows = db.run(connection, f"{_PAUSES} ORDER BY scope, name", {"now": now})
+    return [Pause(*row) for row in map(tuple, rows)]
+
+
+def closed(connection: Connection, now: int) -> list[Pause]:
+    """What nothing starts of: the pauses in force, and what is drained."""
+    return [Pause(*row) for row in map(tuple, db.run(connection, _CLOSED, {"now": now}))]

@@ -92,6 +92,7 @@ def sweeps(policy: Policy, module_types: Sequence[str], held: Held = nothing_hel
     yield details(policy.keep_failed)
     yield leftovers("form_answers", {"job_id": "bigint"}, "answered_at", policy.old)
     yield leftovers("schedule_fires", {"schedule_id": "text", "fire_at": "bigint"}, "decided_at", policy.old)
+    yield leftovers("drains", {"scope": "text", "name": "text"}, "until", policy.now)
     yield leftovers("host_samples", {"host": "text", "sampled_at": "bigint"}, "sampled_at", policy.samples)
     yield leftovers("workers", {"id": "text"}, "stopped_at", policy.workers)
     yield leftovers("pauses", {"scope": "text", "name": "text"}, "until", policy.now)

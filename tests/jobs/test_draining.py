@@ -1,0 +1,358 @@
+"""Draining on both databases: nothing new is accepted, nothing accepted is lost, and in the end nothing starts."""
+
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from tests.stores import databases
+from tests.stores.queues import NOW, later, queue_on, request
+from tests.stores.timetables import ONE, fire, register, told, yaml
+from wedsync_ops.db import Database
+from wedsync_ops.errors import Draining, InvalidInput, UnknownModule, WaitTimedOut, WrongState
+from wedsync_ops.instants import DAY, HOUR, MINUTE, SECOND, iso
+from wedsync_ops.jobs import actions, dead_letters, draining, intake, schedules
+from wedsync_ops.jobs.actions import Queue
+from wedsync_ops.jobs.dispatch import Dispatcher
+from wedsync_ops.jobs.draining import Progress, Wait
+from wedsync_ops.jobs.explaining import explained
+from wedsync_ops.jobs.model import Claimed, Queued, State
+from wedsync_ops.jobs.prepare import prepare
+from wedsync_ops.jobs.store import control, drains, stops
+from wedsync_ops.jobs.store.drains import Left
+from wedsync_ops.testing.clock import FakeClock
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    home = tmp_path_factory.mktemp("draining")
+    yield from databases.opened(request.param, request, home, f"draining_{uuid.uuid4().hex[:12]}")
+
+
+@pytest.fixture
+def queue(shared: Database, tmp_path: Path) -> Queue:
+    return queue_on(databases.emptied(shared), tmp_path)
+
+
+def add(queue: Queue, **values: Any) -> int:
+    return actions.enqueue(queue, request(**values)).job_id or 0
+
+
+def refusal(queue: Queue, **values: Any) -> Draining:
+    with pytest.raises(Draining) as caught:
+        actions.enqueue(queue, request(**values))
+    return caught.value
+
+
+def claimed(queue: Queue, room: int = 9) -> list[int]:
+    return [job.id for job in jobs_claimed(queue, room)]
+
+
+def jobs_claimed(queue: Queue, room: int = 9) -> list[Claimed]:
+    with queue.database.transaction() as connection:
+        now = queue.clock.now()
+        taken = Dispatcher(None).claim(connection, queue.rules, worker_id="w", now=now, slots=room, room=room)
+    return list(taken.jobs)
+
+
+def state(queue: Queue, job_id: int) -> State:
+    with queue.database.reading() as connection:
+        return control.states(connection, [job_id])[job_id]
+
+
+def end(queue: Queue, job_id: int, how: str = "completed") -> None:
+    with queue.database.transaction() as connection:
+        connection.execute(
+            text("UPDATE jobs SET state = :how, leased_by = NULL, finished_at = :now WHERE id = :id"),
+            {"how": how, "id": job_id, "now": NOW},
+        )
+
+
+class TestRefusal:
+    def test_only_of_the_scope(self, queue: Queue) -> None:
+        draining.begin(queue, "module", "email")
+        refusal(queue)
+        add(queue, module_type="free")
+        draining.begin(queue, "supplier", "s2")
+        refusal(queue, module_type="free", supplier_id="s2")
+        add(queue, module_type="free")
+        draining.begin(queue, "all", "")
+        refusal(queue, module_type="free")
+
+    def test_says_who_why_and_when_to_come_back(self, queue: Queue) -> None:
+        draining.begin(queue, "module", "email", reason="another mail server", until=NOW + HOUR)
+        error = refusal(later(queue, 10 * MINUTE))
+        assert "module email is being drained by " in error.message
+        assert "another mail server" in error.message
+        assert error.advice == f"come back in about 3000 s, at {iso(NOW + HOUR)}"
+        (details,) = error.details
+        assert details == {"scope": "module", "name": "email", "retry_after_s": 3000, "urgent": False}
+
+    def test_without_an_end_names_whom_to_ask(self, queue: Queue) -> None:
+        draining.begin(queue, "module", "email")
+        error = refusal(queue)
+        assert "nobody has said until when" in (error.advice or "")
+        assert "wedsync-ops queue resume email" in (error.advice or "")
+        assert error.details[0]["retry_after_s"] is None
+
+    @pytest.mark.parametrize("values", [{"priority": "critical"}, {"wedding_date": "2027-01-16"}])
+    def test_of_an_urgent_job_says_that_a_wedding_cannot_wait(self, queue: Queue, values: dict[str, str]) -> None:
+        draining.begin(queue, "module", "email", until=NOW + DAY)
+        error = refusal(queue, **values)
+        assert "a wedding date cannot be moved" in error.message
+        assert (error.advice or "").startswith("don't wait: 'wedsync-ops queue resume email'")
+        assert error.details[0]["urgent"] is True
+
+    def test_of_a_far_wedding_says_when_to_come_back(self, queue: Queue) -> None:
+        draining.begin(queue, "module", "email", until=NOW + DAY)
+        assert refusal(queue, wedding_date="2027-03-16").details[0]["urgent"] is False
+
+    def test_ends_with_its_time_or_by_resume(self, queue: Queue) -> None:
+        draining.begin(queue, "module", "email", until=NOW + HOUR)
+        draining.begin(queue, "all", "")
+        assert actions.resume(queue, "all", "")
+        assert not actions.resume(queue, "all", "")
+        refusal(later(queue, HOUR - 1))
+        add(later(queue, HOUR))
+
+    def test_a_request_that_is_sent_again_is_a_duplicate(self, queue: Queue) -> None:
+        first = add(queue, key="k")
+        draining.begin(queue, "module", "email")
+        assert actions.enqueue(queue, request(key="k")).job_id == first
+
+    def test_a_dry_run_and_a_batch_tell_it_too(self, queue: Queue) -> None:
+        draining.begin(queue, "module", "email")
+        with pytest.raises(Draining):
+            actions.enqueue(queue, request(), dry_run=True)
+        answers = actions.enqueue_many(queue, [request(), request("free")])
+        assert [isinstance(answer, Queued) for answer in answers] == [False, True]
+
+    def test_further_jobs_of_what_was_accepted_are_accepted(self, queue: Queue) -> None:
+        draining.begin(queue, "all", "")
+        with queue.database.transaction() as connection:
+            wanted = [prepare(queue.rules, request())]
+            (answer,) = intake.place(connection, queue.rules, wanted, now=NOW, bounded=False)
+        assert isinstance(answer, Queued)
+        assert claimed(queue) == [answer.job_id]
+
+    def test_a_fire_of_a_schedule_is_a_row_that_says_so(self, queue: Queue) -> None:
+        register(queue, yaml())
+        draining.begin(queue, "module", "email", reason="moving")
+        fire(queue, ONE)
+        assert told(queue) == [("13:00", "refused")]
+        assert "module email is being drained" in (schedules.history(queue, "hourly", 1)[0].reason or "")
+
+    def test_what_is_dead_is_not_brought_back(self, queue: Queue) -> None:
+        mine, other = add(queue), add(queue, module_type="free")
+        for job_id in claimed(queue):
+            end(queue, job_id, "discarded")
+        draining.begin(queue, "module", "email")
+        refused, done = actions.retry(queue, [mine, other])
+        assert (isinstance(refused, Draining), done) == (True, None)
+        assert dead_letters.retry(queue, dead_letters.Wanted()) == 0
+        assert state(queue, mine) is State.DISCARDED
+        actions.resume(queue, "module", "email")
+        assert dead_letters.retry(queue, dead_letters.Wanted()) == 1
+
+    def test_bad_input(self, queue: Queue) -> None:
+        with pytest.raises(UnknownModule):
+            draining.begin(queue, "module", "nothing")
+        with pytest.raises(InvalidInput):
+            draining.begin(queue, "all", "", until=NOW)
+
+
+class TestProgress:
+    def test_what_is_due_runs_to_its_end(self, queue: Queue) -> None:
+        ids = [add(queue), add(queue)]
+        drain = draining.begin(queue, "module", "email")
+        assert draining.advance(queue, drain).left == Left(2, 0)
+        assert sorted(claimed(queue)) == ids
+        assert draining.advance(queue, drain).left == Left(0, 2)
+        end(queue, ids[0])
+        assert not draining.advance(queue, drain).is_over
+        end(queue, ids[1])
+        assert draining.advance(queue, drain).is_over
+
+    def test_other_scopes_do_not_count(self, queue: Queue) -> None:
+        add(queue, module_type="free", supplier_id="s2")
+        assert draining.advance(queue, draining.begin(queue, "module", "email")).is_over
+        assert draining.advance(queue, draining.begin(queue, "supplier", "s1")).is_over
+        assert draining.advance(queue, draining.begin(queue, "supplier", "s2")).left == Left(1, 0)
+        assert draining.advance(queue, draining.begin(queue, "all", "")).left == Left(1, 0)
+
+    def test_a_job_between_two_attempts_is_under_way(self, queue: Queue) -> None:
+        job_id = add(queue)
+        claimed(queue)
+        with queue.database.transaction() as connection:
+            connection.execute(
+                text("UPDATE jobs SET state = 'retryable', leased_by = NULL, due_at = :at"), {"at": NOW + HOUR}
+            )
+        drain = draining.begin(queue, "module", "email")
+        assert draining.advance(queue, drain).left == Left(1, 0)
+        assert claimed(later(queue, HOUR)) == [job_id]
+
+    @pytest.mark.parametrize(("scope", "name"), [("module", "email"), ("supplier", "s1"), ("all", "")])
+    def test_once_drained_nothing_that_falls_due_starts_until_it_is_resumed(
+        self, queue: Queue, scope: str, name: str
+    ) -> None:
+        job_id = add(queue, at=iso(NOW + HOUR))
+        drain = draining.begin(queue, scope, name)
+        progress, ahead = draining.look(queue, drain)
+        assert (progress.left, ahead.count, ahead.first_at) == (Left(0, 0), 1, NOW + HOUR)
+        assert draining.advance(queue, drain).is_over
+        assert claimed(later(queue, 2 * HOUR)) == []
+        assert state(queue, job_id) is State.AVAILABLE
+        assert draining.advance(later(queue, 2 * HOUR), drain).is_over
+        assert "is paused" in explained(later(queue, 2 * HOUR), job_id)[1].summary
+        actions.resume(queue, scope, name)
+        assert claimed(later(queue, 2 * HOUR + SECOND)) == [job_id]
+
+    @pytest.mark.parametrize(("scope", "name"), [("module", "email"), ("supplier", "s1")])
+    def test_once_drained_it_starts_again_when_the_time_is_over(self, queue: Queue, scope: str, name: str) -> None:
+        job_id = add(queue, at=iso(NOW + HOUR))
+        drain = draining.begin(queue, scope, name, until=NOW + 3 * HOUR)
+        assert draining.advance(queue, drain).is_over
+        assert claimed(later(queue, 2 * HOUR)) == []
+        assert claimed(later(queue, 3 * HOUR)) == [job_id]
+
+    def test_what_falls_due_before_that_runs(self, queue: Queue) -> None:
+        first, second = add(queue), add(queue, at=iso(NOW + HOUR))
+        drain = draining.begin(queue, "module", "email")
+        assert not draining.advance(later(queue, HOUR), drain).is_over
+        assert sorted(claimed(later(queue, HOUR))) == [first, second]
+
+    def test_maintenance_notes_what_is_drained(self, queue: Queue) -> None:
+        draining.begin(queue, "module", "email")
+        add(queue, module_type="free")
+        draining.begin(queue, "module", "free")
+        assert (draining.advance_all(queue), draining.advance_all(queue)) == (1, 0)
+        assert [(one.name, one.drained_at is not None) for one in actions.status(queue).drains] == [
+            ("email", True),
+            ("free", False),
+        ]
+
+    def test_begun_again_it_goes_on_with_another_end(self, queue: Queue) -> None:
+        first = draining.advance(queue, draining.begin(queue, "module", "email", until=NOW + HOUR)).drain
+        second = draining.begin(later(queue, MINUTE), "module", "email", reason="longer", until=NOW + 2 * HOUR)
+        assert (second.begun_at, second.drained_at, second.until) == (NOW, first.drained_at, NOW + 2 * HOUR)
+        third = draining.begin(later(queue, 3 * HOUR), "module", "email")
+        assert (third.begun_at, third.drained_at) == (NOW + 3 * HOUR, None)
+
+    def test_jobs_explain_tells_it(self, queue: Queue) -> None:
+        due, scheduled = add(queue), add(queue, at=iso(NOW + HOUR))
+        draining.begin(queue, "module", "email", reason="moving")
+        reasons = {job_id: explained(queue, job_id)[1].reasons[-1] for job_id in (due, scheduled)}
+        assert {reason.code for reason in reasons.values()} == {"draining"}
+        assert reasons[due].words.endswith("it was accepted before that, and still runs")
+        assert reasons[scheduled].words.endswith("and is held otherwise")
+        assert reasons[due].sooner == "wedsync-ops queue resume email"
+
+
+class Ticking(FakeClock):
+    """A clock whose pauses pass time."""
+
+    def pause(self, seconds: float) -> None:
+        self.set(self.now() + round(seconds * SECOND))
+
+
+class TestWait:
+    def wait(self, queue: Queue, wanted: Wait, on_pause: Any = None) -> tuple[Progress, int, list[Left]]:
+        clock = Ticking(NOW)
+        mine = replace(queue, clock=clock)
+        heard: list[Left] = []
+
+        def pause(seconds: float) -> None:
+            clock.pause(seconds)
+            if on_pause is not None:
+                on_pause(mine)
+
+        drain = draining.begin(mine, "module", "email")
+        found, cancelled = draining.wait(mine, drain, wanted, pause=pause, told=lambda one: heard.append(one.left))
+        return found, cancelled, heard
+
+    def test_until_nothing_is_under_way(self, queue: Queue) -> None:
+        ids = [add(queue), add(queue)]
+
+        def work(mine: Queue) -> None:
+            claimed(mine)
+            if ids:
+                end(queue, ids.pop())
+
+        found, cancelled, heard = self.wait(queue, Wait(), work)
+        assert (found.is_over, cancelled) == (True, 0)
+        assert heard == [Left(2, 0), Left(0, 1), Left(0, 0)]
+
+    def test_no_longer_than_asked(self, queue: Queue) -> None:
+        add(queue)
+        with pytest.raises(WaitTimedOut, match="module email is not drained after 5 s: 1 jobs wait and 0 run"):
+            self.wait(queue, Wait(timeout_s=5))
+        refusal(queue)
+
+    def test_then_what_is_left_is_cancelled_and_what_is_scheduled_stays(self, queue: Queue) -> None:
+        running = add(queue)
+        claimed(queue)
+        waiting, scheduled = add(queue), add(queue, at=iso(NOW + DAY))
+        other = add(queue, module_type="free")
+
+        def obey(mine: Queue) -> None:
+            with mine.database.reading() as connection:
+                asked = stops.find(connection)
+            for stop in asked:
+                end(queue, stop.job_id, "cancelled")
+
+        found, cancelled, _ = self.wait(queue, Wait(cancel_after_s=5), obey)
+        assert (found.is_over, cancelled) == (True, 2)
+        assert [state(queue, job_id).value for job_id in (running, waiting, scheduled, other)] == [
+            "cancelled",
+            "cancelled",
+            "scheduled",
+            "available",
+        ]
+
+    def test_cancelling_goes_through_any_number(self, queue: Queue) -> None:
+        actions.enqueue_many(queue, [request()] * 1100)
+        drain = draining.begin(queue, "module", "email")
+        assert draining.cancel(queue, drain) == 1100
+        assert draining.advance(queue, drain).is_over
+
+    def test_is_broken_off_when_the_drain_is_ended(self, queue: Queue) -> None:
+        add(queue)
+        with pytest.raises(WrongState, match="the drain of module email has been ended"):
+            self.wait(queue, Wait(), lambda mine: actions.resume(mine, "module", "email"))
+
+
+def test_whoever_is_queueing_is_done_before_a_drain_has_begun(queue: Queue) -> None:
+    """What was accepted by a transaction under way counts, so that nothing comes after the drain has ended."""
+    begun = threading.Event()
+
+    def begin() -> None:
+        draining.begin(queue, "module", "email")
+        begun.set()
+
+    with queue.database.transaction() as connection:
+        (answer,) = intake.place(connection, queue.rules, [prepare(queue.rules, request())], now=NOW)
+        assert isinstance(answer, Queued)
+        beginning = threading.Thread(target=begin)
+        beginning.start()
+        assert not begun.wait(0.2)
+    beginning.join(10)
+    assert begun.is_set()
+    (drain,) = actions.status(queue).drains
+    assert draining.advance(queue, drain).left == Left(1, 0)
+
+
+def test_what_is_read_of_drains_is_in_a_fixed_order(queue: Queue) -> None:
+    for scope, name in (("supplier", "b"), ("supplier", "a"), ("module", "free"), ("all", "")):
+        draining.begin(queue, scope, name)
+    with queue.database.reading() as connection:
+        assert [(one.scope, one.name) for one in drains.read(connection, NOW)] == [
+            ("all", ""),
+            ("module", "free"),
+            ("supplier", "a"),
+            ("supplier", "b"),
+        ]

@@ -1,0 +1,171 @@
+"""Draining a scope: no new job is accepted, what is under way runs to its end, and then nothing of it starts."""
+
+import contextlib
+import getpass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from wedsync_ops.errors import DatabaseConflict, InvalidInput, WaitTimedOut, WrongState
+from wedsync_ops.jobs import wakeup
+from wedsync_ops.jobs.actions import CONFLICTS, Queue
+from wedsync_ops.jobs.drain import Drain
+from wedsync_ops.jobs.store import control, drains, stops
+from wedsync_ops.jobs.store.drains import Later, Left
+
+_CHUNK = 500
+_NOTHING = Left(0, 0)
+_SOONEST_S = 0.05
+_LATEST_S = 1.0
+_SHARE = 10
+"""A look that takes so long is followed by a pause of at least so many times that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a drain has come."""
+
+    drain: Drain
+    left: Left
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of the scope runs, or will until it is resumed."""
+        return self.drain.drained_at is not None and not self.left.running
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How long to wait for a drain, in seconds: at most, and until what is left is cancelled; ``None`` for ever."""
+
+    timeout_s: float | None = None
+    cancel_after_s: float | None = None
+
+
+def planned(queue: Queue, scope: str, name: str, *, reason: str | None = None, until: int | None = None) -> Drain:
+    """A drain of a scope (all, module or supplier) that is not yet begun. Raises UnknownModule, InvalidInput."""
+    if scope == "module":
+        queue.rules.registry.pointer(name)
+    now = queue.clock.now()
+    if until is not None and until <= now:
+        raise InvalidInput("--until lies in the past")
+    return Drain(scope, name, reason, getpass.getuser(), now, until)
+
+
+def begin(queue: Queue, scope: str, name: str, *, reason: str | None = None, until: int | None = None) -> Drain:
+    """Accept no new job of a scope. One that is being drained goes on, with another reason and end. Raises as above."""
+    drain = planned(queue, scope, name, reason=reason, until=until)
+
+    def written() -> Drain:
+        with queue.database.transaction() as connection:
+            return drains.begin(connection, drain)
+
+    for _ in range(CONFLICTS):
+        with contextlib.suppress(DatabaseConflict):
+            return written()
+    return written()
+
+
+def look(queue: Queue, drain: Drain) -> tuple[Progress, Later]:
+    """How far a drain has come, and what of its scope is scheduled for later. Nothing is changed."""
+    with queue.database.reading() as connection:
+        now = queue.clock.now()
+        return Progress(drain, drains.left(connection, drain, now)), drains.later(connection, drain, now)
+
+
+def wait(
+    queue: Queue,
+    drain: Drain,
+    wanted: Wait,
+    *,
+    pause: Callable[[float], object],
+    told: Callable[[Progress], object],
+) -> tuple[Progress, int]:
+    """Wait until nothing of a scope waits that is due, or runs, and see that nothing starts from then on.
+
+    ``told`` hears of every change. Returns the end, and how many jobs were cancelled or told to stop. Raises
+    WaitTimedOut, and WrongState when the drain was ended meanwhile.
+    """
+    began = queue.clock.monotonic()
+    cancelled: int | None = None
+    before: Progress | None = None
+    while True:
+        looked = queue.clock.monotonic()
+        seen = advance(queue, drain)
+        if seen != before:
+            told(seen)
+            before = seen
+        if seen.is_over:
+            return seen, cancelled or 0
+        elapsed = queue.clock.monotonic() - began
+        if cancelled is None and wanted.cancel_after_s is not None and elapsed >= wanted.cancel_after_s:
+            cancelled = cancel(queue, seen.drain)
+            continue
+        if wanted.timeout_s is not None and elapsed >= wanted.timeout_s:
+            raise _timed_out(seen, wanted.timeout_s)
+        longest = min(_LATEST_S, max(_SOONEST_S, elapsed / _SHARE))
+        pause(max(longest, (queue.clock.monotonic() - looked) * _SHARE))
+
+
+def advance(queue: Queue, drain: Drain) -> Progress:
+    """Look at a drain, and note it when nothing of its scope is under way. Raises WrongState when it has ended."""
+    with queue.database.reading() as connection:
+        now = queue.clock.now()
+        seen = _current(drains.read(connection, now), drain)
+        left = drains.left(connection, seen, now)
+    if seen.drained_at is not None or left != _NOTHING:
+        return Progress(seen, left)
+    with queue.database.transaction() as connection:
+        now = queue.clock.now()
+        left = drains.left(connection, seen, now)
+        if left == _NOTHING and drains.mark_drained(connection, seen, now):
+            wakeup.notify(connection)
+    queue.ring()
+    # Looked at anew: on PostgreSQL something scheduled may have started while that was noted.
+    with queue.database.reading() as connection:
+        now = queue.clock.now()
+        seen = _current(drains.read(connection, now), drain)
+        return Progress(seen, drains.left(connection, seen, now))
+
+
+def advance_all(queue: Queue) -> int:
+    """Note which drains have come to their end; returns how many have just now."""
+    with queue.database.reading() as connection:
+        going = [drain for drain in drains.read(connection, queue.clock.now()) if drain.drained_at is None]
+    over = 0
+    for drain in going:
+        with contextlib.suppress(WrongState):
+            over += advance(queue, drain).drain.drained_at is not None
+    return over
+
+
+def cancel(queue: Queue, drain: Drain) -> int:
+    """Cancel what of a scope waits and is due, and have what runs broken off; how many jobs that were."""
+    total = after = 0
+    while True:
+        with queue.database.transaction() as connection:
+            now = queue.clock.now()
+            ids = drains.under_way(connection, drain, now, after=after, most=_CHUNK)
+            done = control.cancel(connection, ids, now)
+            stops.ask(connection, [job_id for job_id in ids if job_id not in done], by=getpass.getuser(), now=now)
+            wakeup.notify(connection)
+        queue.ring()
+        total += len(ids)
+        if len(ids) < _CHUNK:
+            return total
+        after = ids[-1]
+
+
+def _current(known: Iterable[Drain], drain: Drain) -> Drain:
+    """The drain as it stands."""
+    found = next((one for one in known if (one.scope, one.name) == (drain.scope, drain.name)), None)
+    if found is None:
+        raise WrongState(f"the drain of {drain.words} has been ended", hint="new jobs are accepted again")
+    return found
+
+
+def _timed_out(seen: Progress, timeout_s: float) -> WaitTimedOut:
+    left = seen.left
+    return WaitTimedOut(
+        f"{seen.drain.words} is not drained after {timeout_s:g} s: {left.waiting:,} jobs wait and {left.running:,} run",
+        hint="it goes on draining; see 'queue status'",
+    )
