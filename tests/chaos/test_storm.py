@@ -65,7 +65,8 @@ def test_a_storm_does_no_harm(place: str, request: pytest.FixtureRequest) -> Non
     )
     # A lock is waited out; a server that is restarted refuses calls for a moment.
     assert answered == 1 if place == "on_sqlite" else answered > 0.5
-    assert working > 0.3
+    if FAULTS >= 100:  # a short storm is over before the workers that it killed are replaced
+        assert working > 0.7
     eventually(
         lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in storm.children)
     )
