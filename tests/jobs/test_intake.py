@@ -257,7 +257,7 @@ class TestKeys:
     def test_the_same_again_is_a_duplicate(self, queue: Queue) -> None:
         first = only(queue, request(key="k", wedding_date="2027-01-14"))
         again = only(queue, request(key="k", wedding_date="2027-01-14", priority="low"), now=NOW + HOUR)
-        assert again == first._replace(duplicate=True)
+        assert again == first._replace(duplicate=True, queued_as="duplicate")
 
     def test_within_a_batch_too(self, queue: Queue) -> None:
         first, again, other = placed(queue, request(key="k"), request(key="k"), request(key="k", config={"n": 2}))

@@ -51,7 +51,8 @@ class Platform:
     def finish(self, jobs: list[Claimed], now: int = NOW) -> None:
         with self.queue.database.transaction() as connection:
             finish.apply(connection, [ending(job, State.COMPLETED, at=now) for job in jobs])
-            throttle.freed(connection, self.queue.rules.settings.limits, jobs, now)
+            rules = self.queue.rules
+            throttle.freed(connection, rules.settings.limits, jobs, now, provider=rules.registry.provider)
 
     def held(self) -> dict[str, int]:
         with self.queue.database.reading() as connection:

@@ -86,7 +86,7 @@ CASES: dict[str, tuple[Callable[[Connection], Any], str]] = {
     "let go": (lambda c: limits.let_go(c, ("a", "b"), 5), "jobs_held (held_by=?)"),
     "awake": (lambda c: limits.awake(c, NOW, 5), "limit_gauges_waking (wake_at"),
     "what runs, for a limit": (
-        lambda c: limits.running(c, Limit(name="a", kind="concurrent", count=1, per="supplier")),
+        lambda c: limits.running(c, Limit(name="a", kind="concurrent", count=1, per="supplier"), lambda _: None),
         "jobs_leased",
     ),
     "how much is held": (lambda c: limits.held(c, "a", 5), "jobs_held (held_by>? AND held_by<?)"),

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
-from wedsync_ops.errors import DatabaseConflict, InvalidInput, UnknownJob, WaitTimedOut, WedsyncError, WrongState
+from wedsync_ops.errors import (
+    DatabaseConflict,
+    InvalidInput,
+    UniqueConflict,
+    UnknownJob,
+    WaitTimedOut,
+    WedsyncError,
+    WrongState,
+)
 from wedsync_ops.jobs import intake, wakeup
 from wedsync_ops.jobs.model import FINISHED, Priority, Queued, Request, State
 from wedsync_ops.jobs.prepare import Prepared, prepare
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import control, durations, lanes, limits, stops, view
+from wedsync_ops.jobs.store import control, durations, lanes, limits, stops, unique, view
 from wedsync_ops.jobs.store.control import Pause
 from wedsync_ops.jobs.store.lanes import LaneCount
 from wedsync_ops.jobs.store.view import JobView
@@ -202,7 +210,10 @@ def retry(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:
     with queue.database.transaction() as connection:
         known = control.states(connection, ids)
         jobs = {job.id: job for job in control.retryable(connection, ids)}
-        control.retry(connection, [job for job in jobs.values() if job.has_payload], queue.clock.now())
+        now = queue.clock.now()
+        kept = [jobs[job_id] for job_id in dict.fromkeys(ids) if job_id in jobs and jobs[job_id].has_payload]
+        taken = unique.taken(connection, {job.id: job.unique_key for job in kept if job.unique_key is not None}, now)
+        control.retry(connection, [job for job in kept if job.id not in taken], now)
         wakeup.notify(connection)
     queue.ring()
     answers: list[WedsyncError | None] = []
@@ -212,6 +223,8 @@ def retry(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:
             answers.append(_refusal(job_id, known.get(job_id), "retried"))
         elif not job.has_payload:
             answers.append(WrongState(f"job {job_id} has no config and context any more", hint="queue it anew"))
+        elif job_id in taken:
+            answers.append(_unique_taken(job_id, taken[job_id]))
         else:
             answers.append(None)
     return answers
@@ -247,6 +260,14 @@ def status(queue: Queue) -> Status:
         known = queue.rules.settings.limits
         held = {limit.name: limits.held(connection, limit.name, HELD_CAP) for limit in known}
         return Status(lanes.read(connection), control.pauses(connection, queue.clock.now()), held)
+
+
+def _unique_taken(job_id: int, holder: int) -> WedsyncError:
+    return UniqueConflict(
+        f"job {holder} has the unique key of job {job_id}, which therefore cannot be retried",
+        hint=f"see 'jobs show {holder}'",
+        details=[{"job_id": holder}],
+    )
 
 
 def _refusal(job_id: int, state: State | None, verb: str) -> WedsyncError:

@@ -16,7 +16,7 @@ from wedsync_ops.jobs.model import Queued, State
 from wedsync_ops.jobs.prepare import Prepared, prepare
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.schedule import Schedule
-from wedsync_ops.jobs.store import codes, control, insert
+from wedsync_ops.jobs.store import control
 from wedsync_ops.jobs.store import schedules as store
 from wedsync_ops.jobs.store.schedules import Fire, Stored, Unfinished
 
@@ -75,9 +75,7 @@ def fire_due(database: Database, rules: Rules, *, now: int, by: str) -> int:
 
 def lock_keys(connection: Connection, wanted: list[Wanted]) -> None:
     """Lock the keys and codes of all jobs that are to be queued, before any lane is."""
-    jobs = [one.job for one in wanted if isinstance(one.job, Prepared)]
-    insert.keyed(connection, [job.key for job in jobs if job.key is not None])
-    codes.held(connection, [intake.claim_of(job) for job in jobs if job.claim is not None])
+    intake.lock_keys(connection, [one.job for one in wanted if isinstance(one.job, Prepared)])
 
 
 def wanted_of(rules: Rules, schedule: Schedule, verdict: Verdict, kind: str) -> Wanted:
@@ -134,6 +132,10 @@ def _queue(connection: Connection, rules: Rules, made: Fire, overlap: str, job: 
         waiting = [one.job_id for one in earlier if one.state is not State.RUNNING]
         cancelled = control.cancel(connection, waiting, made.decided_at) if waiting else set()
         (answer,) = intake.place(connection, rules, [job], now=made.decided_at)
+        if isinstance(answer, Queued) and answer.queued_as == "kept":
+            savepoint.rollback()  # as below
+            named = f"job {answer.job_id} with the same unique key is {answer.state}"
+            return replace(made, outcome=FireOutcome.SKIPPED, reason=named)
         if isinstance(answer, Queued):
             return replace(made, job_id=answer.job_id, reason=_replacing(earlier, cancelled))
         savepoint.rollback()  # what was cancelled for it goes on waiting

@@ -20,7 +20,7 @@ MAX_TRACEBACK = 16 * 1024
 """The longest traceback kept of an execution, in characters."""
 _LONGEST_WAIT_S = 366 * 86_400.0
 _FURTHER = "the list of jobs that the handler queued"
-_ROW_OPTIONS = frozenset({"context", "priority", "at", "delay", "key", "deadline", "expires"})
+_ROW_OPTIONS = frozenset({"context", "priority", "at", "delay", "key", "deadline", "expires", "replace"})
 
 
 class LimitReached(BaseException):
