@@ -18,6 +18,7 @@ IDENTITY = ("client_id", "supplier_id", "journey_instance_id")
 _PATH = re.compile(rf"{'|'.join(IDENTITY)}|(?:config|context)(?:\.[^.\s]{{1,100}}){{1,10}}")
 _LENGTH = re.compile(r"[1-9][0-9]{0,8}[smhd]")
 _UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
+_MOST_PATHS = 10
 _LONGEST_US = 366 * DAY
 
 
@@ -80,6 +81,12 @@ def _is_path(value: str) -> str:
     return value
 
 
+def _are_some(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not 1 <= len(value) <= _MOST_PATHS:
+        raise PydanticCustomError("paths", "must be a list of 1 to {most} paths", {"most": _MOST_PATHS})
+    return value
+
+
 def _is_length(value: str) -> str:
     if not _LENGTH.fullmatch(value) or _microseconds(value) > _LONGEST_US:
         raise PydanticCustomError("length", "must be a length of at most 366 days, such as 90s, 15m, 24h or 7d")
@@ -90,6 +97,9 @@ def _microseconds(length: str) -> int:
     return int(length[:-1]) * _UNITS[length[-1]]
 
 
+Paths = Annotated[tuple[Annotated[str, AfterValidator(_is_path)], ...], AfterValidator(_are_some)]
+
+
 class Unique(_Frozen):
     """What must not be in the queue twice: the jobs of a type for which all of ``key`` is the same.
 
@@ -97,7 +107,9 @@ class Unique(_Frozen):
     ``config.form_id``. ``within`` is a length such as ``24h``: for so long after its completion a job still counts.
     """
 
-    key: tuple[Annotated[str, AfterValidator(_is_path)], ...] = Field(min_length=1, max_length=10, strict=False)
+    key: Annotated[tuple[Annotated[str, AfterValidator(_is_path)], ...], AfterValidator(_are_some)] = Field(
+        strict=False
+    )
     on_conflict: Literal["keep", "replace", "refuse"] = "keep"
     within: Annotated[str, AfterValidator(_is_length)] | None = None
 

@@ -136,7 +136,7 @@ def _key_problems(document: Document, path: Path, config_schema: dict[str, Any],
             f"the config has no key {quoted(name)}{near(name, tuple(map(str, known)))}",
         )
         for place, name in named
-        if name not in known
+        if name and name not in known
     ]
 
 
