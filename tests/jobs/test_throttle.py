@@ -116,8 +116,8 @@ schema_version: 1
 modules:
 """ + b"".join(
     f"""
-  - {{id: {name}, display_name: N, category: c, handler: "tests.stores.handlers:nothing", config_schema: {{type: object}},
-     provider: {provider}}}""".encode()
+  - {{id: {name}, provider: {provider}, display_name: N, category: c, config_schema: {{type: object}},
+     handler: "tests.stores.handlers:nothing"}}""".encode()
     for name, provider in (("letter", "smtp"), ("invite", "smtp"), ("text", "sms-gateway"))
 )
 

@@ -20,7 +20,7 @@ from wedsync_ops.jobs import actions, dead_letters, ripen
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.dead_letters import Wanted
 from wedsync_ops.jobs.model import Queued, Result, State
-from wedsync_ops.jobs.store import claim, retention, unique
+from wedsync_ops.jobs.store import claim, retention
 from wedsync_ops.jobs.unique import uniqueness
 from wedsync_ops.modules.model import Definition
 
@@ -252,14 +252,6 @@ class TestDatabase:
         with database.transaction() as connection:
             connection.execute(text("UPDATE jobs SET state = 'cancelled', finished_at = 1"))
             add(connection, unique_key="k")
-
-    def test_finds_a_key_through_its_index(self, database: Database) -> None:
-        if database.file is None:
-            pytest.skip("a small table is read whole there")
-        with database.transaction() as connection:
-            statement = f"EXPLAIN QUERY PLAN SELECT id FROM jobs WHERE {unique._HOLDS} AND unique_key IN ('a', 'b')"
-            plan = " ".join(str(tuple(one)) for one in connection.execute(text(statement)))
-        assert "jobs_unique (unique_key=?)" in plan
 
     def test_lets_one_of_many_at_once_win(self, queue: Queue) -> None:
         answers: list[Queued] = []

@@ -24,8 +24,10 @@ from wedsync_ops.jobs.store import (
     lanes,
     limits,
     place,
+    replace,
     retention,
     schedules,
+    unique,
     view,
     workers,
 )
@@ -127,6 +129,8 @@ CASES: dict[str, tuple[Callable[[Connection], Any], str]] = {
     "orphans": (lambda c: workers.orphans(c, "w", 5), "jobs_leased (leased_by=?)"),
     "holders gone": (workers.holders_gone, "jobs_leased"),
     "keyed": (lambda c: insert.keyed(c, ["k"]), "jobs_by_key (key=?)"),
+    "unique": (lambda c: unique.held(c, ["k"]), "jobs_unique (unique_key=?)"),
+    "to replace": (lambda c: replace.standing(c, [1], lock=True), "jobs USING INTEGER PRIMARY KEY (rowid=?)"),
     "tags": (lambda c: insert.tags(c, [("email", 1, "s")]), "supplier_tags"),
     "position": (
         lambda c: view.position(c, add(c)),

@@ -105,9 +105,6 @@ def prepare(rules: Rules, request: Request, *, texts: bool = True) -> Prepared:
     if claim_into is not None:
         config = {**config, claim_into: claim}
     config_raw = sent_raw if config is sent else _written(config, "config")
-    # Over what was sent: a customisation that changed meanwhile makes no conflict of a request that is sent again.
-    fingerprint = hashlib.blake2b(b"\x00".join((module.module_id.encode(), sent_raw, context_raw)), digest_size=16)
-    unique = uniqueness(module.definition, config, context)
     return Prepared(
         module=module,
         requested=priority_named(request.priority),
@@ -124,13 +121,13 @@ def prepare(rules: Rules, request: Request, *, texts: bool = True) -> Prepared:
         supplier_id=supplier_id,
         config=config_raw.decode(),
         context=context_raw.decode(),
-        payload_hash=fingerprint.hexdigest(),
+        payload_hash=_fingerprint(module, sent_raw, context_raw),
         region=region_from(context),
         claim=claim,
         claim_into=claim_into,
         ending=_ending(handler, config, context, rules),
-        unique=unique,
-        replace=_replace(request, has_unique=unique is not None),
+        unique=uniqueness(module.definition, config, context),
+        replace=_replace(request, has_unique=module.definition.unique is not None),
     )
 
 
@@ -144,6 +141,13 @@ def again(rules: Rules, like: Prepared, request: Request) -> Prepared:
         expires_at=_instant(request.expires, "expires", like.zone),
         replace=_replace(request, has_unique=like.unique is not None),
     )
+
+
+def _fingerprint(module: ModuleVersion, sent: bytes, context: bytes) -> str:
+    """The digest of a payload as it was sent: a customisation that changed meanwhile makes no conflict of a request
+    that is sent again.
+    """
+    return hashlib.blake2b(b"\x00".join((module.module_id.encode(), sent, context)), digest_size=16).hexdigest()
 
 
 def _recipient_and_claim(

@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
-from pydantic_core import PydanticCustomError
 
 from wedsync_ops.instants import DAY, HOUR, MINUTE, SECOND
 
@@ -77,19 +76,19 @@ class Retry(_Frozen):
 def _is_path(value: str) -> str:
     if not _PATH.fullmatch(value):
         known = ", ".join(IDENTITY)
-        raise PydanticCustomError("path", "must be one of {known}, or start with config. or context.", {"known": known})
+        raise ValueError(f"must be one of {known}, or start with config. or context.")
     return value
 
 
 def _are_some(value: tuple[str, ...]) -> tuple[str, ...]:
     if not 1 <= len(value) <= _MOST_PATHS:
-        raise PydanticCustomError("paths", "must be a list of 1 to {most} paths", {"most": _MOST_PATHS})
+        raise ValueError(f"must be a list of 1 to {_MOST_PATHS} paths")
     return value
 
 
 def _is_length(value: str) -> str:
     if not _LENGTH.fullmatch(value) or _microseconds(value) > _LONGEST_US:
-        raise PydanticCustomError("length", "must be a length of at most 366 days, such as 90s, 15m, 24h or 7d")
+        raise ValueError("must be a length of at most 366 days, such as 90s, 15m, 24h or 7d")
     return value
 
 
