@@ -1,5 +1,6 @@
 """A waiting job that becomes another one: what it keeps, what changes, and when it may not; on both databases."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,15 @@ from tests.jobs.notes import check_lanes, note, queued, run, with_unique
 from tests.stores.queues import CONTEXT, NOW, later, queue_on, request
 from tests.stores.rows import ending, number_of, row, take
 from wedsync_ops.db import Database
-from wedsync_ops.errors import CapacityReached, InvalidInput, InvalidTime, KeyConflict, UniqueConflict, WrongState
+from wedsync_ops.errors import (
+    CapacityReached,
+    InvalidInput,
+    InvalidTime,
+    KeyConflict,
+    UniqueConflict,
+    WedsyncError,
+    WrongState,
+)
 from wedsync_ops.instants import HOUR, MINUTE, iso
 from wedsync_ops.jobs import actions, ripen
 from wedsync_ops.jobs.actions import Queue
@@ -165,6 +174,25 @@ class TestRefused:
         with pytest.raises(WrongState, match="is cancelled"):
             again(queue)
         assert detail(queue, first.job_id).config == {"n": 1}
+
+    def test_when_a_worker_claims_it_at_that_moment(self, queue: Queue) -> None:
+        first = queued(queue, request(config={"n": 1}, key="k"))
+        refusals: list[WedsyncError] = []
+
+        def ask() -> None:
+            try:
+                queued(queue, request(config={"n": 2}, key="k", replace=True))
+            except WedsyncError as error:
+                refusals.append(error)
+
+        thread = threading.Thread(target=ask)
+        with queue.database.transaction() as connection:
+            (job,) = take(connection)
+            thread.start()  # waits for this transaction, or begins after it
+        thread.join()
+        assert [type(one) for one in refusals] == [WrongState]
+        assert (detail(queue, first.job_id).config, job.config) == ({"n": 1}, b'{"n":1}')
+        check_lanes(queue)
 
     def test_when_it_would_expire_before_it_is_due(self, queue: Queue) -> None:
         first = queued(queue, request(config={"n": 1}, key="k"))

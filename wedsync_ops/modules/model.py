@@ -106,9 +106,7 @@ class Unique(_Frozen):
     ``config.form_id``. ``within`` is a length such as ``24h``: for so long after its completion a job still counts.
     """
 
-    key: Annotated[tuple[Annotated[str, AfterValidator(_is_path)], ...], AfterValidator(_are_some)] = Field(
-        strict=False
-    )
+    key: Paths = Field(strict=False)
     on_conflict: Literal["keep", "replace", "refuse"] = "keep"
     within: Annotated[str, AfterValidator(_is_length)] | None = None
 
