@@ -103,12 +103,25 @@ def test_free_at_is_the_first_moment_with_room(count: int, used: int, at: int) -
 
 
 def test_for_whom_a_job_counts() -> None:
-    subject = Subject("email", "s1", "c1", None)
-    per = ("all", "module", "supplier", "client", "vendor_type")
+    subject = Subject("email", "s1", "c1", None, "smtp")
+    per = ("all", "module", "supplier", "client", "vendor_type", "provider")
     keys = [limit(concurrent=1, per=each).key_of(subject) for each in per]
-    assert keys == ["", "email", "s1", "c1", ""]
+    assert keys == ["", "email", "s1", "c1", "", "smtp"]
     assert limit(concurrent=1, modules=["sms"]).covers("email") is False
     assert limit(concurrent=1).covers("email") is True
+
+
+def test_what_is_delivered_over_a_provider() -> None:
+    each, mails = limit(concurrent=1, per="provider"), limit(concurrent=1, providers=["smtp"])
+    assert [each.covers("email", "smtp"), each.covers("sms", "gateway"), each.covers("tidy", None)] == [
+        True,
+        True,
+        False,
+    ]
+    assert [mails.covers("email", "smtp"), mails.covers("sms", "gateway"), mails.covers("tidy")] == [True, False, False]
+    both = limit(concurrent=1, modules=["form"], providers=["smtp"])
+    assert [both.covers("form", "smtp"), both.covers("email", "smtp"), both.covers("form")] == [True, False, False]
+    assert each.words == "1 at once for each provider"
 
 
 @pytest.mark.parametrize(
@@ -128,6 +141,7 @@ def test_for_whom_a_job_counts() -> None:
         ([{"name": "a", "concurrent": 1, "burst": 2}], "belongs to a rate only"),
         ([{"name": "a", "concurrent": 1, "per": "town"}], "one of all, module"),
         ([{"name": "a", "concurrent": 1, "modules": []}], "a list of module types"),
+        ([{"name": "a", "concurrent": 1, "providers": "smtp"}], r"providers \(a\) must be a list of providers"),
         ([{"name": "a", "concurent": 1}], "has no key 'concurent'"),
         ([{"name": "a", "concurrent": 1}] * 2, "stands there twice"),
     ],

@@ -56,6 +56,7 @@ TABLES = {
 }
 INDEXES = {
     "jobs_by_key",
+    "jobs_unique",
     "jobs_dead",
     "jobs_held",
     "jobs_leased",

@@ -179,6 +179,12 @@ class KeyConflict(Refused):
     code = "key_conflict"
 
 
+class UniqueConflict(Refused):
+    """Another job has the unique key."""
+
+    code = "unique_conflict"
+
+
 class CodeTaken(Refused):
     """The code belongs to another couple, or the couple has another code."""
 

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 from wedsync_ops.errors import quoted
 from wedsync_ops.instants import DAY, MINUTE, SECOND
 
-PER = ("all", "module", "supplier", "client", "vendor_type")
-"""What a limit may count apart: everything together, or each module type, supplier, client or vendor type."""
+PER = ("all", "module", "provider", "supplier", "client", "vendor_type")
+"""What a limit may count apart: everything together, or each module type, provider, supplier, client or vendor type."""
 PAUSE = "pause"
 """Holds the jobs of a paused supplier; no limit may be called so."""
 MOST = 1_000_000
 """The largest count of a limit."""
 _KINDS = ("concurrent", "rate", "window")
-_KEYS = frozenset({"name", "modules", "per", "burst", *_KINDS})
+_KEYS = frozenset({"name", "modules", "providers", "per", "burst", *_KINDS})
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,49}")
 _RATE = re.compile(r"([1-9][0-9]{0,6})\s*/\s*([1-9][0-9]{0,4})?\s*(s|m|h|d)")
 _UNITS = {"s": SECOND, "m": MINUTE, "h": 60 * MINUTE, "d": DAY}
@@ -41,9 +41,14 @@ class Limit:
     burst: int = 1
     per: str = "all"
     modules: frozenset[str] | None = None
+    providers: frozenset[str] | None = None
 
-    def covers(self, module_type: str) -> bool:
-        """Whether the limit holds for jobs of a module type."""
+    def covers(self, module_type: str, provider: str | None = None) -> bool:
+        """Whether the limit holds for jobs of a module type, which delivers over a provider or over none."""
+        if provider is None and (self.per == "provider" or self.providers is not None):
+            return False
+        if self.providers is not None and provider not in self.providers:
+            return False
         return self.modules is None or module_type in self.modules
 
     def key_of(self, subject: "Subject") -> str:
@@ -52,6 +57,7 @@ class Limit:
             return _NOBODY
         return {
             "module": subject.module_type,
+            "provider": subject.provider or _NOBODY,
             "supplier": subject.supplier_id or _NOBODY,
             "client": subject.client_id or _NOBODY,
             "vendor_type": subject.vendor_type or _NOBODY,
@@ -71,6 +77,7 @@ class Subject(NamedTuple):
     supplier_id: str | None
     client_id: str | None
     vendor_type: str | None
+    provider: str | None = None
 
 
 class Gauge(NamedTuple):
@@ -141,19 +148,21 @@ def _limit(item: object, place: str) -> Limit:
     per = item.get("per", "all")
     if per not in PER:
         raise ValueError(f"{place}.per ({name}) must be one of {', '.join(PER)}")
-    modules = _modules(item.get("modules"), f"{place}.modules ({name})")
+    modules = _names(item.get("modules"), f"{place}.modules ({name})", "module types")
+    providers = _names(item.get("providers"), f"{place}.providers ({name})", "providers")
+    whom: dict[str, Any] = {"per": per, "modules": modules, "providers": providers}
     kind, given = kinds[0], item[kinds[0]]
     if kind == "concurrent":
         count = _count(given, f"{place}.concurrent ({name})")
         _refuse_burst(item, place, name)
-        return Limit(name=name, kind=kind, count=count, per=per, modules=modules)
+        return Limit(name=name, kind=kind, count=count, **whom)
     count, span_us = _rate(given, f"{place}.{kind} ({name})")
     if kind == "window":
         _refuse_burst(item, place, name)
-        return Limit(name=name, kind=kind, count=count, span_us=span_us, per=per, modules=modules)
+        return Limit(name=name, kind=kind, count=count, span_us=span_us, **whom)
     usual = max(1, count * SECOND // span_us)
     burst = usual if item.get("burst") is None else _count(item["burst"], f"{place}.burst ({name})")
-    return Limit(name=name, kind=kind, count=count, span_us=span_us, burst=burst, per=per, modules=modules)
+    return Limit(name=name, kind=kind, count=count, span_us=span_us, burst=burst, **whom)
 
 
 def _refuse_burst(item: Mapping[Any, Any], place: str, name: str) -> None:
@@ -161,11 +170,11 @@ def _refuse_burst(item: Mapping[Any, Any], place: str, name: str) -> None:
         raise ValueError(f"{place}.burst ({name}) belongs to a rate only")
 
 
-def _modules(value: object, place: str) -> frozenset[str] | None:
+def _names(value: object, place: str, what: str) -> frozenset[str] | None:
     if value is None:
         return None
     if not isinstance(value, list) or not value or not all(isinstance(name, str) and name for name in value):
-        raise ValueError(f"{place} must be a list of module types")
+        raise ValueError(f"{place} must be a list of {what}")
     return frozenset(value)
 
 

@@ -18,7 +18,7 @@ from wedsync_ops.errors import DatabaseCorrupt, DatabaseNewer, DatabaseReadOnly,
 
 HEAD = "0009"
 """The newest revision that this version knows; a test compares it with the migrations."""
-KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0009")
+KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 _ADVISORY_LOCK = 0x57454453
 
 

@@ -48,7 +48,12 @@ def test_a_dry_run_counts_and_changes_nothing(dead: Cli) -> None:
 
 def test_retry_at_a_rate(dead: Cli) -> None:
     answer = dead(*RETRY, "--supplier", "s1", "--rate", "1/min", "--json")
-    assert answer.document == {"schema": "wedsync-ops/jobs-retry@1", "count": 2, "dry_run": False}
+    assert answer.document == {
+        "schema": "wedsync-ops/jobs-retry@1",
+        "count": 2,
+        "unique_conflicts": 0,
+        "dry_run": False,
+    }
     first, second = sorted(
         job["due_at"] for job in dead("jobs", "list", "--state", "scheduled", "--json").document["jobs"]
     )

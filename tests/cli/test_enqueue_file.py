@@ -35,9 +35,9 @@ def test_all_good(registered: Cli, tmp_path: Path) -> None:
         "queued": 3,
         "refused": 0,
         "jobs": [
-            {"line": 1, "job_id": 1, "duplicate": False},
-            {"line": 4, "job_id": 2, "duplicate": False},
-            {"line": 5, "job_id": 2, "duplicate": True},
+            {"line": 1, "job_id": 1, "duplicate": False, "queued_as": "new"},
+            {"line": 4, "job_id": 2, "duplicate": False, "queued_as": "new"},
+            {"line": 5, "job_id": 2, "duplicate": True, "queued_as": "duplicate"},
         ],
         "errors": [],
         "dry_run": False,

@@ -71,7 +71,7 @@ class TestEnqueue:
     def test_queues_or_raises(self, queue: Queue) -> None:
         answer = actions.enqueue(queue, request(key="k"))
         assert actions.position(queue, answer.job_id or 0) == 1
-        assert actions.enqueue(queue, request(key="k")) == answer._replace(duplicate=True)
+        assert actions.enqueue(queue, request(key="k")) == answer._replace(duplicate=True, queued_as="duplicate")
         with pytest.raises(KeyConflict):
             actions.enqueue(queue, request(key="k", config={"n": 1}))
         with pytest.raises(InvalidConfig):
@@ -83,7 +83,9 @@ class TestEnqueue:
         assert jobs_of(queue.database) == 0
         real = actions.enqueue(queue, request(key="k"))
         assert real._replace(job_id=None) == dry
-        assert actions.enqueue(queue, request(key="k"), dry_run=True) == real._replace(duplicate=True)
+        assert actions.enqueue(queue, request(key="k"), dry_run=True) == real._replace(
+            duplicate=True, queued_as="duplicate"
+        )
 
     def test_one_key_from_many_at_once_gives_one_job(self, queue: Queue) -> None:
         answers: list[Queued] = []
@@ -138,7 +140,7 @@ class TestEnqueueMany:
         assert isinstance(good, Queued)
         assert good.job_id is None
         assert isinstance(wrong, InvalidConfig)
-        assert again == good._replace(duplicate=True)
+        assert again == good._replace(duplicate=True, queued_as="duplicate")
         assert "taken by an earlier job of this batch" in str(conflict)
         assert jobs_of(queue.database) == 0
 

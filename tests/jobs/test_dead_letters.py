@@ -100,11 +100,11 @@ class TestRetrying:
     def test_what_fits_is_due_now(self, queue: Queue) -> None:
         one, two = die(queue, ("down", {}), ("wrong", {}))
         later = later_than(queue, HOUR)
-        assert dead_letters.retry(later, Wanted(error="down")) == 1
+        assert dead_letters.retry(later, Wanted(error="down")).count == 1
         assert states(queue)[one] == ("scheduled", NOW + HOUR)
         assert states(queue)[two][0] == "discarded"
-        assert dead_letters.retry(later, ALL) == 1
-        assert dead_letters.retry(later, ALL) == 0
+        assert dead_letters.retry(later, ALL).count == 1
+        assert dead_letters.retry(later, ALL).count == 0
 
     def test_the_most_urgent_wedding_comes_first_at_a_rate(self, queue: Queue) -> None:
         past, none, far, soon, today = die(
@@ -115,14 +115,14 @@ class TestRetrying:
             ("down", {"wedding_date": "2027-01-15"}),
             ("down", {"wedding_date": "2027-01-13"}),
         )
-        assert dead_letters.retry(queue, ALL, per_minute=30) == 5
+        assert dead_letters.retry(queue, ALL, per_minute=30).count == 5
         due = {job_id: (at - NOW) // SECOND for job_id, (_, at) in states(queue).items()}
         assert due == {today: 0, soon: 2, far: 4, none: 6, past: 8}
 
     def test_a_rate_goes_on_from_chunk_to_chunk(self, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(dead_letters, "CHUNK", 3)
         ids = die(queue, *[("down", {})] * 8)
-        assert dead_letters.retry(queue, ALL, per_minute=1) == 8
+        assert dead_letters.retry(queue, ALL, per_minute=1).count == 8
         assert [states(queue)[job_id][1] for job_id in ids] == [NOW + place * MINUTE for place in range(8)]
         with queue.database.reading() as connection:
             assert sum(number for lane in counted(connection).values() for number in lane) == 8
@@ -144,7 +144,7 @@ class TestRetrying:
             own = db.connect(replace(queue.rules.settings, db=_url(queue.database)))
             try:
                 both.wait(20)
-                return dead_letters.retry(replace(queue, database=own), ALL)
+                return dead_letters.retry(replace(queue, database=own), ALL).count
             finally:
                 own.close()
 

@@ -257,12 +257,12 @@ class TestKeys:
     def test_the_same_again_is_a_duplicate(self, queue: Queue) -> None:
         first = only(queue, request(key="k", wedding_date="2027-01-14"))
         again = only(queue, request(key="k", wedding_date="2027-01-14", priority="low"), now=NOW + HOUR)
-        assert again == first._replace(duplicate=True)
+        assert again == first._replace(duplicate=True, queued_as="duplicate")
 
     def test_within_a_batch_too(self, queue: Queue) -> None:
         first, again, other = placed(queue, request(key="k"), request(key="k"), request(key="k", config={"n": 2}))
         assert isinstance(first, Queued)
-        assert again == first._replace(duplicate=True)
+        assert again == first._replace(duplicate=True, queued_as="duplicate")
         assert isinstance(other, KeyConflict)
         assert other.details == [{"job_id": first.job_id}]
         with queue.database.reading() as connection:
@@ -279,13 +279,15 @@ class TestKeys:
     def test_the_same_again_is_a_duplicate_even_when_its_times_have_passed(self, queue: Queue) -> None:
         one = request(key="k", expires="2027-01-13T12:30:00Z")
         first = only(queue, one)
-        assert only(queue, one, now=NOW + HOUR) == first._replace(duplicate=True)
+        assert only(queue, one, now=NOW + HOUR) == first._replace(duplicate=True, queued_as="duplicate")
 
     def test_a_finished_job_keeps_its_key(self, queue: Queue) -> None:
         first = only(queue, request(key="k"))
         with queue.database.transaction() as connection:
             connection.exec_driver_sql("UPDATE jobs SET state = 'cancelled', finished_at = 1")
-        assert only(queue, request(key="k")) == first._replace(duplicate=True, state=State.CANCELLED)
+        assert only(queue, request(key="k")) == first._replace(
+            duplicate=True, queued_as="duplicate", state=State.CANCELLED
+        )
 
     def test_a_request_whose_due_time_is_wrong_takes_no_key(self, queue: Queue) -> None:
         wrong, right = placed(queue, request(key="k", delay=-1), request(key="k"))

@@ -1,7 +1,9 @@
 """Claiming under limits and pauses, on both databases: what is held back, and when it is let go."""
 
 import uuid
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from wedsync_ops.jobs.model import Claimed, Queued, State
 from wedsync_ops.jobs.store import claim, control, finish, lanes
 from wedsync_ops.jobs.store.control import Pause
 from wedsync_ops.limits import limits_from
+from wedsync_ops.modules import actions as modules
+from wedsync_ops.modules import store
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -51,7 +55,8 @@ class Platform:
     def finish(self, jobs: list[Claimed], now: int = NOW) -> None:
         with self.queue.database.transaction() as connection:
             finish.apply(connection, [ending(job, State.COMPLETED, at=now) for job in jobs])
-            throttle.freed(connection, self.queue.rules.settings.limits, jobs, now)
+            rules = self.queue.rules
+            throttle.freed(connection, rules.settings.limits, jobs, now, provider=rules.registry.provider)
 
     def held(self) -> dict[str, int]:
         with self.queue.database.reading() as connection:
@@ -104,6 +109,54 @@ def test_one_couple_at_a_time(shared: Database, tmp_path: Path) -> None:
     assert platform.held() == {"l0:c1": 1}
     platform.finish(first)
     assert len(platform.claim()) == 1
+
+
+PROVIDERS = b"""
+schema_version: 1
+modules:
+""" + b"".join(
+    f"""
+  - {{id: {name}, provider: {provider}, display_name: N, category: c, config_schema: {{type: object}},
+     handler: "tests.stores.handlers:nothing"}}""".encode()
+    for name, provider in (("letter", "smtp"), ("invite", "smtp"), ("text", "sms-gateway"))
+)
+
+
+def over_providers(shared: Database, tmp_path: Path, limit: dict[str, Any]) -> Platform:
+    platform = Platform(shared, tmp_path, limit)
+    assert modules.register(shared, PROVIDERS, "test", now=NOW).problems == ()
+    with shared.reading() as connection:
+        rules = replace(platform.queue.rules, registry=store.load(connection))
+    platform.queue = replace(platform.queue, rules=rules)
+    for name in ("letter", "invite", "text", "email"):
+        platform.add(2, module_type=name)
+    return platform
+
+
+@pytest.mark.parametrize(
+    ("limit", "started", "held"),
+    [
+        ({"per": "provider"}, {"smtp": 1, "text": 1, "email": 2}, {"l0:smtp": 3, "l0:sms-gateway": 1}),
+        ({"providers": ["smtp"]}, {"smtp": 1, "text": 2, "email": 2}, {"l0:": 3}),
+    ],
+)
+def test_module_types_that_deliver_over_one_provider_share_its_limit(
+    shared: Database, tmp_path: Path, limit: dict[str, Any], started: dict[str, int], held: dict[str, int]
+) -> None:
+    platform = over_providers(shared, tmp_path, {"concurrent": 1, **limit})
+    first = platform.claim()
+    found = Counter("smtp" if job.module_type in ("letter", "invite") else job.module_type for job in first)
+    assert (found, platform.held()) == (started, held)
+    assert platform.claim() == []
+    platform.finish([job for job in first if job.module_type in ("letter", "invite")])
+    (next_one,) = platform.claim()
+    assert next_one.module_type in ("letter", "invite")
+
+
+def test_a_window_holds_for_all_that_is_delivered_over_a_provider(shared: Database, tmp_path: Path) -> None:
+    platform = over_providers(shared, tmp_path, {"window": "3/1h", "providers": ["smtp"]})
+    assert Counter(job.module_type in ("letter", "invite") for job in platform.claim())[True] == 3
+    assert len(platform.claim(now=NOW + 60 * MINUTE)) == 1
 
 
 def test_a_rate_lets_jobs_start_as_time_goes(shared: Database, tmp_path: Path) -> None:

@@ -24,8 +24,10 @@ from wedsync_ops.jobs.store import (
     lanes,
     limits,
     place,
+    replace,
     retention,
     schedules,
+    unique,
     view,
     workers,
 )
@@ -86,7 +88,7 @@ CASES: dict[str, tuple[Callable[[Connection], Any], str]] = {
     "let go": (lambda c: limits.let_go(c, ("a", "b"), 5), "jobs_held (held_by=?)"),
     "awake": (lambda c: limits.awake(c, NOW, 5), "limit_gauges_waking (wake_at"),
     "what runs, for a limit": (
-        lambda c: limits.running(c, Limit(name="a", kind="concurrent", count=1, per="supplier")),
+        lambda c: limits.running(c, Limit(name="a", kind="concurrent", count=1, per="supplier"), lambda _: None),
         "jobs_leased",
     ),
     "how much is held": (lambda c: limits.held(c, "a", 5), "jobs_held (held_by>? AND held_by<?)"),
@@ -127,6 +129,8 @@ CASES: dict[str, tuple[Callable[[Connection], Any], str]] = {
     "orphans": (lambda c: workers.orphans(c, "w", 5), "jobs_leased (leased_by=?)"),
     "holders gone": (workers.holders_gone, "jobs_leased"),
     "keyed": (lambda c: insert.keyed(c, ["k"]), "jobs_by_key (key=?)"),
+    "unique": (lambda c: unique.held(c, ["k"]), "jobs_unique (unique_key=?)"),
+    "to replace": (lambda c: replace.standing(c, [1], lock=True), "jobs USING INTEGER PRIMARY KEY (rowid=?)"),
     "tags": (lambda c: insert.tags(c, [("email", 1, "s")]), "supplier_tags"),
     "position": (
         lambda c: view.position(c, add(c)),

@@ -23,6 +23,7 @@ from wedsync_ops.errors import (
     SettingError,
     UnknownJob,
     UnknownModule,
+    WrongState,
 )
 from wedsync_ops.jobs import actions
 from wedsync_ops.jobs.model import Request, Result, State
@@ -61,6 +62,14 @@ class TestQueueing:
         assert harness.enqueue("write", {"n": 1}, key="k").job_id == first.job_id
         with pytest.raises(KeyConflict):
             harness.enqueue("write", {"n": 2}, key="k")
+
+    def test_replaces_what_waits(self, harness: Harness) -> None:
+        first = harness.enqueue("write", {"n": 1}, key="k", delay="3d")
+        again = harness.enqueue("write", {"n": 2}, key="k", replace=True)
+        assert (again.job_id, again.config) == (first.job_id, {"n": 2})
+        harness.drain()
+        with pytest.raises(WrongState, match="is completed, and so cannot be replaced"):
+            harness.enqueue("write", {"n": 3}, key="k", replace=True)
 
     def test_takes_due_times_in_every_form(self, harness: Harness) -> None:
         moment = NOON + timedelta(days=3)

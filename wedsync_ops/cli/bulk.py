@@ -48,7 +48,8 @@ class Report:
 
     def add(self, lines: Sequence[Line], answers: "Sequence[Queued | WedsyncError]") -> None:
         """Note the answers to some lines."""
-        rolled_back = {a.job_id for a in answers if not isinstance(a, WedsyncError) and not a.duplicate}
+        placed = (answer for answer in answers if not isinstance(answer, WedsyncError))
+        rolled_back = {answer.job_id for answer in placed if answer.queued_as == "new"}
         unknown = rolled_back if self._dry_run else set()
         for line, answer in zip(lines, answers, strict=True):
             self.last_line = line.number
@@ -59,7 +60,12 @@ class Report:
             self.duplicates += answer.duplicate
             if self._json and not self._quiet:
                 job_id = None if answer.job_id in unknown else answer.job_id
-                entry = {"line": line.number, "job_id": job_id, "duplicate": answer.duplicate}
+                entry = {
+                    "line": line.number,
+                    "job_id": job_id,
+                    "duplicate": answer.duplicate,
+                    "queued_as": answer.queued_as,
+                }
                 self._jobs.write((b"," if self._jobs.tell() else b"") + to_json(entry))
 
     def refuse(self, number: int, error: WedsyncError) -> None:

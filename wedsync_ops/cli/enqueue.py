@@ -23,6 +23,12 @@ Timeout = Annotated[
 ]
 
 Step = Literal["low", "normal", "high", "critical"]
+_DONE = {
+    "new": "was queued",
+    "duplicate": "had been queued before",
+    "kept": "had been queued before, and has the same unique key",
+    "replaced": "was replaced",
+}
 _CONTEXT_HELP = "Who and what the job is about."
 
 
@@ -37,6 +43,9 @@ def enqueue(
     at: Annotated[str | None, typer.Option(metavar="TIME", help="When it is due (ISO 8601).")] = None,
     delay: Delay = None,
     key: Annotated[str | None, typer.Option(metavar="KEY", help="The same key and payload is queued once.")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="A waiting job with the key (or unique key) becomes this one.")
+    ] = False,
     deadline: Annotated[str | None, typer.Option(metavar="TIME", help="By when it must be done.")] = None,
     expires: Annotated[str | None, typer.Option(metavar="TIME", help="After this it is not started any more.")] = None,
     file: Annotated[
@@ -59,8 +68,9 @@ def enqueue(
 
     texts = {"priority": priority, "at": at, "key": key, "deadline": deadline, "expires": expires}
     one = {"MODULE": module, "--config": config, "--context": job_context, "--delay": delay}
+    flags = {"--replace": replace or None, "--wait": wait or None}
     if file is not None:
-        _refuse_any("goes with one job, not with --file", {**one, **texts, "--wait": wait or None})
+        _refuse_any("goes with one job, not with --file", {**one, **texts, **flags})
     else:
         _refuse_any("goes with --file", {"--atomic": atomic or None, "--quiet": quiet or None})
     _check_wait(wait=wait, timeout=timeout, dry_run=dry_run)
@@ -69,7 +79,7 @@ def enqueue(
 
         with opened(context) as opened_app:
             return enqueue_file(opened_app.queue(), file, atomic=atomic, quiet=quiet, dry_run=dry_run, json=json)
-    request = _request(module, config, job_context, texts, delay)
+    request = _request(module, config, job_context, texts, delay)._replace(replace=replace)
     with opened(context) as opened_app:
         return _enqueue_one(opened_app, request, dry_run=dry_run, wait=wait, timeout=timeout, json=json)
 
@@ -111,7 +121,7 @@ def _enqueue_one(
 
     queue = app.queue()
     queued = actions.enqueue(queue, request, dry_run=dry_run)
-    done = f"job {queued.job_id} {'had been queued before' if queued.duplicate else 'was queued'}"
+    done = f"job {queued.job_id} {_DONE[queued.queued_as]}"
     document = _document(queued, dry_run=dry_run)
     failure: WedsyncError | None = None
     try:
@@ -144,6 +154,7 @@ def _document(queued: "Queued", *, dry_run: bool) -> dict[str, Any]:
         "queue_position": None,
         "estimated_execution_time_ms": None,
         "duplicate": queued.duplicate,
+        "queued_as": queued.queued_as,
         "dry_run": dry_run,
     }
 

@@ -188,8 +188,10 @@ def retry(
         if dry_run:
             letters.show_counts("retry", dead_letters.failures(queue, wanted), "would be queued again", json=json)
             return exits.DONE
-        count = dead_letters.retry(queue, wanted, per_minute=per_minute)
-    letters.show_done("retry", {"count": count}, f"{count} jobs were queued again", json=json)
+        done = dead_letters.retry(queue, wanted, per_minute=per_minute)
+    left = f"; {done.taken} were not, because other jobs have their unique keys" if done.taken else ""
+    said = f"{done.count} jobs were queued again{left}"
+    letters.show_done("retry", {"count": done.count, "unique_conflicts": done.taken}, said, json=json)
     return exits.DONE
 
 

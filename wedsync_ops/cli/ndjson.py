@@ -12,7 +12,7 @@ from wedsync_ops.jobs.model import Request
 
 _REQUIRED = ("module_type", "config", "context")
 _TEXTS = ("priority", "at", "key", "deadline", "expires")
-_KEYS = (*_REQUIRED, *_TEXTS, "delay")
+_KEYS = (*_REQUIRED, *_TEXTS, "delay", "replace")
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,7 +174,7 @@ class Run(Protocol):
         Best called before anything is delivered: it raises InvalidJson when the jobs that a handler queues are no JSON
         or take more than 1 MiB together. It takes this job's context, without ``step_data.next_step``: the journey goes
         on once. ``options`` are those of a line of ``enqueue --file``: context, priority, at, delay, key, deadline,
-        expires.
+        expires, replace.
         """
         ...
 

@@ -7,13 +7,21 @@ from dataclasses import dataclass
 
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
-from wedsync_ops.errors import DatabaseConflict, InvalidInput, UnknownJob, WaitTimedOut, WedsyncError, WrongState
+from wedsync_ops.errors import (
+    DatabaseConflict,
+    InvalidInput,
+    UniqueConflict,
+    UnknownJob,
+    WaitTimedOut,
+    WedsyncError,
+    WrongState,
+)
 from wedsync_ops.jobs import intake, wakeup
 from wedsync_ops.jobs.drain import Drain, covering, refused
 from wedsync_ops.jobs.model import FINISHED, Priority, Queued, Request, State
 from wedsync_ops.jobs.prepare import Prepared, prepare
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import control, drains, durations, lanes, limits, stops, view
+from wedsync_ops.jobs.store import control, drains, durations, lanes, limits, stops, unique, view
 from wedsync_ops.jobs.store.control import Pause
 from wedsync_ops.jobs.store.lanes import LaneCount
 from wedsync_ops.jobs.store.view import JobView
@@ -207,7 +215,10 @@ def retry(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:
         going = drains.read(connection, now, entering=True)
         jobs = {job.id: job for job in control.retryable(connection, ids)}
         out = {job.id: found for job in jobs.values() if (found := covering(going, job.module_type, job.supplier_id))}
-        control.retry(connection, [job for job in jobs.values() if job.has_payload and job.id not in out], now)
+        wanted = [jobs[job_id] for job_id in dict.fromkeys(ids) if job_id in jobs and job_id not in out]
+        kept = [job for job in wanted if job.has_payload]
+        taken = unique.taken(connection, {job.id: job.unique_key for job in kept if job.unique_key is not None}, now)
+        control.retry(connection, [job for job in kept if job.id not in taken], now)
         wakeup.notify(connection)
     queue.ring()
     answers: list[WedsyncError | None] = []
@@ -217,6 +228,8 @@ def retry(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:
             answers.append(_refusal(job_id, known.get(job_id), "retried"))
         elif not job.has_payload:
             answers.append(WrongState(f"job {job_id} has no config and context any more", hint="queue it anew"))
+        elif job_id in taken:
+            answers.append(_unique_taken(job_id, taken[job_id]))
         else:
             answers.append(refused(out[job_id], now) if job_id in out else None)
     return answers
@@ -253,6 +266,14 @@ def status(queue: Queue) -> Status:
         held = {limit.name: limits.held(connection, limit.name, HELD_CAP) for limit in known}
         now = queue.clock.now()
         return Status(lanes.read(connection), control.pauses(connection, now), held, drains.read(connection, now))
+
+
+def _unique_taken(job_id: int, holder: int) -> WedsyncError:
+    return UniqueConflict(
+        f"job {holder} has the unique key of job {job_id}, which therefore cannot be retried",
+        hint=f"see 'jobs show {holder}'",
+        details=[{"job_id": holder}],
+    )
 
 
 def _refusal(job_id: int, state: State | None, verb: str) -> WedsyncError:

@@ -20,7 +20,7 @@ from wedsync_ops.jobs.actions import CONFLICTS, Queue
 from wedsync_ops.jobs.drain import covering
 from wedsync_ops.jobs.fingerprint import fingerprint
 from wedsync_ops.jobs.model import State
-from wedsync_ops.jobs.store import control, dead, drains, events, retention
+from wedsync_ops.jobs.store import control, dead, drains, events, retention, unique
 from wedsync_ops.jobs.store.dead import Letter
 
 CHUNK = 200
@@ -102,32 +102,46 @@ def failures(queue: Queue, wanted: Wanted) -> list[Failure]:
     )
 
 
-def retry(queue: Queue, wanted: Wanted, *, per_minute: float | None = None) -> int:
-    """Queue the letters again, the most urgent wedding first, with all their attempts; returns how many.
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """How many letters were queued again, and how many were not, because other jobs have their unique keys."""
+
+    count: int
+    taken: int
+
+
+def retry(queue: Queue, wanted: Wanted, *, per_minute: float | None = None) -> Retried:
+    """Queue the letters again, the most urgent wedding first, with all their attempts; the first of a unique key only.
 
     ``per_minute`` spreads their due times so that so many a minute fall due, the first now. What is being
     drained stays.
     """
     now = queue.clock.now()
     step_us = 0.0 if per_minute is None else MINUTE / per_minute
-    count = 0
+    count = total = 0
     for chunk in _chunks(sorted((_urgency(queue, letter, now), *letter[:2][::-1]) for letter in find(queue, wanted))):
         found = [(job_id, finished_at) for _, finished_at, job_id in chunk]
         first = count
 
-        def revive(connection: Connection, found: Sequence[tuple[int, int]] = found, first: int = first) -> int:
+        def revive(
+            connection: Connection, found: Sequence[tuple[int, int]] = found, first: int = first
+        ) -> tuple[int, int]:
             going = drains.read(connection, now, entering=True)
             letters = dead.still_dead(connection, found)
             dead_ones = (letters[job_id] for job_id, _ in found if job_id in letters)
-            jobs = [job for job in dead_ones if covering(going, job.module_type, job.supplier_id) is None]
+            known = [job for job in dead_ones if covering(going, job.module_type, job.supplier_id) is None]
+            keys = {job.id: job.unique_key for job in known if job.unique_key is not None}
+            taken = unique.taken(connection, keys, now)
+            jobs = [job for job in known if job.id not in taken]
             due = [now + math.floor((first + place) * step_us) for place in range(len(jobs))]
             control.retry(connection, jobs, now, due)
             wakeup.notify(connection)
-            return len(jobs)
+            return len(jobs), len(taken)
 
-        count += _committed(queue, revive)
+        done, left = _committed(queue, revive)
+        count, total = count + done, total + left
         queue.ring()
-    return count
+    return Retried(count, total)
 
 
 def discard(queue: Queue, wanted: Wanted) -> Discarded:

@@ -146,7 +146,8 @@ class Dispatcher:
             ripen.reconsider(connection, rules, now)
         pauses = control.closed(connection, now)
         dropped = self._drop(connection, pauses, now)
-        throttle = Throttle(connection, rules.settings.limits, pauses, now, region=self._region)
+        known, provider = rules.settings.limits, rules.registry.provider
+        throttle = Throttle(connection, known, pauses, now, provider=provider, region=self._region)
         throttle.wake()
         available = self._open_lanes(connection, pauses, slots, now)
         room = self._room(available, room, slots)

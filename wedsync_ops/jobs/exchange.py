@@ -94,7 +94,8 @@ class Exchange:
                     self._dispatch.return_unknown(connection, worker_id, self.running, self._clock.now())
                 finish.apply(connection, [c.finish for c in concluded])
                 ended = [self.running[outcome.job_id] for outcome in batch]
-                throttle.freed(connection, rules.settings.limits, ended, self._clock.now())
+                known, provider = rules.settings.limits, rules.registry.provider
+                throttle.freed(connection, known, ended, self._clock.now(), provider=provider)
                 finish.mark_started(connection, self._long_running(slots))
                 asked, dropped = self._stop(connection, worker_id)
                 taken = self._claim(connection, worker_id, slots, room)

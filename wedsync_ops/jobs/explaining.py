@@ -6,9 +6,9 @@ from sqlalchemy import Connection
 
 from wedsync_ops.errors import UnknownJob
 from wedsync_ops.jobs.actions import Queue
+from wedsync_ops.jobs.batch import expected_of
 from wedsync_ops.jobs.drain import Drain
 from wedsync_ops.jobs.explain import Crew, Explanation, Facts, Held, Paused, explain
-from wedsync_ops.jobs.intake import expected_of
 from wedsync_ops.jobs.rescue import is_dead
 from wedsync_ops.jobs.store import control, drains, durations, place, view, workers
 from wedsync_ops.jobs.store.control import Pause

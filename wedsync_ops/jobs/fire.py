@@ -16,7 +16,7 @@ from wedsync_ops.jobs.model import Queued
 from wedsync_ops.jobs.prepare import Prepared, prepare
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.schedule import Schedule
-from wedsync_ops.jobs.store import codes, control, drains, insert, stops
+from wedsync_ops.jobs.store import control, drains, stops
 from wedsync_ops.jobs.store import schedules as store
 from wedsync_ops.jobs.store.schedules import Fire, Stored, Unfinished
 
@@ -78,8 +78,7 @@ def lock_keys(connection: Connection, wanted: list[Wanted], now: int) -> None:
     jobs = [one.job for one in wanted if isinstance(one.job, Prepared)]
     if jobs:
         drains.read(connection, now, entering=True)
-    insert.keyed(connection, [job.key for job in jobs if job.key is not None])
-    codes.held(connection, [intake.claim_of(job) for job in jobs if job.claim is not None])
+    intake.lock_keys(connection, jobs)
 
 
 def wanted_of(rules: Rules, schedule: Schedule, verdict: Verdict, kind: str) -> Wanted:
@@ -138,6 +137,10 @@ def _queue(connection: Connection, rules: Rules, made: Fire, overlap: str, job: 
         if running:
             stops.ask(connection, running, by=f"the schedule {made.schedule_id}", now=made.decided_at)
         (answer,) = intake.place(connection, rules, [job], now=made.decided_at)
+        if isinstance(answer, Queued) and answer.queued_as == "kept":
+            savepoint.rollback()  # as below
+            named = f"job {answer.job_id} with the same unique key is {answer.state}"
+            return replace(made, outcome=FireOutcome.SKIPPED, reason=named)
         if isinstance(answer, Queued):
             return replace(made, job_id=answer.job_id, reason=_replacing(earlier, cancelled))
         savepoint.rollback()  # what was cancelled for it goes on waiting

@@ -9,7 +9,7 @@ from wedsync_ops.jobs import intake
 from wedsync_ops.jobs.conclude import Conclusion
 from wedsync_ops.jobs.model import Queued
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import answers, codes, control, finish, insert
+from wedsync_ops.jobs.store import answers, control, finish, unique
 
 
 def settle(
@@ -25,8 +25,7 @@ def settle(
     if not asking:
         return list(concluded)
     # All keys and codes are locked before any lane is, as when callers queue: whoever locks both does so in one order.
-    insert.keyed(connection, [p.key for c in asking for p in c.further if p.key is not None])
-    codes.held(connection, [intake.claim_of(p) for c in asking for p in c.further if p.claim is not None])
+    intake.lock_keys(connection, [p for c in asking for p in c.further])
     held = finish.held(connection, [(c.finish.execution.job_id, c.finish.token) for c in asking])
     # Read under the keys' locks: whoever notes an answer takes them, too, and afterwards cancels what it finds.
     answered = answers.answered(connection, list(held))
@@ -53,11 +52,15 @@ def _settled(
     if not concluded.further:
         return concluded
     with connection.begin_nested() as savepoint:
+        if any(p.unique is not None for p in concluded.further):
+            # It ends here, and may be followed by one with its unique key.
+            unique.end(connection, concluded.finish.execution.job_id)
         placed = intake.place(connection, rules, concluded.further, now=now, bounded=False)
         refusal = next((answer for answer in placed if isinstance(answer, WedsyncError)), None)
         if refusal is None:
             if useless:
-                ids = [one.job_id for one in placed if isinstance(one, Queued) and one.job_id is not None]
+                own = [one for one in placed if isinstance(one, Queued) and one.queued_as != "kept"]
+                ids = [one.job_id for one in own if one.job_id is not None]
                 control.cancel(connection, ids, now)
             return concluded
         savepoint.rollback()

@@ -5,82 +5,28 @@ so that a batch reports all of them.
 """
 
 import math
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
 
 import orjson
 from sqlalchemy import Connection
 
-from wedsync_ops import codec
-from wedsync_ops.errors import (
-    CapacityReached,
-    CodeTaken,
-    InvalidConfig,
-    InvalidContext,
-    InvalidTime,
-    KeyConflict,
-    WedsyncError,
-)
+from wedsync_ops.errors import CapacityReached, InvalidConfig, InvalidContext, InvalidTime, WedsyncError
 from wedsync_ops.handlers.contract import Ending
 from wedsync_ops.instants import SECOND, iso
-from wedsync_ops.jobs import drain, due, priority, rank
+from wedsync_ops.jobs import conflicts, drain, due, priority, rank
+from wedsync_ops.jobs.batch import Batch, Judgement, claim_of, claimed, expected_of, new_job
 from wedsync_ops.jobs.drain import Drain
-from wedsync_ops.jobs.model import Decision, Due, Priority, Queued, State
+from wedsync_ops.jobs.model import Due, Priority, Queued, State
 from wedsync_ops.jobs.prepare import Prepared
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import codes, drains, durations, insert, lanes
-from wedsync_ops.jobs.store.codes import Claim, Held
-from wedsync_ops.jobs.store.durations import Expected
-from wedsync_ops.jobs.store.insert import Keyed, NewJob, NewPayload, TagKey
-from wedsync_ops.jobs.store.lanes import Moves
-from wedsync_ops.modules.model import ModuleVersion
+from wedsync_ops.jobs.store import codes, drains, durations, insert, lanes, replace, unique
+from wedsync_ops.jobs.store.insert import Keyed, NewPayload
+from wedsync_ops.jobs.store.unique import Held
 from wedsync_ops.weddings.model import Season
 from wedsync_ops.weddings.season import season_at
 
 _SHARE = {Priority.LOW: 0.90, Priority.NORMAL: 0.95, Priority.HIGH: 1.0}
 """The share of a module type's capacity from which jobs of a priority are refused (platform.md §2)."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Judgement:
-    """What is decided of a job from its request alone, and follows from that; many jobs of a batch share one."""
-
-    when: Due
-    decision: Decision
-    deadline_at: int | None
-    reasons: str
-    is_due: bool
-    limit: float
-    """The length of the queue from which the job is refused."""
-    expected: Expected
-    wedding_on: str | None
-    entered: tuple[str, int, State]
-    """Module type, priority and state: where the job is counted."""
-
-
-@dataclass(slots=True)
-class _Batch:
-    """What the jobs of one transaction share, and what each of them adds to it."""
-
-    now: int
-    bounded: bool
-    drains: Sequence[Drain]
-    peak: bool
-    slots: int
-    expected: Mapping[str, Expected]
-    waiting: dict[str, int]
-    held: dict[str, Keyed]
-    codes: Held
-    ids: list[int]
-    queued_at: int = 0
-    tags: dict[TagKey, int] = field(default_factory=dict)
-    judged: dict[object, _Judgement] = field(default_factory=dict)
-    jobs: list[NewJob] = field(default_factory=list)
-    payloads: list[NewPayload] = field(default_factory=list)
-    claimed: list[Claim] = field(default_factory=list)
-    entered: Counter[tuple[str, int, State]] = field(default_factory=Counter)
 
 
 _AT_ONCE = ("at once",)
@@ -102,19 +48,90 @@ def place(
     deciding takes.
     ``bounded=False`` leaves capacity and drains aside: what a finished job asks for is part of work already accepted.
     """
-    keys = [p.key for p in prepared if p.key is not None]
-    batch = _Batch(
+    going = drains.read(connection, now, entering=write) if bounded else ()
+    lock_keys(connection, prepared)
+    parts = [prepared]
+    if write and any(p.may_replace for p in prepared):
+        parts = list(_apart(prepared))
+    answers: list[Queued | WedsyncError] = []
+    for part in parts:
+        batch = _begun(connection, rules, part, going, now=now, write=write, bounded=bounded)
+        answers += _decided(connection, rules, batch, part, stamp=stamp, write=write)
+    return answers
+
+
+def lock_keys(connection: Connection, prepared: Sequence[Prepared]) -> None:
+    """Lock the keys and codes of what is to be queued until the transaction ends, before it locks any lane.
+
+    All keys at once, then all codes: whoever locks both does so in one order, or they deadlock.
+    """
+    insert.take_turns(connection, [name for p in prepared for name in p.keys])
+    codes.lock(connection, [claim_of(p) for p in prepared if p.claim is not None])
+
+
+def _apart(prepared: Sequence[Prepared]) -> Iterator[Sequence[Prepared]]:
+    """Parts of which no request may replace a job of the same part: that one must be written before."""
+    part: list[Prepared] = []
+    names: set[str] = set()
+    for p in prepared:
+        if p.may_replace and not names.isdisjoint(p.keys):
+            yield part
+            part, names = [], set()
+        part.append(p)
+        names.update(p.keys)
+    yield part
+
+
+def _begun(
+    connection: Connection,
+    rules: Rules,
+    prepared: Sequence[Prepared],
+    going: Sequence[Drain],
+    *,
+    now: int,
+    write: bool,
+    bounded: bool,
+) -> Batch:
+    """What the database says that the requests of a batch are decided by."""
+    held = dict(insert.keyed(connection, [p.key for p in prepared if p.key is not None], lock=False))
+    known = unique.held(connection, [p.unique.key for p in prepared if p.unique is not None])
+    over = [one.keyed.job.job_id or 0 for one in known.values() if unique.is_over(one, now)]
+    known = {name: one for name, one in known.items() if not unique.is_over(one, now)}
+    if write:
+        unique.let_go(connection, over)
+    met = [
+        keyed.job.job_id
+        for p in prepared
+        if p.may_replace
+        for keyed in (held.get(p.key or ""), known[p.unique.key].keyed if p.unique and p.unique.key in known else None)
+        if keyed is not None and keyed.job.job_id is not None
+    ]
+    return Batch(
         now=now,
         bounded=bounded,
-        drains=drains.read(connection, now, entering=write) if bounded else (),
+        drains=going,
         peak=season_at(now, rules.calendar) is Season.PEAK,
         slots=rules.settings.min_slots,
         expected=durations.read(connection),
         waiting=dict(lanes.waiting_by_module(lanes.read(connection))),
-        held=dict(insert.keyed(connection, keys)),
+        held=held,
+        unique=known,
+        standing=replace.standing(connection, met, lock=write),
         codes=codes.held(connection, [claim_of(p) for p in prepared if p.claim is not None]),
         ids=list(reversed(insert.allocate_ids(connection, len(prepared)))) if write else [0] * len(prepared),
     )
+
+
+def _decided(
+    connection: Connection,
+    rules: Rules,
+    batch: Batch,
+    prepared: Sequence[Prepared],
+    *,
+    stamp: Callable[[], int] | None,
+    write: bool,
+) -> list[Queued | WedsyncError]:
+    """Decide the requests of a batch, and write what is decided."""
     judged = [_judge(rules, batch, p) for p in prepared]
     wanted = {
         (p.module.module_id, int(j.decision.priority), p.supplier_id)
@@ -122,21 +139,21 @@ def place(
         if not isinstance(j, WedsyncError) and j.is_due
     }
     batch.tags = insert.tags(connection, wanted)
-    batch.queued_at = now if stamp is None else stamp()
+    batch.queued_at = batch.now if stamp is None else stamp()
     answers = [_place_one(batch, p, j) for p, j in zip(prepared, judged, strict=True)]
     if write:
-        codes.insert(connection, batch.claimed, now)
+        codes.insert(connection, batch.claimed, batch.now)
+        replace.write(connection, batch.replacements)  # first: it may free a unique key that a new job has
         insert.insert(connection, batch.jobs, batch.payloads)
         # Lanes before tags, as in promotion: whoever locks both does so in one order, or they deadlock.
-        moves = Moves()
         for (module_id, step, state), count in batch.entered.items():
-            moves.enter(module_id, step, state, count)
-        moves.save(connection)
+            batch.moves.enter(module_id, step, state, count)
+        batch.moves.save(connection)
         insert.save_tags(connection, {key: batch.tags[key] for key in wanted if key in batch.tags})
     return answers
 
 
-def _judge(rules: Rules, batch: _Batch, p: Prepared) -> _Judgement | WedsyncError:
+def _judge(rules: Rules, batch: Batch, p: Prepared) -> Judgement | WedsyncError:
     try:
         when = Due(batch.now, _AT_ONCE) if p.wish is None else due.decide(batch.now, p.wish)
     except WedsyncError as error:
@@ -165,7 +182,7 @@ def _judge(rules: Rules, batch: _Batch, p: Prepared) -> _Judgement | WedsyncErro
     if p.wish is not None and p.wish.send_delay_min:
         reasons["send_delay_min"] = when.send_delay_min
     is_due = when.at <= batch.now
-    judgement = _Judgement(
+    judgement = Judgement(
         when=when,
         decision=decision,
         deadline_at=rank.deadline(p.deadline_at, p.wedding, when.at, module_id),
@@ -188,11 +205,12 @@ def _over(p: Prepared, ending: Ending, due_at: int) -> WedsyncError:
     )
 
 
-def _place_one(batch: _Batch, p: Prepared, j: _Judgement | WedsyncError) -> Queued | WedsyncError:
-    # The key comes first: a request sent again is a duplicate, even when its times have passed since.
-    holder = None if p.key is None else batch.held.get(p.key)
-    if holder is not None:
-        return _duplicate(p, holder)
+def _place_one(batch: Batch, p: Prepared, j: Judgement | WedsyncError) -> Queued | WedsyncError:
+    # The keys come first: a request sent again is a duplicate, even when its times have passed since.
+    if p.key is not None or p.unique is not None:
+        answer = conflicts.met(batch, p, j)
+        if answer is not None:
+            return answer
     if isinstance(j, WedsyncError):
         return j
     module_id = p.module.module_id
@@ -202,12 +220,12 @@ def _place_one(batch: _Batch, p: Prepared, j: _Judgement | WedsyncError) -> Queu
     waiting = batch.waiting.get(module_id, 0)
     if waiting >= j.limit:
         return _refused(batch, p, j, waiting)
-    config = _claim(batch, p)
+    config = claimed(batch, p)
     if isinstance(config, WedsyncError):
         return config
     batch.waiting[module_id] = waiting + 1
     batch.entered[j.entered] += 1
-    job = _new_job(batch, p, j)
+    job = new_job(batch, p, j)
     batch.jobs.append(job)
     batch.payloads.append(NewPayload(job.id, p.client_id, config, p.context, j.reasons, p.recipient))
     queued = Queued(
@@ -225,126 +243,12 @@ def _place_one(batch: _Batch, p: Prepared, j: _Judgement | WedsyncError) -> Queu
     )
     if p.key is not None:
         batch.held[p.key] = Keyed(p.payload_hash, queued)
+    if p.unique is not None:
+        batch.unique[p.unique.key] = Held(Keyed(p.payload_hash, queued), None)
     return queued
 
 
-def claim_of(p: Prepared) -> Claim:
-    """What a request that claims a code claims."""
-    return Claim(p.supplier_id, p.client_id, p.claim or "")
-
-
-def _claim(batch: _Batch, p: Prepared) -> str | WedsyncError:
-    """Take the code that a request claims for its couple, unless it is another's or the couple has one; then say so.
-
-    Answers the config to keep: a request that names no code has the one that its couple holds in it.
-    """
-    if p.claim is None:
-        return p.config
-    claim = claim_of(p)
-    owner, own = batch.codes.owner(claim), batch.codes.code(claim)
-    if own is not None and own != claim.code and p.claim_into is not None:
-        return codec.canonical({**orjson.loads(p.config), p.claim_into: own}).decode()
-    if owner is not None and owner != claim.couple:
-        return CodeTaken(
-            f"the code {claim.code} belongs to another couple", hint="give another tracking_code", details=[claim.code]
-        )
-    if own is not None and own != claim.code:
-        return CodeTaken(
-            f"couple {p.client_id!r} has the code {own} with this supplier already, so it cannot have {claim.code}",
-            hint=f"give the tracking_code {own}",
-            details=[own],
-        )
-    if batch.codes.take(claim):
-        batch.claimed.append(claim)
-    return p.config
-
-
-def _new_job(batch: _Batch, p: Prepared, j: _Judgement) -> NewJob:
-    attempts = p.module.definition.retry.attempts
-    module_id, step, state = j.entered
-    place_in_lane = None
-    if j.is_due:
-        place_in_lane = ranked(
-            batch.tags,
-            (module_id, step, p.supplier_id),
-            j.expected,
-            deadline_at=j.deadline_at,
-            attempts_left=attempts,
-            now=batch.now,
-            weight=1.0 if p.overrides is None else p.overrides.weight,
-        )
-    change_at = j.decision.next_change_at
-    if p.expires_at is not None and (change_at is None or p.expires_at < change_at):
-        change_at = p.expires_at
-    return NewJob(
-        batch.ids.pop(),
-        module_id,
-        p.module.version,
-        state,
-        step,
-        p.requested,
-        place_in_lane,
-        j.when.at,
-        batch.queued_at,
-        change_at,
-        p.expires_at,
-        j.deadline_at,
-        attempts,
-        p.supplier_id,
-        j.wedding_on,
-        p.zone.key,
-        p.vendor_type,
-        p.key,
-        p.payload_hash,
-        p.region,
-    )
-
-
-def expected_of(measured: Mapping[str, Expected], module: ModuleVersion) -> Expected:
-    """What an execution takes: as measured, else the type's max_execution_time."""
-    known = measured.get(module.module_id)
-    if known is not None:
-        return known
-    return _unmeasured(module.definition.performance_targets.max_execution_time)
-
-
-@lru_cache(maxsize=256)
-def _unmeasured(longest_ms: float) -> Expected:
-    return Expected(round(longest_ms * 1000), round(longest_ms * 1000))
-
-
-def ranked(
-    tags: dict[TagKey, int],
-    key: TagKey,
-    expected: Expected,
-    *,
-    deadline_at: int | None,
-    attempts_left: int,
-    now: int,
-    weight: float,
-) -> int:
-    """The rank of a job that becomes available now; moves its supplier's tag in the lane on.
-
-    The more the supplier weighs, the less it moves.
-    """
-    tag = rank.fair_tag(tags.get(key), now, expected.p50_us, weight)
-    tags[key] = tag
-    return rank.rank(tag, rank.latest_safe_start(deadline_at, expected.p95_us, attempts_left))
-
-
-def _duplicate(p: Prepared, holder: Keyed) -> Queued | WedsyncError:
-    job = holder.job
-    if holder.payload_hash != p.payload_hash:
-        taker = "an earlier job of this batch" if job.job_id is None else f"job {job.job_id}"
-        return KeyConflict(
-            f"the key {p.key!r} is taken by {taker}, which has another payload",
-            hint="use another key, or send the same module, config and context",
-            details=[{"job_id": job.job_id}],
-        )
-    return job._replace(duplicate=True)
-
-
-def _limit(rules: Rules, batch: _Batch, p: Prepared, applied: Priority) -> float:
+def _limit(rules: Rules, batch: Batch, p: Prepared, applied: Priority) -> float:
     """The length of its module type's queue from which a job is refused; the first of a queue never is."""
     share = _SHARE.get(applied)
     if share is None:
@@ -354,7 +258,7 @@ def _limit(rules: Rules, batch: _Batch, p: Prepared, applied: Priority) -> float
     return max(1, capacity * share)
 
 
-def _refused(batch: _Batch, p: Prepared, j: _Judgement, waiting: int) -> WedsyncError:
+def _refused(batch: Batch, p: Prepared, j: Judgement, waiting: int) -> WedsyncError:
     wait_s = max(60, round((waiting - j.limit + 1) * j.expected.p50_us / SECOND / batch.slots))
     return CapacityReached(
         f"{waiting:,} jobs of {p.module.module_id} wait, and {j.decision.priority.word} ones are refused from"

@@ -190,10 +190,15 @@ class Request(NamedTuple):
     key: Any = None
     deadline: Any = None
     expires: Any = None
+    replace: Any = False
 
 
 class Queued(NamedTuple):
-    """What queueing one job came to; ``job_id`` is ``None`` on a dry run."""
+    """What queueing one job came to; ``job_id`` is ``None`` on a dry run.
+
+    ``queued_as`` is new, duplicate (the key and the payload of an earlier one), kept (an earlier one has the unique
+    key) or replaced (an earlier one that waited, and is now what was asked for).
+    """
 
     job_id: int | None
     module_type: str
@@ -206,6 +211,7 @@ class Queued(NamedTuple):
     due_reasons: tuple[str, ...]
     rank: int | None
     duplicate: bool
+    queued_as: str = "new"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from wedsync_ops.jobs import due
 from wedsync_ops.jobs.due import Wish
 from wedsync_ops.jobs.model import Priority, Request, is_own_key
 from wedsync_ops.jobs.rules import Rules
+from wedsync_ops.jobs.unique import Uniqueness, uniqueness
 from wedsync_ops.modules.discovery import require_tier
 from wedsync_ops.modules.model import ModuleVersion
 from wedsync_ops.modules.overrides import Overrides
@@ -62,6 +63,20 @@ class Prepared(NamedTuple):
     """Where the config holds that code, when it was made: one that the couple holds already takes its place."""
     ending: Ending | None = None
     """When the job cannot succeed any more."""
+    unique: Uniqueness | None = None
+    replace: bool = False
+    """Whether a job that waits with the same key is to become this one."""
+
+    @property
+    def may_replace(self) -> bool:
+        """Whether it may take the place of another job."""
+        return self.replace or (self.unique is not None and self.unique.on_conflict == "replace")
+
+    @property
+    def keys(self) -> list[str]:
+        """The names that it takes for itself: its idempotency key and its unique key."""
+        names = [] if self.key is None else [self.key]
+        return names if self.unique is None else [*names, self.unique.key]
 
 
 def prepare(rules: Rules, request: Request, *, texts: bool = True) -> Prepared:
@@ -90,8 +105,6 @@ def prepare(rules: Rules, request: Request, *, texts: bool = True) -> Prepared:
     if claim_into is not None:
         config = {**config, claim_into: claim}
     config_raw = sent_raw if config is sent else _written(config, "config")
-    # Over what was sent: a customisation that changed meanwhile makes no conflict of a request that is sent again.
-    fingerprint = hashlib.blake2b(b"\x00".join((module.module_id.encode(), sent_raw, context_raw)), digest_size=16)
     return Prepared(
         module=module,
         requested=priority_named(request.priority),
@@ -108,11 +121,13 @@ def prepare(rules: Rules, request: Request, *, texts: bool = True) -> Prepared:
         supplier_id=supplier_id,
         config=config_raw.decode(),
         context=context_raw.decode(),
-        payload_hash=fingerprint.hexdigest(),
+        payload_hash=_fingerprint(module, sent_raw, context_raw),
         region=region_from(context),
         claim=claim,
         claim_into=claim_into,
         ending=_ending(handler, config, context, rules),
+        unique=uniqueness(module.definition, config, context),
+        replace=_replace(request, has_unique=module.definition.unique is not None),
     )
 
 
@@ -124,7 +139,15 @@ def again(rules: Rules, like: Prepared, request: Request) -> Prepared:
         key=_key(request.key),
         deadline_at=_instant(request.deadline, "deadline", like.zone),
         expires_at=_instant(request.expires, "expires", like.zone),
+        replace=_replace(request, has_unique=like.unique is not None),
     )
+
+
+def _fingerprint(module: ModuleVersion, sent: bytes, context: bytes) -> str:
+    """The digest of a payload as it was sent: a customisation that changed meanwhile makes no conflict of a request
+    that is sent again.
+    """
+    return hashlib.blake2b(b"\x00".join((module.module_id.encode(), sent, context)), digest_size=16).hexdigest()
 
 
 def _recipient_and_claim(
@@ -202,6 +225,17 @@ def _key(key: Any) -> str | None:
     if is_own_key(key):
         raise InvalidInput(f"the key {quoted(key)} is one that a job without a key has", hint="use another one")
     return key
+
+
+def _replace(request: Request, *, has_unique: bool) -> bool:
+    if not isinstance(request.replace, bool):
+        raise InvalidInput(f"replace must be true or false, not {codec.kind_of(request.replace)}")
+    if request.replace and request.key is None and not has_unique:
+        raise InvalidInput(
+            "replace needs a key that says which job is meant",
+            hint=f"give one; jobs of {request.module_type} have no unique key",
+        )
+    return request.replace
 
 
 def _instant(value: Any, name: str, zone: ZoneInfo) -> int | None:

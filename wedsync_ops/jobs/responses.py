@@ -44,17 +44,19 @@ def responded(queue: Queue, invitation_id: str, context: Mapping[str, Any] | Non
         held = insert.keyed(connection, [key, *form.reminder_keys(invitation_id)])
         answers.record(connection, job_id, now)
         reminders = [keyed.job.job_id for name, keyed in held.items() if name != key and keyed.job.job_id is not None]
+        wanted = None if key in held else given or _wanted(connection, queue, job_id, invitation_id, reminders)
+        if isinstance(wanted, Prepared):
+            intake.lock_keys(connection, [wanted])  # before the lanes of what is cancelled
         cancelled = sorted(control.cancel(connection, reminders, now))
-        if key in held:
+        if wanted is None:
             return Answered(cancelled, held[key].job.job_id, "queued before")
-        wanted = given or _wanted(connection, queue, job_id, invitation_id, reminders)
         if not isinstance(wanted, Prepared):
             return Answered(cancelled, None, wanted)
         (answer,) = intake.place(connection, queue.rules, [wanted], now=now, bounded=False)
         wakeup.notify(connection)
     queue.ring()
     if isinstance(answer, Queued):
-        return Answered(cancelled, answer.job_id, "queued")
+        return Answered(cancelled, answer.job_id, "queued before" if answer.duplicate else "queued")
     return Answered(cancelled, None, str(answer))
 
 

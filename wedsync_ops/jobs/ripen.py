@@ -3,7 +3,7 @@
 from sqlalchemy import Connection
 
 from wedsync_ops.jobs import priority
-from wedsync_ops.jobs.intake import expected_of, ranked
+from wedsync_ops.jobs.batch import expected_of, ranked
 from wedsync_ops.jobs.model import Decision, State
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import claim, durations, insert

@@ -22,7 +22,7 @@ UNABLE_S = 60.0
 """After so many seconds a job is tried again that a worker could not run, for want of its handler."""
 _LONGEST_WAIT_S = 366 * 86_400.0
 _FURTHER = "the list of jobs that the handler queued"
-_ROW_OPTIONS = frozenset({"context", "priority", "at", "delay", "key", "deadline", "expires"})
+_ROW_OPTIONS = frozenset({"context", "priority", "at", "delay", "key", "deadline", "expires", "replace"})
 
 
 class LimitReached(BaseException):

@@ -14,7 +14,7 @@ from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs.model import Claimed, Lane
 from wedsync_ops.jobs.store import claim, limits
 from wedsync_ops.jobs.store.control import Pause
-from wedsync_ops.jobs.store.limits import GaugeKey
+from wedsync_ops.jobs.store.limits import GaugeKey, Provider
 from wedsync_ops.limits import PAUSE, Gauge, Limit, Subject, free_at, room, taken
 
 CHUNK = 500
@@ -36,8 +36,10 @@ class Throttle:
         pauses: Iterable[Pause],
         now: int,
         *,
+        provider: Provider,
         region: str | None = None,
     ) -> None:
+        self._provider = provider
         self._region = region
         self._connection = connection
         self._limits = {limit.name: limit for limit in known}
@@ -65,7 +67,8 @@ class Throttle:
 
     def lease(self, lane: Lane, count: int, worker_id: str) -> tuple[Sequence[Row[Any]], bool]:
         """Lease the first ``count`` jobs of a lane that may start; and whether the lane may have more of them."""
-        covering = [limit for limit in self._limits.values() if limit.covers(lane.module_type)]
+        over = self._provider(lane.module_type)
+        covering = [limit for limit in self._limits.values() if limit.covers(lane.module_type, over)]
         if not covering and not self._paused:
             rows = claim.claim(self._connection, lane, count, worker_id=worker_id, region=self._region)
             return rows, len(rows) == count
@@ -76,6 +79,8 @@ class Throttle:
                 return leased, True
             wanted = count - len(leased)
             found = limits.candidates(self._connection, lane, wanted, with_client=with_client, region=self._region)
+            if over is not None:
+                found = [one._replace(subject=one.subject._replace(provider=over)) for one in found]
             leased += self._sort(lane, covering, found, worker_id)
             if len(found) < wanted:
                 return leased, False
@@ -131,7 +136,11 @@ class Throttle:
     def _count(self, limit: Limit) -> Counter[str]:
         """How many jobs run for each key; nothing for limits that do not count that."""
         if limit.name not in self._running:
-            counted = limits.running(self._connection, limit) if limit.kind == "concurrent" else Counter[str]()
+            counted = (
+                limits.running(self._connection, limit, self._provider)
+                if limit.kind == "concurrent"
+                else Counter[str]()
+            )
             self._running[limit.name] = counted
         return self._running[limit.name]
 
@@ -155,18 +164,23 @@ class Throttle:
         return self._now + _POLL_US if at is None else max(at, self._now + _GAP_US)
 
 
-def freed(connection: Connection, known: Sequence[Limit], ended: Iterable[Claimed], now: int) -> None:
+def freed(
+    connection: Connection, known: Sequence[Limit], ended: Iterable[Claimed], now: int, *, provider: Provider
+) -> None:
     """Look at once at what is held by limits on what runs at once, for those for whom a job has ended."""
     at_once = [limit for limit in known if limit.kind == "concurrent"]
     if not at_once:
         return
     jobs = list(ended)
+    subjects = [
+        Subject(job.module_type, job.supplier_id, None, job.vendor_type, provider(job.module_type)) for job in jobs
+    ]
     keys = {
-        (limit.name, limit.key_of(Subject(job.module_type, job.supplier_id, None, job.vendor_type)))
+        (limit.name, limit.key_of(subject))
         for limit in at_once
         if limit.per != "client"
-        for job in jobs
-        if limit.covers(job.module_type)
+        for subject in subjects
+        if limit.covers(subject.module_type, subject.provider)
     }
     apart = [limit.name for limit in at_once if limit.per == "client"]
     if apart and jobs:

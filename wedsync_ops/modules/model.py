@@ -1,14 +1,24 @@
 """Module type definitions: what modules.yaml says of a type, validated and frozen."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from wedsync_ops.instants import DAY, HOUR, MINUTE, SECOND
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,49}$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+IDENTITY = ("client_id", "supplier_id", "journey_instance_id")
+"""What every context says: whom a job is about, for whom it is done, in which journey."""
+_PATH = re.compile(rf"{'|'.join(IDENTITY)}|(?:config|context)(?:\.[^.\s]{{1,100}}){{1,10}}")
+_LENGTH = re.compile(r"[1-9][0-9]{0,8}[smhd]")
+_UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
+_MOST_PATHS = 10
+_LONGEST_US = 366 * DAY
 
 
 class _Frozen(BaseModel):
@@ -63,6 +73,49 @@ class Retry(_Frozen):
     delay: float = Field(2000.0, ge=0, le=86_400_000)
 
 
+def _is_path(value: str) -> str:
+    if not _PATH.fullmatch(value):
+        known = ", ".join(IDENTITY)
+        raise ValueError(f"must be one of {known}, or start with config. or context.")
+    return value
+
+
+def _are_some(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not 1 <= len(value) <= _MOST_PATHS:
+        raise ValueError(f"must be a list of 1 to {_MOST_PATHS} paths")
+    return value
+
+
+def _is_length(value: str) -> str:
+    if not _LENGTH.fullmatch(value) or _microseconds(value) > _LONGEST_US:
+        raise ValueError("must be a length of at most 366 days, such as 90s, 15m, 24h or 7d")
+    return value
+
+
+def _microseconds(length: str) -> int:
+    return int(length[:-1]) * _UNITS[length[-1]]
+
+
+Paths = Annotated[tuple[Annotated[str, AfterValidator(_is_path)], ...], AfterValidator(_are_some)]
+
+
+class Unique(_Frozen):
+    """What must not be in the queue twice: the jobs of a type for which all of ``key`` is the same.
+
+    ``key`` holds paths: client_id, supplier_id, journey_instance_id, or a place in the config or the context, such as
+    ``config.form_id``. ``within`` is a length such as ``24h``: for so long after its completion a job still counts.
+    """
+
+    key: Paths = Field(strict=False)
+    on_conflict: Literal["keep", "replace", "refuse"] = "keep"
+    within: Annotated[str, AfterValidator(_is_length)] | None = None
+
+    @property
+    def within_us(self) -> int | None:
+        """``within`` in microseconds."""
+        return None if self.within is None else _microseconds(self.within)
+
+
 class Example(_Frozen):
     """A config that the schema accepts, with what it shows."""
 
@@ -86,6 +139,8 @@ class Definition(_Frozen):
     wedding_optimizations: WeddingRules = WeddingRules()
     retry: Retry = Retry()
     isolation: Literal["process", "thread"] = "process"
+    unique: Unique | None = None
+    provider: Identifier | None = None
     is_active: bool = True
     examples: tuple[Example, ...] = Field((), strict=False)
 

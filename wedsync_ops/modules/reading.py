@@ -90,7 +90,7 @@ def words(fault: Mapping[str, Any], known: Sequence[str]) -> str:
         return f"must match {context['pattern']}, and {quoted(str(fault['input']))} does not"
     if kind == "int_from_float":
         return "must be a whole number"
-    message = str(fault["msg"]).replace("Input should be a valid ", "must be a valid ")
+    message = str(fault["msg"]).removeprefix("Value error, ").replace("Input should be a valid ", "must be a valid ")
     for theirs, ours in _FIELDS.items():
         message = message.replace(f"must be a valid {theirs}", f"must be {ours}")
     message = message.replace("Input should be ", "must be ").replace("String should have", "must have")

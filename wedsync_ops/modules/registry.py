@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator
 
 
+_LATER = frozenset({"unique", "provider"})
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A definition as it stands in a file: valid, with the line where it starts and the hash of what it says."""
@@ -46,8 +49,12 @@ class Parsed:
 
 
 def content_hash(definition: Definition) -> str:
-    """The fingerprint of everything that a definition says, defaults included."""
-    return codec.digest(definition.model_dump(mode="json"))
+    """The fingerprint of everything that a definition says, defaults included.
+
+    Fields that came later count only where they are given: what was registered before they came has not changed.
+    """
+    said = definition.model_dump(mode="json")
+    return codec.digest({name: value for name, value in said.items() if value is not None or name not in _LATER})
 
 
 def parse(raw: bytes) -> Parsed:
@@ -90,6 +97,7 @@ def _definition(document: Document, index: int, item: Any) -> tuple[Definition |
             for place, message in schema.faults(config_schema)
         ]
         problems += wrong or _example_problems(document, path, config_schema, item.get("examples"))
+        problems += _key_problems(document, path, config_schema, item.get("unique"))
     return definition, problems, list(_warnings(document, path, definition)) if definition else []
 
 
@@ -111,6 +119,24 @@ def _example_problems(document: Document, path: Path, config_schema: dict[str, A
         for index, example in enumerate(examples if isinstance(examples, list) else ())
         if isinstance(example, dict) and isinstance(example.get("config"), dict)
         for place, message in schema.located(validator, config_schema, example["config"])
+    ]
+
+
+def _key_problems(document: Document, path: Path, config_schema: dict[str, Any], unique: Any) -> list[Problem]:
+    """Paths of a unique key that lead to what no config can hold: all jobs would be the same there."""
+    known, paths = config_schema.get("properties", {}), unique.get("key") if isinstance(unique, dict) else None
+    is_open = config_schema.get("additionalProperties") is not False or "patternProperties" in config_schema
+    if is_open or not isinstance(known, dict) or not isinstance(paths, list):
+        return []
+    named = [(place, one.split(".")[1]) for place, one in enumerate(paths) if str(one).startswith("config.")]
+    return [
+        problem(
+            document,
+            (*path, "unique", "key", place),
+            f"the config has no key {quoted(name)}{near(name, tuple(map(str, known)))}",
+        )
+        for place, name in named
+        if name and name not in known
     ]
 
 
@@ -207,6 +233,12 @@ class Registry:
                 hint="set is_active: true in its definition, register it",
             )
         return self._usable.setdefault(module_id, module)
+
+    def provider(self, module_id: str) -> str | None:
+        """What the jobs of a module type are delivered over, as its version in force says; ``None`` when over nothing,
+        or when there is no such module type.
+        """
+        return self.current(module_id).definition.provider if module_id in self.pointers else None
 
     def numbers(self, module_id: str) -> tuple[int, ...]:
         """The numbers of a module type's versions, ascending. Raises UnknownModule."""

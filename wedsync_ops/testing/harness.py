@@ -112,12 +112,13 @@ class Harness:
         *,
         at: Moment | None = None,
         delay: float | Span | None = None,
+        replace: bool = False,
         **options: str | None,
     ) -> Job:
         """Queue one job, or answer the one that its key names. Raises the WedsyncError that refuses it.
 
         What the context lacks of ``CONTEXT`` is added. ``delay`` is minutes or a length such as ``3d``; ``options`` are
-        priority, key, deadline and expires.
+        priority, key, deadline and expires. With ``replace`` a waiting job with the key becomes this one.
         """
         unknown = options.keys() - {"priority", "key", "deadline", "expires"}
         if unknown:
@@ -125,7 +126,8 @@ class Harness:
         minutes = microseconds(delay) / MINUTE if isinstance(delay, str | timedelta) else delay
         due = at if at is None or isinstance(at, str) else iso(instant_of(at))
         queued = actions.enqueue(
-            self.queue, Request(module_type, _json(config), _context(context), at=due, delay=minutes, **options)
+            self.queue,
+            Request(module_type, _json(config), _context(context), at=due, delay=minutes, replace=replace, **options),
         )
         return self.job(queued.job_id or 0)
 

@@ -48,18 +48,12 @@ class Held:
         return new
 
 
-def held(connection: Connection, claims: Sequence[Claim]) -> Held:
-    """Who holds the claimed codes, and what the claiming couples hold.
-
-    On PostgreSQL codes and couples are locked until the transaction ends, in one order, so that two processes that
-    claim the same take turns here as BEGIN IMMEDIATE makes them on SQLite. Whoever locks keys as well does so before.
+def lock(connection: Connection, claims: Sequence[Claim]) -> None:
+    """Lock codes and couples on PostgreSQL until the transaction ends, in one order, so that two processes that claim
+    the same take turns here as BEGIN IMMEDIATE makes them on SQLite. Whoever locks keys as well does so before.
     """
-    found = Held()
-    if not claims:
-        return found
-    couples = [list(couple) for couple in dict.fromkeys(claim.couple for claim in claims)]
-    codes = list(dict.fromkeys(claim.code for claim in claims))
-    if connection.dialect.name == "postgresql":
+    if claims and connection.dialect.name == "postgresql":
+        couples, codes = _named(claims)
         names = [f"code {code}" for code in codes] + [f"couple {len(s)} {s} {c}" for s, c in couples]
         db.run(
             connection,
@@ -69,6 +63,20 @@ def held(connection: Connection, claims: Sequence[Claim]) -> Held:
             ),
             {"texts": db.many(names)},
         )
+
+
+def _named(claims: Sequence[Claim]) -> tuple[list[list[str]], list[str]]:
+    """The couples and the codes, each once."""
+    couples = [list(couple) for couple in dict.fromkeys(claim.couple for claim in claims)]
+    return couples, list(dict.fromkeys(claim.code for claim in claims))
+
+
+def held(connection: Connection, claims: Sequence[Claim]) -> Held:
+    """Who holds the claimed codes, and what the claiming couples hold; to be locked before."""
+    found = Held()
+    if not claims:
+        return found
+    couples, codes = _named(claims)
     source = db.rows_source(connection, {"s": "text", "c": "text"})
     rows = db.run(
         connection,

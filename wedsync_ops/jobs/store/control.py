@@ -71,6 +71,7 @@ class Retryable:
     priority: int
     supplier_id: str | None
     has_payload: bool
+    unique_key: str | None = None
 
 
 def retryable(connection: Connection, ids: Sequence[int]) -> list[Retryable]:
@@ -79,8 +80,8 @@ def retryable(connection: Connection, ids: Sequence[int]) -> list[Retryable]:
     rows = db.run(
         connection,
         (
-            "SELECT id, module_type, priority, supplier_id, payloads.config IS NOT NULL AS has_payload FROM jobs"
-            f" JOIN payloads ON payloads.job_id = jobs.id WHERE id IN {db.ids_source(connection)}"
+            "SELECT id, module_type, priority, supplier_id, payloads.config IS NOT NULL AS has_payload, unique_key"
+            f" FROM jobs JOIN payloads ON payloads.job_id = jobs.id WHERE id IN {db.ids_source(connection)}"
             f" AND state IN ('discarded','cancelled','expired') ORDER BY id{locking}"
         ),
         {"ids": db.many(ids)},
@@ -91,7 +92,7 @@ def retryable(connection: Connection, ids: Sequence[int]) -> list[Retryable]:
 def retry(connection: Connection, jobs: Sequence[Retryable], now: int, due: Sequence[int] | None = None) -> None:
     """Make finished jobs scheduled again, with every attempt before them; promotion ranks them anew.
 
-    They are due now, or each at its own instant of ``due``.
+    They are due now, or each at its own instant of ``due``. Their unique keys must be free (``unique.taken``).
 
     An expiry that has passed by then is dropped: whoever retries the job wants it to run.
     """

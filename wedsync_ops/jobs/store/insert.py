@@ -17,11 +17,10 @@ TagKey = tuple[str, int, str]
 _JOB_COLUMNS = (
     "id, module_type, module_version, state, priority, priority_requested, rank, due_at, queued_at, next_change_at,"
     " expires_at, deadline_at, attempt, max_attempts, losses, kills, token, supplier_id, wedding_on, timezone,"
-    " vendor_type, key, payload_hash, region"
+    " vendor_type, key, payload_hash, region, unique_key, unique_within_us"
 )
-_INSERT_JOB = (
-    f"INSERT INTO jobs ({_JOB_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, 0, 0, ?, ?, ?, ?, ?, ?, ?)"
-)
+_VALUES = "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+_INSERT_JOB = f"INSERT INTO jobs ({_JOB_COLUMNS}) VALUES ({_VALUES})"
 _INSERT_PAYLOAD = (
     "INSERT INTO payloads (job_id, client_id, config, context, reasons, recipient) VALUES (?, ?, ?, ?, ?, ?)"
 )
@@ -57,6 +56,8 @@ class NewJob(NamedTuple):
     key: str | None
     payload_hash: str
     region: str = Region.UNKNOWN
+    unique_key: str | None = None
+    unique_within_us: int | None = None
 
 
 class NewPayload(NamedTuple):
@@ -97,11 +98,9 @@ def allocate_ids(connection: Connection, count: int) -> Sequence[int]:
     return sorted(row[0] for row in rows)
 
 
-def keyed(connection: Connection, keys: Sequence[str]) -> Mapping[str, Keyed]:
-    """The jobs that hold any of these keys. On PostgreSQL the keys are locked until the transaction ends."""
-    if not keys:
-        return {}
-    if connection.dialect.name == "postgresql":
+def take_turns(connection: Connection, keys: Sequence[str]) -> None:
+    """Lock keys, be they idempotency or unique ones, on PostgreSQL until the transaction ends: all of them at once."""
+    if keys and connection.dialect.name == "postgresql":
         # Two processes with one key take turns here, as BEGIN IMMEDIATE makes them do on SQLite.
         db.run(
             connection,
@@ -111,20 +110,30 @@ def keyed(connection: Connection, keys: Sequence[str]) -> Mapping[str, Keyed]:
             ),
             {"texts": db.many(keys)},
         )
+
+
+def keyed(connection: Connection, keys: Sequence[str], *, lock: bool = True) -> Mapping[str, Keyed]:
+    """The jobs that hold any of these keys, which are locked by this unless they are already."""
+    if not keys:
+        return {}
+    if lock:
+        take_turns(connection, keys)
     rows = db.run(
         connection,
-        (
-            "SELECT key, id, payload_hash, module_type, state, priority, priority_requested, due_at, rank, reasons"
-            f" FROM jobs JOIN payloads ON job_id = id WHERE key IN {db.texts_source(connection)}"
-        ),
+        f"SELECT {QUEUED_COLUMNS} FROM jobs JOIN payloads ON job_id = id WHERE key IN {db.texts_source(connection)}",
         {"texts": db.many(keys)},
     )
-    return {row.key: Keyed(row.payload_hash, _queued(row)) for row in rows}
+    return {row.key: keyed_from(row) for row in rows}
 
 
-def _queued(row: Any) -> Queued:
+QUEUED_COLUMNS = "key, id, payload_hash, module_type, state, priority, priority_requested, due_at, rank, reasons"
+"""What ``keyed_from`` reads."""
+
+
+def keyed_from(row: Any) -> Keyed:
+    """A job's row as the answer to whoever meets it."""
     reasons = orjson.loads(row.reasons)
-    return Queued(
+    queued = Queued(
         job_id=row.id,
         module_type=row.module_type,
         state=State(row.state),
@@ -136,7 +145,9 @@ def _queued(row: Any) -> Queued:
         due_reasons=tuple(reasons["due"]),
         rank=row.rank,
         duplicate=True,
+        queued_as="duplicate",
     )
+    return Keyed(row.payload_hash, queued)
 
 
 def tags(connection: Connection, keys: Iterable[TagKey]) -> dict[TagKey, int]:

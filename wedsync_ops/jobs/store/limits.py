@@ -4,7 +4,7 @@ How much runs is counted from the leases themselves, so that no crash can leave 
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row
@@ -15,6 +15,8 @@ from wedsync_ops.jobs.store import claim, lanes
 from wedsync_ops.jobs.store.lanes import Moves
 from wedsync_ops.limits import Gauge, Limit, Subject
 
+Provider = Callable[[str], str | None]
+"""Tells what the jobs of a module type are delivered over."""
 GaugeKey = tuple[str, str]
 """The name of a limit (or ``pause``) and for whom it counts."""
 
@@ -41,7 +43,13 @@ _FREED = (
     "UPDATE limit_gauges SET wake_at = :now FROM {source} WHERE limit_gauges.name = r.name AND limit_gauges.key = r.key"
     " AND wake_at IS NOT NULL"
 )
-_COLUMN = {"all": "''", "module": "module_type", "supplier": "supplier_id", "vendor_type": "vendor_type"}
+_COLUMN = {
+    "provider": "''",
+    "all": "''",
+    "module": "module_type",
+    "supplier": "supplier_id",
+    "vendor_type": "vendor_type",
+}
 _LET_GO = (
     "UPDATE jobs SET held_by = NULL WHERE id IN (SELECT id FROM jobs WHERE held_by = :held AND held_by IS NOT NULL"
     " ORDER BY priority DESC, rank, id LIMIT :count{locking}) RETURNING module_type, priority"
@@ -107,7 +115,7 @@ def freed(connection: Connection, keys: Collection[GaugeKey], now: int) -> None:
         db.run(connection, statement, {"rows": db.many(sorted(keys)), "now": now})
 
 
-def running(connection: Connection, limit: Limit) -> Counter[str]:
+def running(connection: Connection, limit: Limit, provider: Provider) -> Counter[str]:
     """How many leased jobs count for each key of a limit."""
     column, source = _COLUMN.get(limit.per, "client_id"), "jobs"
     if limit.per == "client":
@@ -118,8 +126,9 @@ def running(connection: Connection, limit: Limit) -> Counter[str]:
     )
     counted: Counter[str] = Counter()
     for module_type, key, count in map(tuple, rows):
-        if limit.covers(module_type):
-            counted[key] += count
+        over = provider(module_type)
+        if limit.covers(module_type, over):
+            counted[over or "" if limit.per == "provider" else key] += count
     return counted
 
 
