@@ -6,6 +6,7 @@ past once and not at every claim; it holds no slot while it waits.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -63,10 +64,15 @@ class Throttle:
         limits.wake(self._connection, self._wake_at)
         self._wake_at.clear()
 
-    def lease(self, lane: Lane, count: int, worker_id: str) -> tuple[Sequence[Row[Any]], bool]:
-        """Lease the first ``count`` jobs of a lane that may start; and whether the lane may have more of them."""
+    def lease(
+        self, lane: Lane, count: int, worker_id: str, weddings: tuple[date, date] | None = None
+    ) -> tuple[Sequence[Row[Any]], bool]:
+        """Lease the first ``count`` jobs of a lane that may start; and whether the lane may have more of them.
+
+        With ``weddings`` only those whose wedding is on these days or between them, of the first 500 of the lane.
+        """
         covering = [limit for limit in self._limits.values() if limit.covers(lane.module_type)]
-        if not covering and not self._paused:
+        if not covering and not self._paused and weddings is None:
             rows = claim.claim(self._connection, lane, count, worker_id=worker_id, region=self._region)
             return rows, len(rows) == count
         leased: list[Row[Any]] = []
@@ -75,7 +81,9 @@ class Throttle:
             if self.is_full:
                 return leased, True
             wanted = count - len(leased)
-            found = limits.candidates(self._connection, lane, wanted, with_client=with_client, region=self._region)
+            found = limits.candidates(
+                self._connection, lane, wanted, with_client=with_client, region=self._region, weddings=weddings
+            )
             leased += self._sort(lane, covering, found, worker_id)
             if len(found) < wanted:
                 return leased, False

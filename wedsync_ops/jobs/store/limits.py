@@ -5,6 +5,7 @@ How much runs is counted from the leases themselves, so that no crash can leave 
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row
@@ -42,6 +43,11 @@ _FREED = (
     " AND wake_at IS NOT NULL"
 )
 _COLUMN = {"all": "''", "module": "module_type", "supplier": "supplier_id", "vendor_type": "vendor_type"}
+_AMONG = 500
+_HEAD = (
+    "SELECT id FROM jobs WHERE state = 'available' AND held_by IS NULL AND module_type = :module_type"
+    " AND priority = :priority ORDER BY rank, id LIMIT :chunk"
+)
 _LET_GO = (
     "UPDATE jobs SET held_by = NULL WHERE id IN (SELECT id FROM jobs WHERE held_by = :held AND held_by IS NOT NULL"
     " ORDER BY priority DESC, rank, id LIMIT :count{locking}) RETURNING module_type, priority"
@@ -130,14 +136,32 @@ def clients(connection: Connection, ids: Sequence[int]) -> list[str]:
 
 
 def candidates(
-    connection: Connection, lane: Lane, count: int, *, with_client: bool, region: str | None = None
+    connection: Connection,
+    lane: Lane,
+    count: int,
+    *,
+    with_client: bool,
+    region: str | None = None,
+    weddings: tuple[date, date] | None = None,
 ) -> list[Candidate]:
-    """The first ``count`` free jobs of a lane, with a ``region`` of it or of none; locked on PostgreSQL."""
+    """The first ``count`` free jobs of a lane, with a ``region`` of it or of none; locked on PostgreSQL.
+
+    With ``weddings`` those of its first 500 whose wedding is on one of these two days, or between.
+    """
     client, source = ("client_id", "jobs JOIN payloads ON payloads.job_id = jobs.id") if with_client else ("''", "jobs")
     locking = " FOR UPDATE OF jobs SKIP LOCKED" if connection.dialect.name == "postgresql" else ""
     columns = f"SELECT jobs.id, module_type, supplier_id, {client}, vendor_type FROM {source}"
     values: dict[str, Any] = {"module_type": lane.module_type, "priority": int(lane.priority), "count": count}
-    if region is None:
+    if region is not None:
+        values |= {"region": region, "unknown": lanes.without_region(region)}
+    if weddings is not None:
+        values |= {"first": weddings[0].isoformat(), "last": weddings[1].isoformat(), "chunk": _AMONG}
+        here = "" if region is None else " AND region IN (:region, :unknown)"
+        statement = (
+            f"{columns} WHERE jobs.id IN ({_HEAD}) AND state = 'available' AND held_by IS NULL"
+            f" AND wedding_on BETWEEN :first AND :last{here} ORDER BY rank, jobs.id LIMIT :count{locking}"
+        )
+    elif region is None:
         statement = (
             f"{columns} WHERE state = 'available' AND held_by IS NULL AND module_type = :module_type"
             f" AND priority = :priority ORDER BY rank, jobs.id LIMIT :count{locking}"
@@ -145,7 +169,6 @@ def candidates(
     else:
         picked = f"WITH picked(id) AS MATERIALIZED {claim.in_region(connection)}"
         statement = f"{picked} {columns} JOIN picked ON picked.id = jobs.id ORDER BY rank, jobs.id"
-        values |= {"region": region, "unknown": lanes.without_region(region)}
     rows = db.run(connection, statement, values)
     return [Candidate(job_id, Subject(*subject)) for job_id, *subject in map(tuple, rows)]
 
