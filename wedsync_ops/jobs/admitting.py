@@ -1,18 +1,23 @@
 """Admission at a worker: what its jobs need, by what was measured, and what of its lanes may be claimed for that."""
 
 from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
-from wedsync_ops.instants import SECOND
+from wedsync_ops.instants import SECOND, local_date
 from wedsync_ops.jobs.admission import LENT_US, WEEK, Candidate, Load, Machine, Need, admit, lacks_memory, load_of
 from wedsync_ops.jobs.conclude import wedding_days
+from wedsync_ops.jobs.intake import expected_of
 from wedsync_ops.jobs.model import Claimed, Lane
 from wedsync_ops.jobs.rules import Rules
+from wedsync_ops.jobs.throttle import Week
 from wedsync_ops.jobs.turns import Turns
 from wedsync_ops.modules.model import Resources
 
 PATIENCE_US = 5 * SECOND
 """How long smaller jobs may go past one that waits for memory, in microseconds."""
+_UTC = ZoneInfo("UTC")
 UNLIMITED_KB = 2**62
 """More memory than any machine has, in KB."""
 
@@ -61,10 +66,6 @@ class Admitting:
         load = load_of(need_of(self._need(job.module_type), rules, job, now) for job in jobs)
         return self._share(available, turns.order(lanes), load, machine, room=room, now=now, may_lack=may_lack)
 
-    def is_in_week(self, rules: Rules, job: Claimed, now: int) -> bool:
-        """Whether a job's wedding is in a week."""
-        return wedding_days(rules, job.wedding_on, job.timezone, now) in WEEK
-
     def _share(
         self,
         available: Mapping[Lane, int],
@@ -112,20 +113,25 @@ class Admitting:
 
 
 def usual_need(rules: Rules, module_type: str) -> Need:
-    """What a job of a type needs: as measured; else its memory_limit, and nobody knows that it ends soon."""
-    measured = rules.expected.get(module_type)
-    memory_kb = None if measured is None else measured.memory_kb
+    """What a job of a type needs: as measured; else its ``memory_limit``, for as long as its ``max_execution_time``."""
+    if module_type not in rules.registry.pointers:  # registered after these rules were read
+        return Need(Resources().memory_limit * 1024, is_short=False)
+    module = rules.registry.current(module_type)
+    usual = expected_of(rules.expected, module)
+    memory_kb = usual.memory_kb
     if memory_kb is None:
-        limits = (
-            rules.registry.current(module_type).definition.resource_requirements
-            if (module_type in rules.registry.pointers)
-            else Resources()
-        )
-        memory_kb = limits.memory_limit * 1024
-    return Need(memory_kb, is_short=measured is not None and measured.p95_us <= LENT_US)
+        memory_kb = module.definition.resource_requirements.memory_limit * 1024
+    return Need(memory_kb, is_short=usual.p95_us <= LENT_US)
 
 
 def need_of(usual: Need, rules: Rules, job: Claimed, now: int) -> Need:
     """What this job needs."""
     is_in_week = wedding_days(rules, job.wedding_on, job.timezone, now) in WEEK
     return usual._replace(is_wedding_week=True) if is_in_week else usual
+
+
+def week_at(rules: Rules, now: int) -> Week:
+    """The wedding week of this moment, in each wedding's own zone; no zone is more than a day away from UTC."""
+    today = local_date(now, _UTC)
+    days = (today - timedelta(days=1), today + timedelta(days=len(WEEK)))
+    return Week(days, lambda on, zone: wedding_days(rules, on, zone, now) in WEEK)

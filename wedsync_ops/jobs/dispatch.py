@@ -2,21 +2,18 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row
 
-from wedsync_ops.instants import SECOND, local_date
+from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs import ripen
-from wedsync_ops.jobs.admission import WEEK
-from wedsync_ops.jobs.admitting import UNLIMITED_KB, Admitted, Admitting
+from wedsync_ops.jobs.admitting import UNLIMITED_KB, Admitted, Admitting, week_at
 from wedsync_ops.jobs.heap import Heap
 from wedsync_ops.jobs.model import Claimed, Lane, Priority
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import claim, control, lanes, workers
-from wedsync_ops.jobs.throttle import Throttle
+from wedsync_ops.jobs.throttle import Throttle, Week
 from wedsync_ops.jobs.turns import Turns
 
 AHEAD_US = 50_000
@@ -28,7 +25,6 @@ QUICK_US = 10_000
 NEVER_US = 1e15
 """What is not known to be quick is not claimed ahead: it counts as this long, in microseconds."""
 _SMOOTHING = 0.1
-_UTC = ZoneInfo("UTC")
 _LOOK_AGAIN_US = SECOND
 
 
@@ -173,14 +169,12 @@ class Dispatcher:
         room = self._room(available, room, slots)
         waiting = available
         taking = self._taking(rules, available, running, slots, room=room, now=now, dropped=dropped)
-        in_week: list[Row[Any]] = []
         if taking is not None:
             available = taking.counts
         counts = self._counts(available, room, slots)
         rows = self._lease(throttle, worker_id, available, counts, room)
         if taking is not None and taking.in_week and len(rows) < room:
-            in_week = self._lease_in_week(throttle, worker_id, taking.in_week, room - len(rows), now)
-            rows += in_week
+            rows += self._lease_in_week(throttle, worker_id, taking.in_week, room - len(rows), week_at(rules, now))
         throttle.save()
         next_due = claim.next_due(connection)
         best_left = max((lane.priority for lane, count in available.items() if count > 0), default=None)
@@ -188,8 +182,6 @@ class Dispatcher:
         expired = [job for job in jobs if _has_expired(job, now)]
         claim.release(connection, expired, now=now, expired=True)
         gone = {job.id for job in expired}
-        if in_week:
-            gone |= self._not_in_week(connection, rules, jobs[-len(in_week) :], gone, now)
         kept = [job for job in jobs if job.id not in gone] if gone else jobs
         recall = any(_has_expired(job, now) or _is_paused(job, pauses) for job in self._heap.lent())
         limited, fire = next_due.limited_at, next_due.fire_at
@@ -230,24 +222,14 @@ class Dispatcher:
 
     @staticmethod
     def _lease_in_week(
-        throttle: Throttle, worker_id: str, lanes: Mapping[Lane, int], room: int, now: int
+        throttle: Throttle, worker_id: str, lanes: Mapping[Lane, int], room: int, week: Week
     ) -> list[Row[Any]]:
         """Lease wedding-week jobs out of lanes whose others must leave the kept slots alone."""
-        today = local_date(now, _UTC)
-        days = (today - timedelta(days=1), today + timedelta(days=len(WEEK)))  # whatever the wedding's zone
         rows: list[Row[Any]] = []
         for lane, count in lanes.items():
             if len(rows) < room:
-                rows += throttle.lease(lane, min(count, room - len(rows)), worker_id, weddings=days)[0]
+                rows += throttle.lease(lane, min(count, room - len(rows)), worker_id, week)[0]
         return rows
-
-    def _not_in_week(
-        self, connection: Connection, rules: Rules, jobs: Sequence[Claimed], gone: Collection[int], now: int
-    ) -> set[int]:
-        """Give back those whose wedding, in its own zone, is a day too far or was yesterday."""
-        wrong = [job for job in jobs if job.id not in gone and not self._admitting.is_in_week(rules, job, now)]
-        claim.release(connection, wrong, now=now)
-        return {job.id for job in wrong}
 
     def _drop(self, connection: Connection, pauses: Sequence[control.Pause], now: int) -> frozenset[int]:
         """Give back what may not start any more."""

@@ -5,9 +5,9 @@ past once and not at every claim; it holds no slot while it waits.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row
 
@@ -25,6 +25,13 @@ _POLL_US = SECOND
 """A limit on what runs at once is looked at again after so long, whether or not somebody said that a job ended."""
 _GAP_US = SECOND // 50
 """The shortest time between two looks at a gauge: what comes free meanwhile is let go together."""
+
+
+class Week(NamedTuple):
+    """When a wedding is near: surely not outside ``days``, and exactly as ``holds`` says, by its day and its zone."""
+
+    days: tuple[date, date]
+    holds: Callable[[date, str | None], bool]
 
 
 class Throttle:
@@ -65,14 +72,14 @@ class Throttle:
         self._wake_at.clear()
 
     def lease(
-        self, lane: Lane, count: int, worker_id: str, weddings: tuple[date, date] | None = None
+        self, lane: Lane, count: int, worker_id: str, week: Week | None = None
     ) -> tuple[Sequence[Row[Any]], bool]:
         """Lease the first ``count`` jobs of a lane that may start; and whether the lane may have more of them.
 
-        With ``weddings`` only those whose wedding is on these days or between them, of the first 500 of the lane.
+        With a ``week`` only those whose wedding is in it, of the first 500 of the lane.
         """
         covering = [limit for limit in self._limits.values() if limit.covers(lane.module_type)]
-        if not covering and not self._paused and weddings is None:
+        if not covering and not self._paused and week is None:
             rows = claim.claim(self._connection, lane, count, worker_id=worker_id, region=self._region)
             return rows, len(rows) == count
         leased: list[Row[Any]] = []
@@ -81,13 +88,17 @@ class Throttle:
             if self.is_full:
                 return leased, True
             wanted = count - len(leased)
-            found = limits.candidates(
-                self._connection, lane, wanted, with_client=with_client, region=self._region, weddings=weddings
-            )
+            found = self._found(lane, wanted, week, with_client=with_client)
             leased += self._sort(lane, covering, found, worker_id)
             if len(found) < wanted:
                 return leased, False
         return leased, True
+
+    def _found(self, lane: Lane, wanted: int, week: Week | None, *, with_client: bool) -> Sequence[limits.Candidate]:
+        if week is None:
+            return limits.candidates(self._connection, lane, wanted, with_client=with_client, region=self._region)
+        near = limits.with_wedding(self._connection, lane, week.days, with_client=with_client, region=self._region)
+        return [one for one, on, zone in near if week.holds(on, zone)][:wanted]
 
     def save(self) -> None:
         """Write what was decided."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row
 
 from wedsync_ops import db
+from wedsync_ops.instants import parse_date
 from wedsync_ops.jobs.model import Lane
 from wedsync_ops.jobs.store import claim, lanes
 from wedsync_ops.jobs.store.lanes import Moves
@@ -136,32 +137,12 @@ def clients(connection: Connection, ids: Sequence[int]) -> list[str]:
 
 
 def candidates(
-    connection: Connection,
-    lane: Lane,
-    count: int,
-    *,
-    with_client: bool,
-    region: str | None = None,
-    weddings: tuple[date, date] | None = None,
+    connection: Connection, lane: Lane, count: int, *, with_client: bool, region: str | None = None
 ) -> list[Candidate]:
-    """The first ``count`` free jobs of a lane, with a ``region`` of it or of none; locked on PostgreSQL.
-
-    With ``weddings`` those of its first 500 whose wedding is on one of these two days, or between.
-    """
-    client, source = ("client_id", "jobs JOIN payloads ON payloads.job_id = jobs.id") if with_client else ("''", "jobs")
-    locking = " FOR UPDATE OF jobs SKIP LOCKED" if connection.dialect.name == "postgresql" else ""
-    columns = f"SELECT jobs.id, module_type, supplier_id, {client}, vendor_type FROM {source}"
+    """The first ``count`` free jobs of a lane, with a ``region`` of it or of none; locked on PostgreSQL."""
+    columns, locking = _candidate(connection, with_client=with_client)
     values: dict[str, Any] = {"module_type": lane.module_type, "priority": int(lane.priority), "count": count}
-    if region is not None:
-        values |= {"region": region, "unknown": lanes.without_region(region)}
-    if weddings is not None:
-        values |= {"first": weddings[0].isoformat(), "last": weddings[1].isoformat(), "chunk": _AMONG}
-        here = "" if region is None else " AND region IN (:region, :unknown)"
-        statement = (
-            f"{columns} WHERE jobs.id IN ({_HEAD}) AND state = 'available' AND held_by IS NULL"
-            f" AND wedding_on BETWEEN :first AND :last{here} ORDER BY rank, jobs.id LIMIT :count{locking}"
-        )
-    elif region is None:
+    if region is None:
         statement = (
             f"{columns} WHERE state = 'available' AND held_by IS NULL AND module_type = :module_type"
             f" AND priority = :priority ORDER BY rank, jobs.id LIMIT :count{locking}"
@@ -169,8 +150,40 @@ def candidates(
     else:
         picked = f"WITH picked(id) AS MATERIALIZED {claim.in_region(connection)}"
         statement = f"{picked} {columns} JOIN picked ON picked.id = jobs.id ORDER BY rank, jobs.id"
+        values |= {"region": region, "unknown": lanes.without_region(region)}
     rows = db.run(connection, statement, values)
-    return [Candidate(job_id, Subject(*subject)) for job_id, *subject in map(tuple, rows)]
+    return [Candidate(job_id, Subject(*subject)) for job_id, *subject, _, _ in map(tuple, rows)]
+
+
+def with_wedding(
+    connection: Connection, lane: Lane, days: tuple[date, date], *, with_client: bool, region: str | None = None
+) -> list[tuple[Candidate, date, str | None]]:
+    """Of the first 500 free jobs of a lane those whose wedding is on these two days or between, with day and zone.
+
+    With a ``region`` only its own and those of none; locked on PostgreSQL.
+    """
+    columns, locking = _candidate(connection, with_client=with_client)
+    values: dict[str, Any] = {"module_type": lane.module_type, "priority": int(lane.priority), "chunk": _AMONG}
+    values |= {"first": days[0].isoformat(), "last": days[1].isoformat()}
+    here = ""
+    if region is not None:
+        here = " AND region IN (:region, :unknown)"
+        values |= {"region": region, "unknown": lanes.without_region(region)}
+    statement = (
+        f"{columns} WHERE jobs.id IN ({_HEAD}) AND state = 'available' AND held_by IS NULL"
+        f" AND wedding_on BETWEEN :first AND :last{here} ORDER BY rank, jobs.id{locking}"
+    )
+    rows = db.run(connection, statement, values)
+    return [
+        (Candidate(job_id, Subject(*subject)), parse_date(on), zone) for job_id, *subject, on, zone in map(tuple, rows)
+    ]
+
+
+def _candidate(connection: Connection, *, with_client: bool) -> tuple[str, str]:
+    client, source = ("client_id", "jobs JOIN payloads ON payloads.job_id = jobs.id") if with_client else ("''", "jobs")
+    locking = " FOR UPDATE OF jobs SKIP LOCKED" if connection.dialect.name == "postgresql" else ""
+    own = f"jobs.id, module_type, supplier_id, {client}, vendor_type, wedding_on, timezone"
+    return f"SELECT {own} FROM {source}", locking
 
 
 def lease(connection: Connection, ids: Sequence[int], worker_id: str) -> Sequence[Row[Any]]:
