@@ -198,3 +198,23 @@ def _example(queue: Queue, worker: Worker) -> Claimed:
     with queue.database.transaction() as connection:
         [job] = worker.dispatch.claim(connection, worker.rules, worker_id="w", now=NOW, slots=1, room=1).jobs
     return job
+
+
+def test_a_wedding_week_job_does_not_wait_for_a_backlog_of_short_ones(queue: Queue) -> None:
+    add(queue, 20, priority="high")
+    worker = Worker(queue, {"email": LONG, "free": QUICK}, slots=5)
+    assert worker.start() == ["email"] * 4
+    add(queue, 200, module_type="free", priority="critical")
+    add(queue, 1, wedding_date=TOMORROW)
+    assert worker.start() == ["email"]
+    assert worker.running[-1].wedding_on is not None
+
+
+def test_wedding_week_jobs_need_memory_too(queue: Queue) -> None:
+    add(queue, 20, priority="high")
+    worker = Worker(queue, {"email": LONG, "free": QUICK}, slots=10, memory_mb=900)
+    assert worker.start() == ["email"] * 8
+    add(queue, 5, wedding_date=TOMORROW)
+    add(queue, 5, module_type="free")
+    assert worker.start() == ["email"]
+    assert worker.start() == []

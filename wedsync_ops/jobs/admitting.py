@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from wedsync_ops.instants import SECOND, local_date
@@ -22,11 +21,52 @@ UNLIMITED_KB = 2**62
 """More memory than any machine has, in KB."""
 
 
-class Admitted(NamedTuple):
-    """What may be claimed of each lane; ``in_week`` lanes have long jobs, of which wedding-week ones may go on."""
+class Squeeze:
+    """What may be claimed in one transaction where memory or slots are short. ``lanes`` stand in the order of turns."""
 
-    counts: dict[Lane, int]
-    in_week: Mapping[Lane, int]
+    def __init__(self, lanes: Mapping[Lane, int], needs: Mapping[Lane, Need], load: Load, machine: Machine) -> None:
+        self._left = dict(lanes)
+        self._needs = needs
+        self._load = load
+        self._machine = machine
+
+    def in_week(self, room: int) -> Mapping[Lane, int]:
+        """Where to look for wedding-week jobs before anything else is claimed: where others must leave slots alone."""
+        long = {lane: need for lane, need in self._needs.items() if not need.is_short}
+        if not self._machine.kept or self._machine.slots - self._machine.kept - self._load.long >= room:
+            return {}
+        alike = [
+            Candidate(lane.priority, need._replace(is_wedding_week=True), self._left[lane])
+            for lane, need in long.items()
+        ]
+        return {
+            lane: many for lane, many in zip(long, admit(alike, self._load, self._machine, room), strict=True) if many
+        }
+
+    def take_in_week(self, lane: Lane, many: int) -> None:
+        """So many wedding-week jobs of a lane were claimed."""
+        self._left[lane] = max(0, self._left[lane] - many)
+        for _ in range(many):
+            self._load = self._load.plus(self._needs[lane]._replace(is_wedding_week=True))
+
+    def counts(self, room: int, overdue: Collection[Lane]) -> dict[Lane, int]:
+        """How many of each lane may be claimed; what ends soon also ahead, as long as memory is no matter."""
+        alike = [
+            Candidate(lane.priority, need, self._left[lane], lane in overdue) for lane, need in self._needs.items()
+        ]
+        given = dict(zip(self._needs, admit(alike, self._load, self._machine, room), strict=True))
+        if self._may_lack:
+            return given
+        return {lane: self._left[lane] if self._needs[lane].is_short else many for lane, many in given.items()}
+
+    def lacking(self) -> list[Lane]:
+        """The lanes that wait for memory."""
+        return [lane for lane, need in self._needs.items() if lacks_memory(need, self._load, self._machine)]
+
+    @property
+    def _may_lack(self) -> bool:
+        largest_kb = max(need.memory_kb for need in self._needs.values())
+        return self._load.memory_kb + self._machine.slots * largest_kb > self._machine.memory_kb
 
 
 class Admitting:
@@ -44,60 +84,38 @@ class Admitting:
         rules: Rules,
         available: Mapping[Lane, int],
         turns: Turns,
-        running: Callable[[], Collection[Claimed]],
-        machine_slots: int,
+        leased: Callable[[], Collection[Claimed]],
         *,
-        room: int,
+        slots: int,
         now: int,
-    ) -> Admitted | None:
-        """What may be claimed of the lanes for so much room; ``None`` when nothing needs to be kept back."""
+    ) -> Squeeze | None:
+        """What must be minded when lanes are claimed; ``None`` when there is enough of everything."""
         self._learn(rules)
-        machine = Machine(machine_slots, self._memory_kb)
+        machine = Machine(slots, self._memory_kb)
         lanes = [lane for lane, count in available.items() if count > 0]
-        long = [lane for lane in lanes if not self._need(lane.module_type).is_short] if machine.kept else []
-        may_lack = machine.slots * self._worst_kb > self._memory_kb
-        if not lanes or (not long and not may_lack):
+        has_long = machine.kept > 0 and any(not self._need(lane.module_type).is_short for lane in lanes)
+        if not lanes or (not has_long and slots * self._worst_kb <= self._memory_kb):
             return None
-        jobs = running()
+        jobs = leased()
         types = {lane.module_type for lane in lanes} | {job.module_type for job in jobs}
-        may_lack = machine.slots * max(self._need(name).memory_kb for name in types) > self._memory_kb
-        if not long and not may_lack:
+        if not has_long and slots * max(self._need(name).memory_kb for name in types) <= self._memory_kb:
             return None
         load = load_of(need_of(self._need(job.module_type), rules, job, now) for job in jobs)
-        return self._share(available, turns.order(lanes), load, machine, room=room, now=now, may_lack=may_lack)
+        order = turns.order(lanes)
+        return Squeeze(
+            {lane: available[lane] for lane in order},
+            {lane: self._need(lane.module_type) for lane in order},
+            load,
+            machine,
+        )
 
-    def _share(
-        self,
-        available: Mapping[Lane, int],
-        lanes: list[Lane],
-        load: Load,
-        machine: Machine,
-        *,
-        room: int,
-        now: int,
-        may_lack: bool,
-    ) -> Admitted:
+    def counts(self, squeeze: Squeeze, *, room: int, now: int) -> dict[Lane, int]:
+        """How many of each lane may be claimed; who waits for memory is remembered."""
         overdue = {lane for lane, since in self._waiting.items() if now - since >= PATIENCE_US}
-        needs = {lane: self._need(lane.module_type) for lane in lanes}
-        candidates = [Candidate(lane.priority, needs[lane], available[lane], lane in overdue) for lane in lanes]
-        counts = dict(zip(lanes, admit(candidates, load, machine, room), strict=True))
-        self._waiting = {
-            lane: self._waiting.get(lane, now)
-            for lane in lanes
-            if not counts[lane] and lacks_memory(needs[lane], load, machine)
-        }
-        in_week = {
-            lane: available[lane] - counts[lane]
-            for lane in lanes
-            if machine.kept
-            and not needs[lane].is_short
-            and lane not in self._waiting
-            and available[lane] > counts[lane]
-        }
-        if may_lack:
-            return Admitted(counts, in_week)
-        # Memory is no matter, and short ones may have every slot: they may also be claimed ahead, as ever.
-        return Admitted({lane: available[lane] if needs[lane].is_short else counts[lane] for lane in lanes}, in_week)
+        counts = squeeze.counts(room, overdue)
+        lacking = [lane for lane in squeeze.lacking() if not counts[lane]]
+        self._waiting = {lane: self._waiting.get(lane, now) for lane in lacking}
+        return counts
 
     def _learn(self, rules: Rules) -> None:
         if rules is not self._rules:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row
 
 from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs import ripen
-from wedsync_ops.jobs.admitting import UNLIMITED_KB, Admitted, Admitting, week_at
+from wedsync_ops.jobs.admitting import UNLIMITED_KB, Admitting, Squeeze, week_at
 from wedsync_ops.jobs.heap import Heap
 from wedsync_ops.jobs.model import Claimed, Lane, Priority
 from wedsync_ops.jobs.rules import Rules
@@ -167,14 +167,15 @@ class Dispatcher:
         throttle.wake()
         available = self._open_lanes(connection, pauses, slots)
         room = self._room(available, room, slots)
-        waiting = available
-        taking = self._taking(rules, available, running, slots, room=room, now=now, dropped=dropped)
-        if taking is not None:
-            available = taking.counts
+        waiting = sum(available.values())
+        squeeze = self._squeeze(rules, available, running, dropped, slots=slots, now=now)
+        rows: list[Row[Any]] = []
+        if squeeze is not None:
+            rows = self._lease_in_week(throttle, worker_id, squeeze, room, week_at(rules, now))
+            room -= len(rows)
+            available = self._admitting.counts(squeeze, room=room, now=now)
         counts = self._counts(available, room, slots)
-        rows = self._lease(throttle, worker_id, available, counts, room)
-        if taking is not None and taking.in_week and len(rows) < room:
-            rows += self._lease_in_week(throttle, worker_id, taking.in_week, room - len(rows), week_at(rules, now))
+        rows += self._lease(throttle, worker_id, available, counts, room)
         throttle.save()
         next_due = claim.next_due(connection)
         best_left = max((lane.priority for lane, count in available.items() if count > 0), default=None)
@@ -186,7 +187,7 @@ class Dispatcher:
         recall = any(_has_expired(job, now) or _is_paused(job, pauses) for job in self._heap.lent())
         limited, fire = next_due.limited_at, next_due.fire_at
         # A job that ends lets others in, and is met by a claim; the clock is for what nobody says.
-        keeps_back = taking is not None and room > 0 and sum(waiting.values()) > len(rows)
+        keeps_back = squeeze is not None and waiting > len(rows)
         again = now + _LOOK_AGAIN_US if keeps_back else None
         return Claim(kept, best_left is not None, next_due.at, best_left, dropped, recall, limited, fire, again)
 
@@ -204,31 +205,29 @@ class Dispatcher:
         leased = workers.orphans(connection, worker_id, 2**31 - 1)
         claim.release(connection, [job for job in leased if job.id not in known], now=now)
 
-    def _taking(
+    def _squeeze(
         self,
         rules: Rules,
         available: Mapping[Lane, int],
         running: Callable[[], Collection[Claimed]],
-        slots: int,
-        *,
-        room: int,
-        now: int,
         dropped: Collection[int],
-    ) -> Admitted | None:
+        *,
+        slots: int,
+        now: int,
+    ) -> Squeeze | None:
         def leased() -> list[Claimed]:
             return [*running(), *(job for job in self._heap.here() if job.id not in dropped)]
 
-        return self._admitting.look(rules, available, self._turns, leased, slots, room=room, now=now)
+        return self._admitting.look(rules, available, self._turns, leased, slots=slots, now=now)
 
     @staticmethod
-    def _lease_in_week(
-        throttle: Throttle, worker_id: str, lanes: Mapping[Lane, int], room: int, week: Week
-    ) -> list[Row[Any]]:
+    def _lease_in_week(throttle: Throttle, worker_id: str, squeeze: Squeeze, room: int, week: Week) -> list[Row[Any]]:
         """Lease wedding-week jobs out of lanes whose others must leave the kept slots alone."""
         rows: list[Row[Any]] = []
-        for lane, count in lanes.items():
-            if len(rows) < room:
-                rows += throttle.lease(lane, min(count, room - len(rows)), worker_id, week)[0]
+        for lane, count in squeeze.in_week(room).items():
+            leased, _ = throttle.lease(lane, count, worker_id, week)
+            squeeze.take_in_week(lane, len(leased))
+            rows += leased
         return rows
 
     def _drop(self, connection: Connection, pauses: Sequence[control.Pause], now: int) -> frozenset[int]:
