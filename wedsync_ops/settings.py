@@ -91,6 +91,10 @@ class Settings:
     limits: tuple[Limit, ...] = _setting(
         (), "what may start, how many at once or how often: see how-to/limit-what-runs.md"
     )
+    memory_mb: float | None = _setting(
+        None,
+        "MB that the jobs of one worker may expect together; what the machine or its control group has unless given",
+    )
     network_capacity_mbps: float = _setting(1000.0, "the host's network capacity, for network_usage")
 
     @property
@@ -319,6 +323,8 @@ def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
 def _check_together(settings: Settings, sources: Mapping[str, str]) -> None:
     if settings.heartbeat_s is not None and not 0 < settings.heartbeat_s <= settings.lease_s / 2:
         raise _wrong(sources, "heartbeat_s", "must be more than 0 and at most half of lease_s")
+    if settings.memory_mb is not None and settings.memory_mb < _LEAST_MB:
+        raise _wrong(sources, "memory_mb", f"must be at least {_LEAST_MB}")
     if settings.min_slots > settings.max_slots:
         why = f"is {settings.min_slots}, and max_slots ({sources['max_slots']}) only {settings.max_slots}"
         raise _wrong(sources, "min_slots", why, "change one of them")
@@ -343,6 +349,7 @@ def _check_secrets(settings: Settings, sources: Mapping[str, str]) -> None:
 
 _SECRETS = ("link_secret", "sms_callback_secret", "webhook_secret")
 _SHORTEST_SECRET = 16
+_LEAST_MB = 32
 _CHOICES = {
     "durability": ("full", "normal"),
     "log_level": ("debug", "info", "warning", "error"),

@@ -58,3 +58,30 @@ def test_a_limit_that_cannot_be_is_refused_in_one_line(home: Home) -> None:
     answer = home.run("queue", "status", code=2)
     assert answer.stderr.count("\n") == 1
     assert "limits[0].rate (one) must be a number in a time, such as 100/1m" in answer.stderr
+
+
+def test_no_more_jobs_run_at_once_than_memory_is_there_for_and_explain_says_so(home: Home) -> None:
+    home.environment["WEDSYNC_OPS_MEMORY_MB"] = "1100"  # two of 512 MB
+    home.register(UNTIL_TOLD)
+    jobs = [home.enqueue("until-told", {"folder": str(home.path), "name": name})["job_id"] for name in "abc"]
+    worker = home.start("--concurrency", "4")
+    eventually(lambda: (home.path / "running-a").exists() and (home.path / "running-b").exists())
+    found = home.json("jobs", "explain", str(jobs[2]))["job"]
+    assert (found["state"], [reason["code"] for reason in found["reasons"]]) == ("available", ["resources"])
+    assert not (home.path / "running-c").exists()
+    (home.path / "go-a").touch()
+    eventually((home.path / "running-c").exists)
+    for name in "bc":
+        (home.path / f"go-{name}").touch()
+    eventually(lambda: len(home.json("jobs", "list", "--state", "completed")["jobs"]) == 3)
+    worker.terminate()
+    assert worker.wait(30) == 0
+
+
+def test_a_drain_ends_only_when_what_memory_kept_back_has_run(home: Home) -> None:
+    home.environment["WEDSYNC_OPS_MEMORY_MB"] = "100"  # less than one job may need: one at a time
+    home.register(definition("one", "version_one"))
+    for _ in range(12):
+        home.enqueue("one", {})
+    home.run("run-worker", "--drain", "--concurrency", "6")
+    assert {job["state"] for job in home.json("jobs", "list")["jobs"]} == {"completed"}

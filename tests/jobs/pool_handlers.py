@@ -2,10 +2,12 @@
 
 import ctypes
 import math
+import mmap
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -297,3 +299,55 @@ def heed(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Map
         while not run.stopping:
             time.sleep(0.002)
     return {"stopping": run.stopping, "time_left": run.time_left()}
+
+
+def fills_memory_with_children(config: Json, context: Json, run: Run) -> Json:
+    """Each child takes so many MB, and all of them stay; what the slot itself may allocate says nothing of that."""
+    code = "import sys, time; held = b'x' * (int(sys.argv[1]) << 20); print('full', flush=True); time.sleep(600)"
+    command = [sys.executable, "-S", "-c", code, str(config["mb"])]
+    children = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(config["children"])]
+    for child in children:
+        assert child.stdout is not None
+        child.stdout.readline()
+    run.log("full")
+    time.sleep(config["seconds"])
+    for child in children:
+        child.kill()
+        child.communicate()
+    return {}
+
+
+def fills_shared_memory(config: Json, context: Json, run: Run) -> Json:
+    size = config["mb"] << 20
+    with mmap.mmap(-1, size) as shared:
+        for at in range(0, size, 1 << 20):
+            shared[at : at + (1 << 20)] = b"x" * (1 << 20)
+        time.sleep(config["seconds"])
+    return {}
+
+
+def reads_a_mapped_file(config: Json, context: Json, run: Run) -> Json:
+    with Path(config["file"]).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        total = sum(mapped[at] for at in range(0, len(mapped), 4096))
+        time.sleep(config["seconds"])
+    return {"total": total}
+
+
+def may_use_cores(config: Json, context: Json, run: Run) -> Json:
+    """The cores of this process's threads and of a child, once somebody has set them, or the time is over."""
+    at_first = sorted(os.sched_getaffinity(0))
+    if not config.get("seconds"):
+        return {"slot": at_first}
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait, daemon=True)
+    thread.start()
+    with subprocess.Popen(["sleep", "600"]) as child:
+        until = time.monotonic() + config["seconds"]
+        tasks = [0, thread.native_id or 0, child.pid]
+        while time.monotonic() < until and any(len(os.sched_getaffinity(task)) > 1 for task in tasks):
+            time.sleep(0.01)
+        found = [sorted(os.sched_getaffinity(task)) for task in tasks]
+        child.kill()
+    ended.set()
+    thread.join()
+    return {"before": at_first, "slot": found[0], "thread": found[1], "child": found[2]}

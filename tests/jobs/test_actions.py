@@ -152,7 +152,9 @@ class TestEstimate:
     def test_is_known_once_measured(self, queue: Queue) -> None:
         assert actions.estimate_ms(queue, "email") is None
         with queue.database.transaction() as connection:
-            connection.exec_driver_sql("INSERT INTO durations VALUES ('email', 1500, 20, 1)")
+            connection.exec_driver_sql(
+                "INSERT INTO durations (module_type, p50_us, p95_us, measured_at) VALUES ('email', 1500, 20, 1)"
+            )
         assert actions.estimate_ms(queue, "email") == 1.5
 
 

@@ -154,10 +154,10 @@ class TestRefusal:
         draining.begin(queue, "module", "email")
         refused, done = actions.retry(queue, [mine, other])
         assert (isinstance(refused, Draining), done) == (True, None)
-        assert dead_letters.retry(queue, dead_letters.Wanted()) .count == 0
+        assert dead_letters.retry(queue, dead_letters.Wanted()).count == 0
         assert state(queue, mine) is State.DISCARDED
         actions.resume(queue, "module", "email")
-        assert dead_letters.retry(queue, dead_letters.Wanted()) .count == 1
+        assert dead_letters.retry(queue, dead_letters.Wanted()).count == 1
 
     def test_bad_input(self, queue: Queue) -> None:
         with pytest.raises(UnknownModule):

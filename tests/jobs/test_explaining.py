@@ -9,7 +9,7 @@ import pytest
 
 from tests.stores import databases
 from tests.stores.queues import NOW, queue_on, request
-from tests.stores.rows import worker
+from tests.stores.rows import take, worker
 from wedsync_ops.db import Database
 from wedsync_ops.errors import UnknownJob
 from wedsync_ops.instants import HOUR
@@ -99,3 +99,30 @@ def test_a_job_whose_worker_is_gone(queue: Queue) -> None:
 def test_there_is_no_such_job(queue: Queue) -> None:
     with pytest.raises(UnknownJob, match="there is no job 99"):
         explained(queue, 99)
+
+
+def test_memory_and_kept_slots(queue: Queue) -> None:
+    employ(queue, id="w", slots=5, busy=4, memory_kb=10 * 512 * 1024)
+    running = [add(queue, module_type="free") for _ in range(4)]
+    job_id = add(queue, module_type="free")
+    with queue.database.transaction() as connection:
+        take(connection, 4, module_type="free", worker="w")
+    assert running
+    found = why(queue, job_id)
+    assert [reason.code for reason in found.reasons] == ["resources"]
+    assert "1 of 5 slots are kept for wedding-week jobs" in found.summary
+    soon = add(queue, module_type="free", wedding_date="2027-01-15")
+    assert why(queue, soon).reasons[0].code != "resources"
+    employ(queue, id="x", slots=5, memory_kb=1024)
+    assert why(queue, job_id).reasons[0].code == "behind"
+
+
+def test_a_worker_without_memory_left(queue: Queue) -> None:
+    employ(queue, id="w", slots=4, busy=1, memory_kb=600 * 1024)
+    add(queue, module_type="free")
+    job_id = add(queue, module_type="free")
+    with queue.database.transaction() as connection:
+        take(connection, 1, module_type="free", worker="w")
+    found = why(queue, job_id)
+    assert found.reasons[0].code == "resources"
+    assert "it needs about 512 MB, and 512 of 600 MB are promised" in found.summary

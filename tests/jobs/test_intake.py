@@ -215,7 +215,9 @@ class TestPlace:
 
     def test_measured_durations_decide_the_rank(self, queue: Queue) -> None:
         with queue.database.transaction() as connection:
-            connection.exec_driver_sql("INSERT INTO durations VALUES ('email', 10, 20, 1)")
+            connection.exec_driver_sql(
+                "INSERT INTO durations (module_type, p50_us, p95_us, measured_at) VALUES ('email', 10, 20, 1)"
+            )
             assert durations.read(connection)
         assert only(queue, request()).rank == NOW + 10
 

@@ -112,6 +112,10 @@ def test_a_host_has_one_sample_an_instant(database: Database) -> None:
     assert [tuple(r) for r in found] == [("g", NOW, None, 1.0, None), ("h", NOW, 12.5, None, 0.25)]
 
 
+PEAK_KB = 10
+"""What every execution of these tests took at its peak."""
+
+
 class TestDurations:
     def test_are_the_middle_and_the_longest_but_one_in_twenty(self, database: Database) -> None:
         with database.transaction() as connection:
@@ -125,7 +129,7 @@ class TestDurations:
             finish.apply(connection, [ending(single, State.COMPLETED, duration_us=7)])
             add(connection, module_type="sms")
             durations.measure(connection, NOW)
-            assert durations.read(connection) == {"email": Expected(100, 190), "info": Expected(7, 7)}
+            assert durations.read(connection) == {"email": Expected(100, 190, PEAK_KB), "info": Expected(7, 7, PEAK_KB)}
 
     def test_failed_and_lost_executions_do_not_count(self, database: Database) -> None:
         with database.transaction() as connection:
@@ -140,7 +144,7 @@ class TestDurations:
                 ],
             )
             durations.measure(connection, NOW)
-            assert durations.read(connection) == {"email": Expected(5, 5)}
+            assert durations.read(connection) == {"email": Expected(5, 5, PEAK_KB)}
 
     def test_follow_the_latest_executions(self, database: Database) -> None:
         with database.transaction() as connection:
@@ -151,5 +155,21 @@ class TestDurations:
             finish.apply(connection, [*slow, *fast])
             durations.measure(connection, NOW)
             durations.measure(connection, NOW + 1)
-            assert durations.read(connection) == {"email": Expected(10, 10)}
+            assert durations.read(connection) == {"email": Expected(10, 10, PEAK_KB)}
             assert row(connection, jobs[0].id)["state"] == "completed"
+
+    def test_peaks_count_whatever_became_of_the_execution_and_unknown_ones_do_not(self, database: Database) -> None:
+        with database.transaction() as connection:
+            add_many(connection, [{}] * 4)
+            ok, large, unknown, other = take(connection)
+            finish.apply(
+                connection,
+                [
+                    ending(ok, State.COMPLETED, memory_kb=70_000),
+                    ending(other, State.COMPLETED, memory_kb=60_000),
+                    ending(large, State.DISCARDED, outcome=Result.OOM, memory_kb=900_000),
+                    ending(unknown, State.COMPLETED, memory_kb=None),
+                ],
+            )
+            durations.measure(connection, NOW)
+            assert durations.read(connection)["email"].memory_kb == 900_000

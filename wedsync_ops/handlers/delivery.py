@@ -14,26 +14,30 @@ from wedsync_ops import codec
 from wedsync_ops.handlers import outbox
 from wedsync_ops.handlers.addresses import named_address
 from wedsync_ops.handlers.contract import Mail, Page, PermanentError, Receipt, Site, Text
+from wedsync_ops.handlers.uplink import Uplink
 
 _SLUG = re.compile(r"[^a-z0-9]+")
 _PLAIN_KEY = re.compile(r"[!-~]{1,200}")
 
 
 def deliver(
-    artefact: Mail | Page | Text, *, site: Site, idempotency_key: str, now: int, timeout_s: float
+    artefact: Mail | Page | Text, *, site: Site, idempotency_key: str, now: int, timeout_s: float, uplink: Uplink
 ) -> tuple[Receipt, int]:
-    """Deliver an artefact; answers its receipt and the bytes written or sent (0 when it had been delivered before).
+    """Deliver an artefact; answers its receipt and the bytes written (0 when it had been delivered before).
+
+    What goes to a server leaves through ``uplink``, which counts it.
 
     ``now`` (an instant) dates a mail that has no Date. ``timeout_s`` bounds the talk with a server. Raises
     OSError when the outbox cannot be written (nothing is left half written), PermanentError when the server
-    refuses the recipient or the content for good, RetryAfter when it says when to come back, and
+    refuses the recipient or the content for good, RetryAfter when it says when to come back or the bandwidth leaves no
+    time, and
     smtp.DeliveryFailed or gateway.GatewayFailed for what may go better later.
     """
     if isinstance(artefact, Page):
         name = file_name(idempotency_key, "page", "html")
         return outbox.put(site.outbox, name, artefact.html.encode("utf-8", "replace"), artefact.page_id)
     if isinstance(artefact, Text):
-        return _deliver_text(artefact, site, idempotency_key, now, timeout_s)
+        return _deliver_text(artefact, site, idempotency_key, now, timeout_s, uplink)
     message_id = message_id_for(idempotency_key, site)
     message = artefact.message
     recipients = _recipients(message) if site.smtp_url is not None else []
@@ -49,20 +53,21 @@ def deliver(
         return outbox.put(site.outbox, file_name(idempotency_key, "mail", "eml"), raw, message_id)
     from wedsync_ops.handlers import smtp
 
-    smtp.send(raw, _sender(message), recipients, url=site.smtp_url, site=site, timeout_s=timeout_s)
-    return Receipt(message_id, f"smtp {smtp.host_of(site.smtp_url)}", repeated=False), len(raw)
+    url, sender = site.smtp_url, _sender(message)
+    smtp.send(raw, sender, recipients, url=url, site=site, timeout_s=timeout_s, uplink=uplink)
+    return Receipt(message_id, f"smtp {smtp.host_of(url)}", repeated=False), 0
 
 
-def _deliver_text(text: Text, site: Site, key: str, now: int, timeout_s: float) -> tuple[Receipt, int]:
+def _deliver_text(text: Text, site: Site, key: str, now: int, timeout_s: float, uplink: Uplink) -> tuple[Receipt, int]:
     document, reference = text_document(text, key), reference_for(key, text)
     if site.sms_url is None:
         return outbox.put(site.outbox, file_name(key, "text", "json"), document, reference)
     from wedsync_ops.handlers import gateway
 
     header = key_header(f"{key}/{text.channel}" if text.is_fallback else key)
-    message_id = gateway.send(document, header, site=site, now=now, timeout_s=timeout_s)
+    message_id = gateway.send(document, header, site=site, now=now, timeout_s=timeout_s, uplink=uplink)
     receipt = Receipt(message_id or reference, f"gateway {gateway.host_of(site.sms_url)}", repeated=False)
-    return receipt, len(document)
+    return receipt, 0
 
 
 def text_document(text: Text, key: str) -> bytes:

@@ -11,12 +11,14 @@ import threading
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from wedsync_ops import codec
 from wedsync_ops.errors import InvalidJson
 from wedsync_ops.handlers.contract import PermanentError, RetryAfter, Site
+from wedsync_ops.handlers.uplink import Uplink
 from wedsync_ops.instants import SECOND, from_datetime
 
 if TYPE_CHECKING:
@@ -63,20 +65,24 @@ def host_of(url: str) -> str:
     return f"{parts.hostname}:{port or (443 if parts.scheme == 'https' else 80)}"
 
 
-def send(document: bytes, idempotency_key: str, *, site: Site, now: int, timeout_s: float) -> str | None:
+def send(
+    document: bytes, idempotency_key: str, *, site: Site, now: int, timeout_s: float, uplink: Uplink
+) -> str | None:
     """Hand a message to the gateway at ``site.sms_url``; answers the provider's message id, if it gave one.
 
     ``now`` (an instant) is what a Retry-After that is a date is counted from. Raises RetryAfter, GatewayRefused (for
     good), GatewayFailed for the rest: no connection, no answer in time, one that is cut off, 5xx, a refusal that has
-    nothing to do with the message (401, 404 and the like: the setting may be mended), a redirect.
+    nothing to do with the message (401, 404 and the like: the setting may be mended), a redirect. RetryAfter also when
+    the attempt's bandwidth leaves no time for the message.
     """
     url, token = site.sms_url or "", site.sms_token
     place = host_of(url)
     if token is not None and not _TOKEN.fullmatch(token):
         raise GatewayFailed("the setting sms_token holds what a header cannot: white space, or more than ASCII")
     wait_s = max(_SHORTEST_WAIT_S, min(LONGEST_WAIT_S, timeout_s * _SHARE))
+    uplink.begin(len(document), monotonic() + wait_s)
     with _told(place):
-        status, retry_after, answer = _exchange(url, token, document, idempotency_key, wait_s)
+        status, retry_after, answer = _exchange(_Letter(url, token, document, idempotency_key), wait_s, uplink)
     if 200 <= status < 300:
         return _text_in(answer, "message_id", _MESSAGE_ID)
     raise _failure(place, status, _seconds(retry_after, now), _text_in(answer, "code", _CODE))
@@ -106,26 +112,35 @@ class _Line:
         self.runner.close()
 
 
-def _exchange(
-    url: str, token: str | None, document: bytes, idempotency_key: str, wait_s: float
-) -> tuple[int, str | None, bytes]:
+class _Letter(NamedTuple):
+    """What is sent: where to, as whom, what, and under which key."""
+
+    url: str
+    token: str | None
+    document: bytes
+    idempotency_key: str
+
+
+def _exchange(letter: _Letter, wait_s: float, uplink: Uplink) -> tuple[int, str | None, bytes]:
     """The answer's status, its Retry-After and the beginning of its body."""
     line: _Line | None = getattr(_kept, "line", None)
     try:
         if line is None:
             line = _kept.line = _Line()
-        return line.runner.run(_talk(line.client, url, token, document, idempotency_key, wait_s))
+        return line.runner.run(_talk(line.client, letter, wait_s, uplink))
     except BaseException:
         close()
         raise
 
 
 async def _talk(
-    client: "httpx2.AsyncClient", url: str, token: str | None, document: bytes, idempotency_key: str, wait_s: float
+    client: "httpx2.AsyncClient", letter: _Letter, wait_s: float, uplink: Uplink
 ) -> tuple[int, str | None, bytes]:
     import httpx2
 
+    url, token, document, idempotency_key = letter
     headers = {
+        "Content-Length": str(len(document)),
         "Content-Type": "application/json",
         "Accept": "application/json",
         "Accept-Encoding": "identity",
@@ -137,7 +152,8 @@ async def _talk(
         return request
 
     ends_at = asyncio.get_running_loop().time() + wait_s
-    request = client.build_request("POST", url, content=document, headers=headers, timeout=httpx2.Timeout(wait_s))
+    content = uplink.pieces_later(document)
+    request = client.build_request("POST", url, content=content, headers=headers, timeout=httpx2.Timeout(wait_s))
     async with asyncio.timeout_at(ends_at):
         # A user and password in the URL hold where no token is set.
         response = await (

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 from time import monotonic
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from wedsync_ops.handlers.contract import PermanentError, Site
 from wedsync_ops.handlers.delivery import mail_domain
+from wedsync_ops.handlers.uplink import Uplink
 
 LONGEST_WAIT_S = 30.0
 """The most seconds that one answer of the server is waited for."""
@@ -79,17 +81,45 @@ def host_of(url: str) -> str:
     return f"{server.host}:{server.port}"
 
 
-def send(raw: bytes, sender: str, recipients: Sequence[str], *, url: str, site: Site, timeout_s: float) -> None:
+class _Plain(smtplib.SMTP):
+    """A connection whose bytes all leave through an uplink."""
+
+    uplink: Uplink
+
+    def send(self, s: Any) -> None:
+        """Send a command or a message, as fast as the attempt may."""
+        for piece in self.uplink.pieces(s.encode(self.command_encoding) if isinstance(s, str) else bytes(s)):
+            super().send(piece)
+
+
+class _Tls(smtplib.SMTP_SSL):
+    """The same with TLS from the start."""
+
+    uplink: Uplink
+
+    def send(self, s: Any) -> None:
+        """Send a command or a message, as fast as the attempt may."""
+        for piece in self.uplink.pieces(s.encode(self.command_encoding) if isinstance(s, str) else bytes(s)):
+            super().send(piece)
+
+
+_Connection = _Plain | _Tls
+
+
+def send(
+    raw: bytes, sender: str, recipients: Sequence[str], *, url: str, site: Site, timeout_s: float, uplink: Uplink
+) -> None:
     """Hand a message to the server for all recipients, within nine tenths of ``timeout_s`` (seconds).
 
     Raises PermanentError when a recipient or the message is refused for good (5xx), DeliveryFailed for the rest: no
     connection, a refusal for now (4xx), a login that fails or is missing, a refusal by policy (5.7.x): settings and
-    rules may be mended.
+    rules may be mended; RetryAfter when the attempt's bandwidth leaves no time for the message.
     """
     server = server_at(url)
     ends_at = monotonic() + timeout_s * _SHARE
+    uplink.begin(len(raw), ends_at)
     with _told(server):
-        connection = _connection(url, server, site, ends_at)
+        connection = _connection(url, server, site, ends_at, uplink)
         try:
             _transmit(connection, raw, sender, recipients, ends_at)
         except BaseException:
@@ -99,9 +129,10 @@ def send(raw: bytes, sender: str, recipients: Sequence[str], *, url: str, site: 
 
 def close() -> None:
     """Say good-bye to the server that this thread kept, if any."""
-    connection: smtplib.SMTP | None = getattr(_kept, "connection", None)
+    connection: _Connection | None = getattr(_kept, "connection", None)
     _kept.connection = None
     if connection is not None:
+        connection.uplink = Uplink()
         with contextlib.suppress(smtplib.SMTPException, OSError):
             connection.quit()
 
@@ -153,13 +184,14 @@ def _refused(code: int, answer: bytes | str, what: str) -> None:
     raise DeliveryFailed(f"{what} was refused for now ({code})")
 
 
-def _connection(url: str, server: Server, site: Site, ends_at: float) -> smtplib.SMTP:
-    connection: smtplib.SMTP | None = getattr(_kept, "connection", None)
+def _connection(url: str, server: Server, site: Site, ends_at: float, uplink: Uplink) -> _Connection:
+    connection: _Connection | None = getattr(_kept, "connection", None)
     if connection is not None:
+        connection.uplink = uplink
         if _kept.url == url and _lives(connection, ends_at):
             return connection
         _drop(connection)
-    connection = _open(server, mail_domain(site.mail_from), ends_at)
+    connection = _open(server, mail_domain(site.mail_from), ends_at, uplink)
     _kept.connection, _kept.url = connection, url
     return connection
 
@@ -174,13 +206,14 @@ def _lives(connection: smtplib.SMTP, ends_at: float) -> bool:
         return False
 
 
-def _open(server: Server, local_name: str, ends_at: float) -> smtplib.SMTP:
-    connection: smtplib.SMTP
+def _open(server: Server, local_name: str, ends_at: float, uplink: Uplink) -> _Connection:
+    connection: _Connection
     if server.tls:
         context = ssl.create_default_context()
-        connection = smtplib.SMTP_SSL(local_hostname=local_name, timeout=_wait_s(ends_at), context=context)
+        connection = _Tls(local_hostname=local_name, timeout=_wait_s(ends_at), context=context)
     else:
-        connection = smtplib.SMTP(local_hostname=local_name, timeout=_wait_s(ends_at))
+        connection = _Plain(local_hostname=local_name, timeout=_wait_s(ends_at))
+    connection.uplink = uplink
     try:
         _greet(connection, server, ends_at)
     except BaseException:

@@ -1,17 +1,19 @@
 """What to run next: promotes and claims inside the loop's transaction, and keeps what is claimed but not started."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs import ripen
+from wedsync_ops.jobs.admitting import UNLIMITED_KB, Admitting, Squeeze, week_at
 from wedsync_ops.jobs.heap import Heap
 from wedsync_ops.jobs.model import Claimed, Lane, Priority
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import claim, control, lanes, workers
-from wedsync_ops.jobs.throttle import Throttle
+from wedsync_ops.jobs.throttle import Throttle, Week
 from wedsync_ops.jobs.turns import Turns
 
 AHEAD_US = 50_000
@@ -23,6 +25,7 @@ QUICK_US = 10_000
 NEVER_US = 1e15
 """What is not known to be quick is not claimed ahead: it counts as this long, in microseconds."""
 _SMOOTHING = 0.1
+_LOOK_AGAIN_US = SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +43,15 @@ class Claim:
     """When a limit that holds jobs is looked at next."""
     next_fire: int | None = None
     """When a recurring schedule is due next; ``None`` for never."""
+    kept_back_until: int | None = None
+    """When what waits for memory or a slot is looked at again, even if no job ends; ``None`` when nothing does."""
 
 
 class Dispatcher:
     """Claims from the top of the order, lane by lane, and hands the most urgent job out first."""
 
-    def __init__(self, modules: Sequence[str] | None, region: str | None = None) -> None:
+    def __init__(self, modules: Sequence[str] | None, region: str | None = None, memory_kb: int = UNLIMITED_KB) -> None:
+        self._admitting = Admitting(memory_kb)
         self._region = region
         self._modules = None if modules is None else frozenset(modules)
         self._heap = Heap()
@@ -65,8 +71,13 @@ class Dispatcher:
     @property
     def next_due(self) -> int | None:
         """When time will move a job or fire a schedule next, as of the last claim; ``None`` for never."""
-        both = (self._last.next_due, self._last.next_fire)
-        return min((moment for moment in both if moment is not None), default=None)
+        moments = (self._last.next_due, self._last.next_fire, self._last.kept_back_until)
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    @property
+    def keeps_back(self) -> bool:
+        """Whether the last claim left jobs that wait for memory, or for a slot that is not kept for others."""
+        return self._last.kept_back_until is not None
 
     @property
     def limited_until(self) -> int | None:
@@ -136,9 +147,20 @@ class Dispatcher:
         """Whether a schedule has fallen due since the last claim."""
         return self._last.next_fire is not None and self._last.next_fire <= now
 
-    def claim(self, connection: Connection, rules: Rules, *, worker_id: str, now: int, slots: int, room: int) -> Claim:
+    def claim(
+        self,
+        connection: Connection,
+        rules: Rules,
+        *,
+        worker_id: str,
+        now: int,
+        slots: int,
+        room: int,
+        running: Callable[[], Collection[Claimed]] = tuple,
+    ) -> Claim:
         """Promote what has fallen due and lease the next jobs; ``room`` is how many could start at once.
 
+        ``running`` tells the jobs that have a slot, or wait with one.
         What has expired or was paused while it waited here is given back. Nothing is kept until ``keep``.
         """
         if self.is_due(now):
@@ -151,8 +173,15 @@ class Dispatcher:
         throttle.wake()
         available = self._open_lanes(connection, pauses, slots, now)
         room = self._room(available, room, slots)
+        waiting = sum(available.values())
+        squeeze = self._squeeze(rules, available, running, dropped, slots=slots, now=now)
+        rows: list[Row[Any]] = []
+        if squeeze is not None:
+            rows = self._lease_in_week(throttle, worker_id, squeeze, room, week_at(rules, now))
+            room -= len(rows)
+            available = self._admitting.counts(squeeze, room=room, now=now)
         counts = self._counts(available, room, slots)
-        rows = self._lease(throttle, worker_id, available, counts, room)
+        rows += self._lease(throttle, worker_id, available, counts, room)
         throttle.save()
         next_due = claim.next_due(connection)
         best_left = max((lane.priority for lane, count in available.items() if count > 0), default=None)
@@ -163,7 +192,10 @@ class Dispatcher:
         kept = [job for job in jobs if job.id not in gone] if gone else jobs
         recall = any(_has_expired(job, now) or _is_paused(job, pauses) for job in self._heap.lent())
         limited, fire = next_due.limited_at, next_due.fire_at
-        return Claim(kept, best_left is not None, next_due.at, best_left, dropped, recall, limited, fire)
+        # A job that ends lets others in, and is met by a claim; the clock is for what nobody says.
+        keeps_back = squeeze is not None and waiting > len(rows)
+        again = now + _LOOK_AGAIN_US if keeps_back else None
+        return Claim(kept, best_left is not None, next_due.at, best_left, dropped, recall, limited, fire, again)
 
     def keep(self, taken: Claim) -> None:
         """Keep what a committed transaction has claimed."""
@@ -178,6 +210,31 @@ class Dispatcher:
         known = {*running, *(job.id for job in self._heap.here())}
         leased = workers.orphans(connection, worker_id, 2**31 - 1)
         claim.release(connection, [job for job in leased if job.id not in known], now=now)
+
+    def _squeeze(
+        self,
+        rules: Rules,
+        available: Mapping[Lane, int],
+        running: Callable[[], Collection[Claimed]],
+        dropped: Collection[int],
+        *,
+        slots: int,
+        now: int,
+    ) -> Squeeze | None:
+        def leased() -> list[Claimed]:
+            return [*running(), *(job for job in self._heap.here() if job.id not in dropped)]
+
+        return self._admitting.look(rules, available, self._turns, leased, slots=slots, now=now)
+
+    @staticmethod
+    def _lease_in_week(throttle: Throttle, worker_id: str, squeeze: Squeeze, room: int, week: Week) -> list[Row[Any]]:
+        """Lease wedding-week jobs out of lanes whose others must leave the kept slots alone."""
+        rows: list[Row[Any]] = []
+        for lane, count in squeeze.in_week(room).items():
+            leased, _ = throttle.lease(lane, count, worker_id, week)
+            squeeze.take_in_week(lane, len(leased))
+            rows += leased
+        return rows
 
     def _drop(self, connection: Connection, pauses: Sequence[control.Pause], now: int) -> frozenset[int]:
         """Give back what may not start any more."""

@@ -12,6 +12,7 @@ from wedsync_ops import __version__
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.jobs.heart import Heart, Lock, remove_unheld
+from wedsync_ops.jobs.memory import machine_kb
 from wedsync_ops.jobs.model import Options
 from wedsync_ops.jobs.store import workers
 from wedsync_ops.jobs.store.workers import Worker
@@ -93,4 +94,5 @@ def _new(settings: Settings, options: Options, now: int) -> Worker:
         started_at=now,
         heartbeat_at=now,
         stopped_at=None,
+        memory_kb=machine_kb(settings.memory_mb),
     )

@@ -44,4 +44,6 @@ def order_for(rules: Rules, job: Claimed) -> Order:
         in_thread=definition.isolation == "thread",
         suppressed=job.suppressed,
         send_delay_min=job.send_delay_min,
+        cpu_limit=limits.cpu_limit,
+        network_mbps=limits.network_bandwidth,
     )

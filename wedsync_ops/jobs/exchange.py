@@ -98,7 +98,7 @@ class Exchange:
                 throttle.freed(connection, known, ended, self._clock.now(), provider=provider)
                 finish.mark_started(connection, self._long_running(slots))
                 asked, dropped = self._stop(connection, worker_id)
-                taken = self._claim(connection, worker_id, slots, room)
+                taken = self._claim(connection, worker_id, slots, room, batch)
         except (DatabaseError, StorageFull):
             self._in_doubt = True
             raise
@@ -152,12 +152,20 @@ class Exchange:
         wakeup.notify(connection)
         return further.settle(connection, rules, concluded, now=self._clock.now(), refuse=refuse)
 
-    def _claim(self, connection: Connection, worker_id: str, slots: Slots, room: int | None) -> Claim:
+    def _claim(
+        self, connection: Connection, worker_id: str, slots: Slots, room: int | None, ended: Sequence[Outcome]
+    ) -> Claim:
+        def running() -> list[Claimed]:
+            over = {outcome.job_id for outcome in ended}
+            return [job for job_id, job in self.running.items() if job_id not in over]
+
         if room is None:
             return self._dispatch.nothing()
         now = self._clock.now()
         rules = self._house.rules
-        taken = self._dispatch.claim(connection, rules, worker_id=worker_id, now=now, slots=slots.size, room=room)
+        taken = self._dispatch.claim(
+            connection, rules, worker_id=worker_id, now=now, slots=slots.size, room=room, running=running
+        )
         for job in taken.jobs:
             rules.registry.version(job.module_type, job.module_version)
         return taken

@@ -47,7 +47,8 @@ class Facts:
     """What is known of a job and of its surroundings at the instant ``now``.
 
     ``higher`` and ``before`` count the jobs that come first: of higher priority, and in its own lane (``None`` beyond
-    10,000). ``p50_us`` and ``p95_us`` are what an execution takes.
+    10,000). ``p50_us`` and ``p95_us`` are what an execution takes. ``refusal`` says why no worker
+    admits it although a slot is free.
     """
 
     now: int
@@ -77,6 +78,7 @@ class Facts:
     p50_us: int = 0
     p95_us: int = 0
     crew: Crew = Crew()
+    refusal: str | None = None
     supplier_waits: int = 0
     supplier_id: str | None = None
 
@@ -149,6 +151,8 @@ def _reasons(facts: Facts) -> list[Reason]:
     missing = _no_worker(facts)
     if missing is not None:
         reasons.append(missing)
+    elif not reasons and facts.refusal is not None:
+        reasons.append(Reason("resources", f"a slot is free, but {facts.refusal}", "more workers, or memory_mb"))
     elif not reasons:
         reasons.append(_behind(facts))
     return reasons + [_draining(drain, facts.state) for drain in facts.drains]

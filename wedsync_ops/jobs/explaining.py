@@ -1,15 +1,22 @@
 """Gathers what an explanation of a job needs, in one look at the database."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
 
 from sqlalchemy import Connection
 
 from wedsync_ops.errors import UnknownJob
 from wedsync_ops.jobs.actions import Queue
+from wedsync_ops.jobs.admission import WEEK, Machine, Need, load_of, refusal
+from wedsync_ops.jobs.admitting import UNLIMITED_KB, usual_need
 from wedsync_ops.jobs.batch import expected_of
+from wedsync_ops.jobs.conclude import wedding_days
 from wedsync_ops.jobs.drain import Drain
 from wedsync_ops.jobs.explain import Crew, Explanation, Facts, Held, Paused, explain
+from wedsync_ops.jobs.model import State
 from wedsync_ops.jobs.rescue import is_dead
+from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import control, drains, durations, place, view, workers
 from wedsync_ops.jobs.store.control import Pause
 from wedsync_ops.jobs.store.place import Place
@@ -34,7 +41,10 @@ def _facts(connection: Connection, queue: Queue, found: Place, now: int) -> Fact
     dead = {worker.id for worker in known if is_dead(worker, now, lease_s)}
     alive = [worker for worker in known if worker.id not in dead]
     module = queue.rules.registry.version(found.module_type, found.module_version)
-    expected = expected_of(durations.read(connection), module)
+    measured = durations.read(connection)
+    expected = expected_of(measured, module)
+    able = [worker for worker in alive if _takes(worker, found)]
+    rules = replace(queue.rules, expected=measured)
     pauses = [pause for pause in control.closed(connection, now) if _covers(pause, found)]
     names = tuple(Facts.__slots__)
     own = {name: getattr(found, name) for name in Place.__slots__ if name in names}
@@ -47,18 +57,36 @@ def _facts(connection: Connection, queue: Queue, found: Place, now: int) -> Fact
         drains=_drains(connection, found, now),
         p50_us=expected.p50_us,
         p95_us=expected.p95_us,
-        crew=_crew(alive, found, silent=len(dead)),
+        crew=_crew(able, others=len(alive) - len(able), silent=len(dead)),
+        refusal=_refusal(connection, rules, able, found, now) if found.state is State.AVAILABLE else None,
         supplier_waits=found.of_supplier,
     )
 
 
-def _crew(alive: Sequence[Worker], found: Place, *, silent: int) -> Crew:
-    able = [worker for worker in alive if _takes(worker, found)]
+def _refusal(connection: Connection, rules: Rules, able: Sequence[Worker], found: Place, now: int) -> str | None:
+    """Why none of the workers that have a free slot admits the job; ``None`` when one does, or none has."""
+    need = _need(rules, found.module_type, found.wedding_on, found.timezone, now)
+    refusals = []
+    leased = place.leased(connection)
+    for worker in able:
+        load = load_of(_need(rules, *one[1:], now) for one in leased if one.leased_by == worker.id)
+        if load.jobs < worker.slots:
+            machine = Machine(worker.slots, UNLIMITED_KB if worker.memory_kb is None else worker.memory_kb)
+            refusals.append(refusal(need, load, machine))
+    return refusals[0] if refusals and None not in refusals else None
+
+
+def _need(rules: Rules, module_type: str, on: date | None, zone: str | None, now: int) -> Need:
+    usual = usual_need(rules, module_type)
+    return usual._replace(is_wedding_week=wedding_days(rules, on, zone, now) in WEEK)
+
+
+def _crew(able: Sequence[Worker], *, others: int, silent: int) -> Crew:
     return Crew(
         workers=len(able),
         slots=sum(worker.slots for worker in able),
         busy=sum(worker.busy for worker in able),
-        others=len(alive) - len(able),
+        others=others,
         silent=silent,
     )
 

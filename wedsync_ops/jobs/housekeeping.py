@@ -1,7 +1,8 @@
 """What a worker does beside running jobs: rescue, measuring, fresh rules; and its patience with a failing database."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
@@ -11,6 +12,7 @@ from wedsync_ops.jobs.leader import Leader, Leadership
 from wedsync_ops.jobs.rescue import rescue
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import durations
+from wedsync_ops.jobs.store.durations import Expected
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,11 +44,13 @@ class House:
         self._clock = clock
         self._load_rules = load_rules
         self._rescued_at = self._measured_at = clock.monotonic()
+        self._expected: Mapping[str, Expected] = {}
         self.rules = load_rules()
         self.worker_id: str | None = None
         """Whose house it is, once that is known."""
         self.fault_until = 0.0
         """The monotonic second until which the database is left alone."""
+        self._look_up()
 
     @property
     def is_faulty(self) -> bool:
@@ -65,6 +69,7 @@ class House:
         if now - self._measured_at >= MEASURE_S:
             self.measure()
             self.refresh()
+            self._look_up()
         return rescued
 
     def rescue(self) -> int:
@@ -107,10 +112,19 @@ class House:
         except (DatabaseError, StorageFull) as error:
             self.fault(error)
 
+    def _look_up(self) -> None:
+        """Read what was measured, by this worker or another."""
+        try:
+            with self._database.reading() as connection:
+                self._expected = durations.read(connection)
+        except (DatabaseError, StorageFull) as error:
+            self.fault(error)
+        self.rules = replace(self.rules, expected=self._expected)
+
     def refresh(self) -> Rules:
         """Read the rules anew; on a failure the known ones stay."""
         try:
-            self.rules = self._load_rules()
+            self.rules = replace(self._load_rules(), expected=self._expected)
         except (DatabaseError, StorageFull) as error:
             self.fault(error)
         return self.rules

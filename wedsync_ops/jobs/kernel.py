@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+from collections.abc import Iterable
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -27,7 +28,7 @@ def die_with(parent: int) -> None:
 def children_of(pid: int) -> set[int]:
     """The process ids of a process's children, dead ones that were not reaped included."""
     found: set[int] = set()
-    for task in _tasks(pid):
+    for task in tasks_of(pid):
         try:
             found.update(int(child) for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split())
         except OSError:  # the thread has ended
@@ -53,11 +54,47 @@ def started_with(pid: int, variable: str) -> bool:
     return variable.encode() in environment.split(b"\0")
 
 
-def _tasks(pid: int) -> list[str]:
+def tasks_of(pid: int) -> list[str]:
+    """The ids of a process's threads; none when it has ended."""
     try:
         return os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - names only, in a place that changes under us
     except OSError:
         return []
+
+
+def usable_cores() -> frozenset[int]:
+    """The cores that this process may use; none where the system does not tell."""
+    try:
+        return frozenset(os.sched_getaffinity(0))
+    except (AttributeError, OSError):
+        return frozenset()
+
+
+def confine(pids: Iterable[int], cores: frozenset[int]) -> bool:
+    """Keep every thread of these processes on these cores; those that are there already are not touched.
+
+    Returns whether the system lets that be done.
+    """
+    return _keep(pids, cores, exactly=False)
+
+
+def widen(pid: int, cores: frozenset[int]) -> None:
+    """Let every thread of a process use all these cores again."""
+    _keep((pid,), cores, exactly=True)
+
+
+def _keep(pids: Iterable[int], cores: frozenset[int], *, exactly: bool) -> bool:
+    try:
+        for task in (int(task) for pid in pids for task in tasks_of(pid)):
+            try:
+                now = os.sched_getaffinity(task)
+                if now != cores and (exactly or not now <= cores):
+                    os.sched_setaffinity(task, cores)
+            except ProcessLookupError:  # it has ended
+                continue
+    except (AttributeError, OSError):
+        return False
+    return True
 
 
 def _prctl(option: int, value: int) -> None:

@@ -3,6 +3,7 @@
 Instants are microseconds since the epoch; lengths are named with their unit.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,7 +72,9 @@ class Lane(NamedTuple):
 
 
 class Order(NamedTuple):
-    """What a slot is told to run. ``config`` and ``context`` are JSON; limits in seconds, MB and CPU seconds."""
+    """What a slot is told to run. ``config`` and ``context`` are JSON; the limits
+    are seconds, MB, CPU seconds, cores and Mbps.
+    """
 
     job_id: int
     token: int
@@ -86,6 +89,8 @@ class Order(NamedTuple):
     in_thread: bool = False
     suppressed: str | None = None
     send_delay_min: float | None = None
+    cpu_limit: float = math.inf
+    network_mbps: float = math.inf
 
 
 class Outcome(NamedTuple):

@@ -16,6 +16,7 @@ from time import monotonic, monotonic_ns
 from wedsync_ops.errors import WedsyncError
 from wedsync_ops.jobs import protocol
 from wedsync_ops.jobs.channel import DEPTH, PACKET, Channel
+from wedsync_ops.jobs.footprint import resident_kb
 from wedsync_ops.jobs.model import Order, Outcome, Result
 
 GRACE_S = 0.08
@@ -51,13 +52,16 @@ class ProcessSlot:
         "_log_left",
         "_unsent",
         "ahead",
+        "base_kb",
         "began",
+        "cores",
         "fd",
         "hung_up",
         "last",
         "muted",
         "order",
         "outcomes",
+        "peak_kb",
         "pid",
         "pidfd",
         "pipe",
@@ -92,6 +96,9 @@ class ProcessSlot:
         self.untouched = False
         self.hung_up = False
         self.muted = False
+        self.base_kb = 0
+        self.peak_kb: int | None = None
+        self.cores: frozenset[int] | None = None
 
     @property
     def alive(self) -> bool:
@@ -227,6 +234,7 @@ class ProcessSlot:
             error=sentence.error,
             log=self._log_text(),
             retry_after_s=sentence.retry_after_s,
+            memory_kb=self.peak_kb,
         )
 
     def unstarted(self, order: Order, sentence: Sentence) -> Outcome:
@@ -239,6 +247,7 @@ class ProcessSlot:
         self.order = order
         self.started_at = now
         self.began = monotonic()
+        self.peak_kb = None
         if self.alive:
             self.watch_at = self.began + order.timeout_s + GRACE_S
 
@@ -254,6 +263,8 @@ class ProcessSlot:
         kind = protocol.kind_of(frame)
         if kind == protocol.DONE and self.order is not None and self.alive:
             outcome, self.last = protocol.read_done(frame, self.order, self._log_text())
+            if self.peak_kb is not None and self.peak_kb > (outcome.memory_kb or 0):  # with what it had started
+                outcome = outcome._replace(memory_kb=self.peak_kb)
             self.outcomes.append(outcome)
             self.order = None
             self.watch_at = math.inf
@@ -279,6 +290,7 @@ class ProcessSlot:
         except OSError as error:
             raise protocol.BadFrame(f"the slot named process {pid}, which there is not") from error
         self.pid = pid
+        self.base_kb = resident_kb(pid)
         self.began = monotonic()
         self.watch_at = math.inf if self.order is None else self.began + self.order.timeout_s + GRACE_S
 

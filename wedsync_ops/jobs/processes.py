@@ -10,6 +10,7 @@ from time import monotonic
 from wedsync_ops.errors import WedsyncError
 from wedsync_ops.jobs.forkserver import ForkServer
 from wedsync_ops.jobs.model import Order, Result
+from wedsync_ops.jobs.overseer import LOOK_S, Overseer
 from wedsync_ops.jobs.process_slot import PipeClosed, ProcessSlot, Sentence, kill_group
 from wedsync_ops.jobs.roster import Roster
 from wedsync_ops.jobs.undertaker import Undertaker, is_dead, reap
@@ -37,6 +38,7 @@ class ProcessSlots:
         self._starting: list[ProcessSlot] = []
         self._idle: list[ProcessSlot] = []
         self._retrying: list[ProcessSlot] = []  # their start failed; they hold the order until the next one
+        self._overseer = Overseer()
         self._undertaker = Undertaker(epoll, server, self._known)
         self._closed = False
         self.roster = Roster()
@@ -64,7 +66,7 @@ class ProcessSlots:
                 slot.order = None
                 continue
             self.roster.take_on(slot, order)
-            self._watch_by(slot.watch_at)
+            self._watch_by(slot.began + LOOK_S)
             if not sent:
                 self._epoll.modify(slot.fd, _IN | _OUT)
             return
@@ -140,8 +142,21 @@ class ProcessSlots:
             self._retrying.remove(slot)
             self.roster.busy.discard(slot)
             self._spawn(slot.order, slot.started_at, slot.starts + 1)
+        self._oversee(now)
         everyone = (*self._slots.values(), *self._living.values(), *self._retrying)
         self.next_watch = min((slot.watch_at for slot in everyone), default=math.inf)
+        if self.roster.busy:
+            self._watch_by(max(self._overseer.next_look, now + LOOK_S))
+
+    def _oversee(self, now: float) -> None:
+        """See what running jobs take, and end those that take too much."""
+        if not self.roster.busy or now < self._overseer.next_look:
+            return
+        for slot, sentence in self._overseer.look(self.roster.busy):
+            order = slot.order
+            self._hear(slot, _IN)  # it may have ended meanwhile: then nobody is to blame
+            if slot.order is order and slot.sentence is None and not slot.hung_up:
+                self._condemn(slot, sentence)
 
     def _hear(self, slot: ProcessSlot, mask: int) -> None:
         if slot.muted:  # the event is older than that
@@ -171,7 +186,7 @@ class ProcessSlots:
         self._living[slot.pidfd] = slot
         self._epoll.register(slot.pidfd, _IN)
         self._server.proven()
-        self._watch_by(slot.watch_at)
+        self._watch_by(slot.watch_at if slot.order is None else slot.began + LOOK_S)
         if slot.sentence is not None:
             self._condemn(slot, slot.sentence)
         elif slot in self._starting:
@@ -183,6 +198,8 @@ class ProcessSlots:
 
     def _finish(self, slot: ProcessSlot) -> None:
         self.roster.collect(slot)
+        if slot.cores is not None:
+            self._overseer.rests(slot)
         if slot.last:
             self.roster.give_back(slot)
         if slot.order is None:
@@ -305,6 +322,7 @@ class ProcessSlots:
 
     def _forget_pipe(self, slot: ProcessSlot) -> None:
         self._mute(slot)
+        self._overseer.forget(slot)
         if self._slots.get(slot.fd) is slot:
             del self._slots[slot.fd]
         for place in (self._starting, self._idle):

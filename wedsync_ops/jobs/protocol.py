@@ -24,7 +24,7 @@ _HEAD = struct.Struct("<IB")
 _JOB = struct.Struct("<q")
 _HELLO = struct.Struct("<IBi")
 _STOP = struct.Struct("<IBd")
-_ORDER = struct.Struct("<IBqqqqIIdddIIIII")
+_ORDER = struct.Struct("<IBqqqqIIddddIIIII")
 _DONE = struct.Struct("<IBqqIBBqqqqqdiiiii")
 _RESULTS = tuple(Result)
 _NUMBERS = {result: number for number, result in enumerate(_RESULTS)}
@@ -123,6 +123,7 @@ def order(wanted: Order, handed_at: int, handed_us: int) -> bytes:
         wanted.timeout_s,
         wanted.cpu_s,
         _NO_TIME if wanted.send_delay_min is None else wanted.send_delay_min,
+        wanted.network_mbps,
         *sizes,
     )
     return b"".join((head, handler, key, suppressed, config, context))
@@ -135,9 +136,8 @@ def job_of(packet: bytes) -> int:
 
 def read_order(frame: bytes) -> tuple[Order, int]:
     """What a slot is told to run, and what to add to its monotonic microseconds to get the platform's time."""
-    (_, _, job_id, token, handed_at, handed_us, attempt, memory_mb, timeout_s, cpu_s, delay_min, *sizes) = (
-        _ORDER.unpack_from(frame)
-    )
+    _, _, job_id, token, handed_at, handed_us, attempt, *limits = _ORDER.unpack_from(frame)
+    memory_mb, timeout_s, cpu_s, delay_min, network_mbps, *sizes = limits
     handler_at = _ORDER.size
     key_at = handler_at + sizes[0]
     reason_at = key_at + sizes[1]
@@ -159,6 +159,7 @@ def read_order(frame: bytes) -> tuple[Order, int]:
         cpu_s,
         suppressed=suppressed,
         send_delay_min=None if delay_min == _NO_TIME else delay_min,
+        network_mbps=network_mbps,
     )
     return wanted, handed_at - handed_us
 

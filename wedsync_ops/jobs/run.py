@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from time import monotonic
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wedsync_ops import codec
 from wedsync_ops.errors import InvalidInput, InvalidJson
 from wedsync_ops.handlers.contract import Handler, Mail, NotNow, Page, PermanentError, Receipt, RetryAfter, Site, Text
 from wedsync_ops.jobs.events import next_step, without_next_step
 from wedsync_ops.jobs.model import Order, Result
+
+if TYPE_CHECKING:
+    from wedsync_ops.handlers.uplink import Uplink
 
 MAX_ERROR = 500
 """The longest error text of an execution, in characters."""
@@ -64,6 +67,7 @@ class Attempt:
         "_rows",
         "_site",
         "_size",
+        "_uplink",
         "_write",
         "bytes_sent",
         "files",
@@ -86,6 +90,7 @@ class Attempt:
         self._rows: list[bytes] = []
         self._size = 1  # of the list that the rows make, in bytes
         self._context: Mapping[str, Any] = {}
+        self._uplink: Uplink | None = None
         self.bytes_sent: int | None = None
         self.files: list[str] = []
 
@@ -142,15 +147,22 @@ class Attempt:
     def deliver(self, artefact: Mail | Page | Text) -> Receipt:
         """Deliver an artefact: into the outbox at most once per idempotency key, or to the configured server."""
         from wedsync_ops.handlers.delivery import deliver
+        from wedsync_ops.handlers.uplink import Uplink
 
-        receipt, sent = deliver(
-            artefact,
-            site=self._site,
-            idempotency_key=self.idempotency_key,
-            now=self._now,
-            timeout_s=self.time_left(),
-        )
-        self.bytes_sent = (self.bytes_sent or 0) + sent
+        uplink = self._uplink = self._uplink or Uplink(self._order.network_mbps)
+        before = uplink.sent
+        written = 0
+        try:
+            receipt, written = deliver(
+                artefact,
+                site=self._site,
+                idempotency_key=self.idempotency_key,
+                now=self._now,
+                timeout_s=self.time_left(),
+                uplink=uplink,
+            )
+        finally:  # what a failed delivery has sent has been sent
+            self.bytes_sent = (self.bytes_sent or 0) + written + uplink.sent - before
         if receipt.file_name is not None:
             self.files.append(receipt.file_name)
         return receipt

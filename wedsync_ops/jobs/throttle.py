@@ -5,8 +5,9 @@ past once and not at every claim; it holds no slot while it waits.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row
 
@@ -24,6 +25,13 @@ _POLL_US = SECOND
 """A limit on what runs at once is looked at again after so long, whether or not somebody said that a job ended."""
 _GAP_US = SECOND // 50
 """The shortest time between two looks at a gauge: what comes free meanwhile is let go together."""
+
+
+class Week(NamedTuple):
+    """When a wedding is near: surely not outside ``days``, and exactly as ``holds`` says, by its day and its zone."""
+
+    days: tuple[date, date]
+    holds: Callable[[date, str | None], bool]
 
 
 class Throttle:
@@ -65,11 +73,16 @@ class Throttle:
         limits.wake(self._connection, self._wake_at)
         self._wake_at.clear()
 
-    def lease(self, lane: Lane, count: int, worker_id: str) -> tuple[Sequence[Row[Any]], bool]:
-        """Lease the first ``count`` jobs of a lane that may start; and whether the lane may have more of them."""
+    def lease(
+        self, lane: Lane, count: int, worker_id: str, week: Week | None = None
+    ) -> tuple[Sequence[Row[Any]], bool]:
+        """Lease the first ``count`` jobs of a lane that may start; and whether the lane may have more of them.
+
+        With a ``week`` only those whose wedding is in it, of the first 500 of the lane.
+        """
         over = self._provider(lane.module_type)
         covering = [limit for limit in self._limits.values() if limit.covers(lane.module_type, over)]
-        if not covering and not self._paused:
+        if not covering and not self._paused and week is None:
             rows = claim.claim(self._connection, lane, count, worker_id=worker_id, region=self._region)
             return rows, len(rows) == count
         leased: list[Row[Any]] = []
@@ -78,13 +91,19 @@ class Throttle:
             if self.is_full:
                 return leased, True
             wanted = count - len(leased)
-            found = limits.candidates(self._connection, lane, wanted, with_client=with_client, region=self._region)
+            found = self._found(lane, wanted, week, with_client=with_client)
             if over is not None:
                 found = [one._replace(subject=one.subject._replace(provider=over)) for one in found]
             leased += self._sort(lane, covering, found, worker_id)
             if len(found) < wanted:
                 return leased, False
         return leased, True
+
+    def _found(self, lane: Lane, wanted: int, week: Week | None, *, with_client: bool) -> Sequence[limits.Candidate]:
+        if week is None:
+            return limits.candidates(self._connection, lane, wanted, with_client=with_client, region=self._region)
+        near = limits.with_wedding(self._connection, lane, week.days, with_client=with_client, region=self._region)
+        return [one for one, on, zone in near if week.holds(on, zone)][:wanted]
 
     def save(self) -> None:
         """Write what was decided."""

@@ -31,6 +31,10 @@ class Turns:
             result.extend(taken.items())
         return result
 
+    def order(self, lanes: Iterable[Lane]) -> list[Lane]:
+        """Lanes in the order in which they are served: the most urgent first, then the one served least so far."""
+        return sorted(lanes, key=lambda lane: (-lane.priority, self._served[lane], lane.module_type))
+
     def serve(self, lane: Lane) -> int:
         """Count one job given to a lane; returns its turn, by which claimed jobs of one priority are ordered."""
         self._served[lane] += 1

@@ -26,6 +26,7 @@ from wedsync_ops.jobs.enlist import Enlisted
 from wedsync_ops.jobs.equip import order_for, pool_for
 from wedsync_ops.jobs.exchange import Exchange
 from wedsync_ops.jobs.housekeeping import House
+from wedsync_ops.jobs.memory import machine_kb
 from wedsync_ops.jobs.model import Claimed, Options, Outcome
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.slots import Slots
@@ -79,7 +80,8 @@ class Worker:
         self._clock = clock
         self._house = House(database, clock, load_rules)
         self._options = options
-        self._dispatch = Dispatcher(options.modules, options.region)
+        memory_kb = machine_kb(self._house.rules.settings.memory_mb)
+        self._dispatch = Dispatcher(options.modules, options.region, memory_kb)
         self._watch = watch(database)
         self._exchange = Exchange(database, clock, self._house, self._dispatch, self._watch, rand)
         settings = self._house.rules.settings
@@ -188,7 +190,7 @@ class Worker:
             return False
         if self._stopping:
             return not len(self._dispatch)
-        if not self._options.drain or len(self._dispatch) or self._dispatch.more:
+        if not self._options.drain or len(self._dispatch) or self._dispatch.more or self._dispatch.keeps_back:
             return False
         if self._is_due() or self._house.is_faulty or self._is_limited():
             return False

@@ -5,11 +5,13 @@ How much runs is counted from the leases themselves, so that no crash can leave 
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import date
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row
 
 from wedsync_ops import db
+from wedsync_ops.instants import parse_date
 from wedsync_ops.jobs.model import Lane
 from wedsync_ops.jobs.store import claim, lanes
 from wedsync_ops.jobs.store.lanes import Moves
@@ -50,6 +52,11 @@ _COLUMN = {
     "supplier": "supplier_id",
     "vendor_type": "vendor_type",
 }
+_AMONG = 500
+_HEAD = (
+    "SELECT id FROM jobs WHERE state = 'available' AND held_by IS NULL AND module_type = :module_type"
+    " AND priority = :priority ORDER BY rank, id LIMIT :chunk"
+)
 _LET_GO = (
     "UPDATE jobs SET held_by = NULL WHERE id IN (SELECT id FROM jobs WHERE held_by = :held AND held_by IS NOT NULL"
     " ORDER BY priority DESC, rank, id LIMIT :count{locking}) RETURNING module_type, priority"
@@ -142,9 +149,7 @@ def candidates(
     connection: Connection, lane: Lane, count: int, *, with_client: bool, region: str | None = None
 ) -> list[Candidate]:
     """The first ``count`` free jobs of a lane, with a ``region`` of it or of none; locked on PostgreSQL."""
-    client, source = ("client_id", "jobs JOIN payloads ON payloads.job_id = jobs.id") if with_client else ("''", "jobs")
-    locking = " FOR UPDATE OF jobs SKIP LOCKED" if connection.dialect.name == "postgresql" else ""
-    columns = f"SELECT jobs.id, module_type, supplier_id, {client}, vendor_type FROM {source}"
+    columns, locking = _candidate(connection, with_client=with_client)
     values: dict[str, Any] = {"module_type": lane.module_type, "priority": int(lane.priority), "count": count}
     if region is None:
         statement = (
@@ -156,7 +161,38 @@ def candidates(
         statement = f"{picked} {columns} JOIN picked ON picked.id = jobs.id ORDER BY rank, jobs.id"
         values |= {"region": region, "unknown": lanes.without_region(region)}
     rows = db.run(connection, statement, values)
-    return [Candidate(job_id, Subject(*subject)) for job_id, *subject in map(tuple, rows)]
+    return [Candidate(job_id, Subject(*subject)) for job_id, *subject, _, _ in map(tuple, rows)]
+
+
+def with_wedding(
+    connection: Connection, lane: Lane, days: tuple[date, date], *, with_client: bool, region: str | None = None
+) -> list[tuple[Candidate, date, str | None]]:
+    """Of the first 500 free jobs of a lane those whose wedding is on these two days or between, with day and zone.
+
+    With a ``region`` only its own and those of none; locked on PostgreSQL.
+    """
+    columns, locking = _candidate(connection, with_client=with_client)
+    values: dict[str, Any] = {"module_type": lane.module_type, "priority": int(lane.priority), "chunk": _AMONG}
+    values |= {"first": days[0].isoformat(), "last": days[1].isoformat()}
+    here = ""
+    if region is not None:
+        here = " AND region IN (:region, :unknown)"
+        values |= {"region": region, "unknown": lanes.without_region(region)}
+    statement = (
+        f"{columns} WHERE jobs.id IN ({_HEAD}) AND state = 'available' AND held_by IS NULL"
+        f" AND wedding_on BETWEEN :first AND :last{here} ORDER BY rank, jobs.id{locking}"
+    )
+    rows = db.run(connection, statement, values)
+    return [
+        (Candidate(job_id, Subject(*subject)), parse_date(on), zone) for job_id, *subject, on, zone in map(tuple, rows)
+    ]
+
+
+def _candidate(connection: Connection, *, with_client: bool) -> tuple[str, str]:
+    client, source = ("client_id", "jobs JOIN payloads ON payloads.job_id = jobs.id") if with_client else ("''", "jobs")
+    locking = " FOR UPDATE OF jobs SKIP LOCKED" if connection.dialect.name == "postgresql" else ""
+    own = f"jobs.id, module_type, supplier_id, {client}, vendor_type, wedding_on, timezone"
+    return f"SELECT {own} FROM {source}", locking
 
 
 def lease(connection: Connection, ids: Sequence[int], worker_id: str) -> Sequence[Row[Any]]:

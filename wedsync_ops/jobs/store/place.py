@@ -1,18 +1,21 @@
 """Where a job stands: its row as an explanation needs it, and what comes before it."""
 
 from dataclasses import dataclass
-from typing import Any
+from datetime import date
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection
 
 from wedsync_ops import db
+from wedsync_ops.instants import parse_date
 from wedsync_ops.jobs.model import Priority, State
 from wedsync_ops.jobs.store.view import POSITION_CAP
 
 _PLACE = (
     "SELECT id, module_type, module_version, state, priority, rank, due_at, next_change_at, expires_at, deadline_at,"
-    " attempt, max_attempts, leased_by, held_by, started_at, finished_at, error, supplier_id, region, reasons"
+    " attempt, max_attempts, leased_by, held_by, started_at, finished_at, error, supplier_id, region, wedding_on,"
+    " timezone, reasons"
     " FROM jobs JOIN payloads ON payloads.job_id = jobs.id WHERE jobs.id = :id"
 )
 _HIGHER = "SELECT coalesce(sum(available), 0) FROM lane_counts WHERE priority > :priority"
@@ -22,6 +25,7 @@ _OF_SUPPLIER = (
     f"SELECT count(*) FROM (SELECT supplier_id FROM jobs WHERE {_IN_LANE} AND (rank, id) <= (:rank, :id)"
     " ORDER BY rank DESC, id DESC LIMIT :cap) AS b WHERE supplier_id = :supplier"
 )
+_LEASED = "SELECT leased_by, module_type, wedding_on, timezone FROM jobs WHERE state = 'running'"
 _GAUGE = "SELECT wake_at FROM limit_gauges WHERE name = :name AND key = :key"
 
 
@@ -51,11 +55,22 @@ class Place:
     error: str | None
     supplier_id: str | None
     region: str
+    wedding_on: date | None
+    timezone: str | None
     priority_reasons: tuple[str, ...]
     due_reasons: tuple[str, ...]
     higher: int = 0
     before: int | None = 0
     of_supplier: int = 0
+
+
+class Leased(NamedTuple):
+    """A leased job, as far as it tells what its worker has to do."""
+
+    leased_by: str | None
+    module_type: str
+    wedding_on: date | None
+    timezone: str | None
 
 
 def find(connection: Connection, job_id: int) -> Place | None:
@@ -66,6 +81,7 @@ def find(connection: Connection, job_id: int) -> Place | None:
     values: dict[str, Any] = dict(row)
     reasons = orjson.loads(values.pop("reasons"))
     values |= {"state": State(row["state"]), "priority": Priority(row["priority"])}
+    values["wedding_on"] = _day(row["wedding_on"])
     values |= {"priority_reasons": tuple(reasons["priority"]), "due_reasons": tuple(reasons["due"])}
     if values["state"] is State.AVAILABLE and row["held_by"] is None:
         values |= _queue(connection, values)
@@ -82,6 +98,16 @@ def _queue(connection: Connection, row: dict[str, Any]) -> dict[str, Any]:
         "before": before if before <= POSITION_CAP else None,
         "of_supplier": int(own),
     }
+
+
+def leased(connection: Connection) -> list[Leased]:
+    """Every job that a worker has leased."""
+    rows = map(tuple, db.run(connection, _LEASED))
+    return [Leased(worker, name, _day(on), zone) for worker, name, on, zone in rows]
+
+
+def _day(value: str | None) -> date | None:
+    return None if value is None else parse_date(value)
 
 
 def wake_at(connection: Connection, name: str, key: str) -> int | None:

@@ -29,6 +29,8 @@ class Worker:
     heartbeat_at: int
     stopped_at: int | None
     died: bool = False
+    memory_kb: int | None = None
+    """What its machine has for jobs; ``None`` of a worker of an older version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,12 @@ class Orphan:
 
 
 _COLUMNS = (
-    "id, name, host, pid, version, region, modules, lock_file, slots, busy, started_at, heartbeat_at, stopped_at, died"
+    "id, name, host, pid, version, region, modules, lock_file, slots, busy, started_at, heartbeat_at, stopped_at, died,"
+    " memory_kb"
 )
 _REGISTER = text(
     f"INSERT INTO workers ({_COLUMNS}) VALUES (:id, :name, :host, :pid, :version, :region, :modules, :lock_file,"
-    " :slots, :busy, :started_at, :heartbeat_at, :stopped_at, :died)"
+    " :slots, :busy, :started_at, :heartbeat_at, :stopped_at, :died, :memory_kb)"
 )
 _BEAT = text(
     "UPDATE workers SET heartbeat_at = :now, slots = :slots, busy = :busy WHERE id = :id AND stopped_at IS NULL"

@@ -1,0 +1,155 @@
+"""Admission at a worker: what its jobs need, by what was measured, and what of its lanes may be claimed for that."""
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from wedsync_ops.instants import SECOND, local_date
+from wedsync_ops.jobs.admission import LENT_US, WEEK, Candidate, Load, Machine, Need, admit, lacks_memory, load_of
+from wedsync_ops.jobs.batch import expected_of
+from wedsync_ops.jobs.conclude import wedding_days
+from wedsync_ops.jobs.model import Claimed, Lane
+from wedsync_ops.jobs.rules import Rules
+from wedsync_ops.jobs.throttle import Week
+from wedsync_ops.jobs.turns import Turns
+from wedsync_ops.modules.model import Resources
+
+PATIENCE_US = 5 * SECOND
+"""How long smaller jobs may go past one that waits for memory, in microseconds."""
+_UTC = ZoneInfo("UTC")
+UNLIMITED_KB = 2**62
+"""More memory than any machine has, in KB."""
+
+
+class Squeeze:
+    """What may be claimed in one transaction where memory or slots are short. ``lanes`` stand in the order of turns."""
+
+    def __init__(self, lanes: Mapping[Lane, int], needs: Mapping[Lane, Need], load: Load, machine: Machine) -> None:
+        self._left = dict(lanes)
+        self._needs = needs
+        self._load = load
+        self._machine = machine
+
+    def in_week(self, room: int) -> Mapping[Lane, int]:
+        """Where to look for wedding-week jobs before anything else is claimed: where others must leave slots alone."""
+        long = {lane: need for lane, need in self._needs.items() if not need.is_short}
+        if not self._machine.kept or self._machine.slots - self._machine.kept - self._load.long >= room:
+            return {}
+        alike = [
+            Candidate(lane.priority, need._replace(is_wedding_week=True), self._left[lane])
+            for lane, need in long.items()
+        ]
+        return {
+            lane: many for lane, many in zip(long, admit(alike, self._load, self._machine, room), strict=True) if many
+        }
+
+    def take_in_week(self, lane: Lane, many: int) -> None:
+        """So many wedding-week jobs of a lane were claimed."""
+        self._left[lane] = max(0, self._left[lane] - many)
+        for _ in range(many):
+            self._load = self._load.plus(self._needs[lane]._replace(is_wedding_week=True))
+
+    def counts(self, room: int, overdue: Collection[Lane]) -> dict[Lane, int]:
+        """How many of each lane may be claimed; what ends soon also ahead, as long as memory is no matter."""
+        alike = [
+            Candidate(lane.priority, need, self._left[lane], lane in overdue) for lane, need in self._needs.items()
+        ]
+        given = dict(zip(self._needs, admit(alike, self._load, self._machine, room), strict=True))
+        if self._may_lack:
+            return given
+        return {lane: self._left[lane] if self._needs[lane].is_short else many for lane, many in given.items()}
+
+    def lacking(self) -> list[Lane]:
+        """The lanes that wait for memory."""
+        return [lane for lane, need in self._needs.items() if lacks_memory(need, self._load, self._machine)]
+
+    @property
+    def _may_lack(self) -> bool:
+        largest_kb = max(need.memory_kb for need in self._needs.values())
+        return self._load.memory_kb + self._machine.slots * largest_kb > self._machine.memory_kb
+
+
+class Admitting:
+    """Knows the memory of this worker's machine, and who has been waiting for some."""
+
+    def __init__(self, memory_kb: int = UNLIMITED_KB) -> None:
+        self._memory_kb = memory_kb
+        self._rules: Rules | None = None
+        self._needs: dict[str, Need] = {}
+        self._worst_kb = 0
+        self._waiting: dict[Lane, int] = {}
+
+    def look(
+        self,
+        rules: Rules,
+        available: Mapping[Lane, int],
+        turns: Turns,
+        leased: Callable[[], Collection[Claimed]],
+        *,
+        slots: int,
+        now: int,
+    ) -> Squeeze | None:
+        """What must be minded when lanes are claimed; ``None`` when there is enough of everything."""
+        self._learn(rules)
+        machine = Machine(slots, self._memory_kb)
+        lanes = [lane for lane, count in available.items() if count > 0]
+        has_long = machine.kept > 0 and any(not self._need(lane.module_type).is_short for lane in lanes)
+        if not lanes or (not has_long and slots * self._worst_kb <= self._memory_kb):
+            return None
+        jobs = leased()
+        types = {lane.module_type for lane in lanes} | {job.module_type for job in jobs}
+        if not has_long and slots * max(self._need(name).memory_kb for name in types) <= self._memory_kb:
+            return None
+        load = load_of(need_of(self._need(job.module_type), rules, job, now) for job in jobs)
+        order = turns.order(lanes)
+        return Squeeze(
+            {lane: available[lane] for lane in order},
+            {lane: self._need(lane.module_type) for lane in order},
+            load,
+            machine,
+        )
+
+    def counts(self, squeeze: Squeeze, *, room: int, now: int) -> dict[Lane, int]:
+        """How many of each lane may be claimed; who waits for memory is remembered."""
+        overdue = {lane for lane, since in self._waiting.items() if now - since >= PATIENCE_US}
+        counts = squeeze.counts(room, overdue)
+        lacking = [lane for lane in squeeze.lacking() if not counts[lane]]
+        self._waiting = {lane: self._waiting.get(lane, now) for lane in lacking}
+        return counts
+
+    def _learn(self, rules: Rules) -> None:
+        if rules is not self._rules:
+            self._rules = rules
+            self._needs.clear()
+            self._worst_kb = max((self._need(name).memory_kb for name in rules.registry.pointers), default=0)
+
+    def _need(self, module_type: str) -> Need:
+        known = self._needs.get(module_type)
+        if known is None and self._rules is not None:
+            known = self._needs[module_type] = usual_need(self._rules, module_type)
+        return known or Need(0, is_short=True)
+
+
+def usual_need(rules: Rules, module_type: str) -> Need:
+    """What a job of a type needs: as measured; else its ``memory_limit``, for as long as its ``max_execution_time``."""
+    if module_type not in rules.registry.pointers:  # registered after these rules were read
+        return Need(Resources().memory_limit * 1024, is_short=False)
+    module = rules.registry.current(module_type)
+    usual = expected_of(rules.expected, module)
+    memory_kb = usual.memory_kb
+    if memory_kb is None:
+        memory_kb = module.definition.resource_requirements.memory_limit * 1024
+    return Need(memory_kb, is_short=usual.p95_us <= LENT_US)
+
+
+def need_of(usual: Need, rules: Rules, job: Claimed, now: int) -> Need:
+    """What this job needs."""
+    is_in_week = wedding_days(rules, job.wedding_on, job.timezone, now) in WEEK
+    return usual._replace(is_wedding_week=True) if is_in_week else usual
+
+
+def week_at(rules: Rules, now: int) -> Week:
+    """The wedding week of this moment, in each wedding's own zone; no zone is more than a day away from UTC."""
+    today = local_date(now, _UTC)
+    days = (today - timedelta(days=1), today + timedelta(days=len(WEEK)))
+    return Week(days, lambda on, zone: wedding_days(rules, on, zone, now) in WEEK)
