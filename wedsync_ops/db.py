@@ -194,7 +194,7 @@ def _prepare_sqlite(engine: Engine, begin: str, synchronous: str) -> None:
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute("PRAGMA cache_size = -32000")
         cursor.execute("PRAGMA temp_store = MEMORY")
-        cursor.execute("PRAGMA wal_autocheckpoint = 4000")  # 16 MB: a page that changes often is copied back less often
+        cursor.execute("PRAGMA wal_autocheckpoint = 1500")  # 6 MB: copying them back takes a commit some 5 ms
         cursor.close()
 
     @event.listens_for(engine, "begin")
