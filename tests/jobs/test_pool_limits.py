@@ -117,6 +117,16 @@ def test_nothing_that_a_handler_started_outlives_its_job(
     assert gone(stray)
 
 
+def test_a_stray_that_cannot_be_told_at_first_is_looked_at_again(slots: Pool, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    assert run(slots, order("daemon_in_disguise", {"pid_file": str(pid_file)})).result is Result.KILLED
+    stray = int(pid_file.read_text())
+    until = time.monotonic() + LONG_S
+    while not gone(stray) and time.monotonic() < until:
+        slots.wait(0.01)
+    assert gone(stray)
+
+
 def test_children_that_are_none_of_the_pool_are_left_alone(slots: Pool) -> None:
     with subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as other:
         assert run(slots, order("exits")).result is Result.KILLED

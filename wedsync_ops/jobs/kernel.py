@@ -45,13 +45,16 @@ def session_of(pid: int) -> int:
     return int(text.rpartition(")")[2].split()[_SESSION])
 
 
-def started_with(pid: int, variable: str) -> bool:
-    """Whether a live process's program was started with ``NAME=value`` in its environment."""
+def started_with(pid: int, variable: str) -> bool | None:
+    """Whether a live process's program was started with ``NAME=value`` in its environment.
+
+    ``None`` while it has none to show: it may be in the middle of starting another program.
+    """
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return False
-    return variable.encode() in environment.split(b"\0")
+    return variable.encode() in environment.split(b"\0") if environment else None
 
 
 def tasks_of(pid: int) -> list[str]:

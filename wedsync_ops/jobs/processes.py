@@ -131,6 +131,7 @@ class ProcessSlots:
             self._bury(slot)
         elif fd in self._undertaker:
             self._undertaker.died(fd)
+            self._watch_by(self._undertaker.look_at)
 
     def look_at_watches(self) -> None:
         """Do what is due by now."""
@@ -142,9 +143,12 @@ class ProcessSlots:
             self._retrying.remove(slot)
             self.roster.busy.discard(slot)
             self._spawn(slot.order, slot.started_at, slot.starts + 1)
+        if self._undertaker.look_at <= now:
+            self._undertaker.sweep()
         self._oversee(now)
         everyone = (*self._slots.values(), *self._living.values(), *self._retrying)
         self.next_watch = min((slot.watch_at for slot in everyone), default=math.inf)
+        self._watch_by(self._undertaker.look_at)
         if self.roster.busy:
             self._watch_by(max(self._overseer.next_look, now + LOOK_S))
 
@@ -243,6 +247,7 @@ class ProcessSlots:
         """The slot never came to life: try again a little later, and in the end give the job back as lost."""
         self._forget_pipe(slot)
         self._undertaker.sweep()
+        self._watch_by(self._undertaker.look_at)
         if slot.order is None:
             return
         if slot.sentence is not None:
@@ -307,6 +312,7 @@ class ProcessSlots:
         self._epoll.unregister(slot.pidfd)
         kill_group(slot.pid, slot.pidfd)
         self._undertaker.sweep(slot.pid)  # while the slot itself is still among the known
+        self._watch_by(self._undertaker.look_at)
         status = reap(slot.pid)
         del self._living[slot.pidfd]
         os.close(slot.pidfd)

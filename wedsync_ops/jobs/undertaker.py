@@ -5,14 +5,20 @@ ours by the dead slot's session, or by the mark that every program of a pool has
 """
 
 import contextlib
+import math
 import os
 import select
 import signal
 import time
 from collections.abc import Callable, Collection
+from time import monotonic
 
 from wedsync_ops.jobs.forkserver import ForkServer
 from wedsync_ops.jobs.kernel import children_of, session_of, started_with
+
+_AGAIN_S = 0.01
+_AT_LONGEST_S = 2.0
+"""How long a child that cannot be told yet is looked at again, in seconds."""
 
 
 class Undertaker:
@@ -24,6 +30,9 @@ class Undertaker:
         self._known = known
         self._sessions: set[int] = set()
         self._strays: dict[int, int] = {}
+        self._untold_since: float | None = None
+        self.look_at = math.inf
+        """The monotonic second at which to sweep again, because there is a child that could not be told."""
 
     def __len__(self) -> int:
         return len(self._strays)
@@ -36,11 +45,22 @@ class Undertaker:
         self._sessions.add(session)
         children = children_of(os.getpid())  # before asking who is known: a slot names itself before it turns up here
         children.difference_update(self._known(), self._strays.values(), (self._server.pid or 0,))
+        untold = False
         for pid in children:
-            if session_of(pid) in self._sessions or started_with(pid, self._server.mark):
+            is_ours = session_of(pid) in self._sessions or started_with(pid, self._server.mark)
+            if is_ours:
                 self._kill(pid)
-        if not self._strays:
+            untold = untold or is_ours is None
+        self._look_again(untold=untold)
+        if not self._strays and not untold:
             self._sessions.clear()  # from here on the number may come to mean somebody else's session
+
+    def _look_again(self, *, untold: bool) -> None:
+        now = monotonic()
+        since = self._untold_since
+        self._untold_since = (now if since is None else since) if untold else None
+        is_soon = untold and (since is None or now - since < _AT_LONGEST_S)
+        self.look_at = now + _AGAIN_S if is_soon else math.inf
 
     def died(self, pidfd: int) -> None:
         """A stray is dead: reap it, and look for what it leaves in turn."""
