@@ -50,6 +50,18 @@ def ratios_of(figures: dict[str, list[tuple[float, float]]]) -> dict[str, list[f
     }
 
 
+# The others, at sizes at which they take seconds: that they run, and find nothing lost.
+OTHERS = ("backlog 2000", "future 3000", "fairness 500", "peak 500 1", "several 60", "killing 1", "modules 70")
+
+
+def others() -> None:
+    """Run every other benchmark in small, and show what it prints."""
+    for command in OTHERS:
+        name, *arguments = command.split()
+        print(f"-- {command}", flush=True)
+        subprocess.run([sys.executable, "-m", f"tests.bench.{name}", *arguments], check=True)
+
+
 def main(*, smoke: bool) -> int:
     """Print the figures; the exit code is 1 when a median ratio is under its floor."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -72,6 +84,8 @@ def main(*, smoke: bool) -> int:
     low = [name for name, floor in FLOORS.items() if statistics.median(ratios[name]) < floor]
     for name in low:
         print(f"too low: {name} {ratios[name]}, at least {FLOORS[name]} is expected", file=sys.stderr)
+    if smoke:
+        others()
     return 1 if low else 0
 
 

