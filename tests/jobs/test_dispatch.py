@@ -14,7 +14,7 @@ from wedsync_ops.db import Database
 from wedsync_ops.instants import MINUTE
 from wedsync_ops.jobs import actions
 from wedsync_ops.jobs.actions import Queue
-from wedsync_ops.jobs.dispatch import AHEAD_MAX, Claim, Dispatcher
+from wedsync_ops.jobs.dispatch import AHEAD_MAX, UNABLE_US, Claim, Dispatcher
 from wedsync_ops.jobs.model import Queued
 
 QUICK_US, SLOW_US = 100, 400_000
@@ -71,6 +71,23 @@ def test_quick_jobs_are_claimed_ahead_and_slow_ones_are_not(queue: Queue) -> Non
     while len(dispatch):
         dispatch.pop()
     assert len(claimed(queue, dispatch, room=4).jobs) == 4
+
+
+def test_what_this_worker_has_no_handler_for_is_given_back_and_left_alone_for_a_minute(queue: Queue) -> None:
+    queued(queue, 1, module_type="info", client_data={"email": "a@b.co"})
+    mine = queued(queue, 6)
+    dispatch = Dispatcher(None)
+    claimed(queue, dispatch, room=5)
+    refused = next(job for job in iter(dispatch.pop, None) if job.id in mine)
+    dispatch.avoid(refused, NOW + UNABLE_US)
+    assert dispatch.lacking == {"email"}
+    taken = claimed(queue, dispatch, room=5)
+    assert {job.module_type for job in taken.jobs} <= {"info"}
+    assert {state(queue, job_id) for job_id in mine if job_id != refused.id} == {"available"}
+    assert not dispatch.more
+    assert dispatch.next_due == NOW + UNABLE_US
+    again = claimed(queue, dispatch, room=5, now=NOW + UNABLE_US)
+    assert {job.module_type for job in again.jobs} == {"email"}
 
 
 def test_each_module_type_has_a_length_of_its_own(queue: Queue) -> None:

@@ -37,7 +37,7 @@ FAILURE = Outcome(1, 7, 1, Result.ERROR, NOW - SECOND, SECOND, error="SMTP said 
 
 
 def settled(job: Claimed, outcome: Outcome) -> Transition:
-    return resolve(job, outcome, now=NOW, retry=RETRY, rand=0.5, kill_limit=3, loss_limit=4)
+    return resolve(job, outcome, now=NOW, retry=RETRY, rand=0.5, kill_limit=3)
 
 
 def test_ok_completes() -> None:
@@ -59,13 +59,10 @@ def test_what_its_handler_puts_off_is_due_later_and_gets_its_attempt_back(asked:
     assert made.reason.startswith("put off by ")
 
 
-def test_what_this_worker_cannot_run_waits_for_another_and_counts_as_a_loss() -> None:
-    beyond = FAILURE._replace(result=Result.LOST, permanent=True, retry_after_s=60.0, error="it has no handler")
-    made = settled(JOB, beyond)
-    assert made[:6] == (State.RETRYABLE, 0, 3, 0, NOW + 60 * SECOND, "it has no handler")
-    made = settled(JOB._replace(losses=3), beyond)
-    assert made[:6] == (State.DISCARDED, 0, 4, 0, None, "it has no handler")
-    assert made.reason == "quarantined: no worker could run it 4 times"
+def test_what_this_worker_cannot_run_waits_for_another_and_counts_for_nothing() -> None:
+    made = settled(JOB, FAILURE._replace(result=Result.LOST, permanent=True, error="it has no handler"))
+    assert made[:6] == (State.AVAILABLE, 0, 2, 0, None, "it has no handler")
+    assert made.reason == "it has no handler; it waits for a worker that can, and the attempt is given back"
 
 
 @pytest.mark.parametrize("result", FAILED)
@@ -170,7 +167,7 @@ def test_every_outcome_has_one_sound_transition(
 ) -> None:
     job = JOB._replace(attempt=attempt, max_attempts=max_attempts, kills=kills)
     outcome = FAILURE._replace(result=result, permanent=permanent, retry_after_s=after)
-    made = resolve(job, outcome, now=NOW, retry=RETRY, rand=rand, kill_limit=3, loss_limit=20)
+    made = resolve(job, outcome, now=NOW, retry=RETRY, rand=rand, kill_limit=3)
     assert made.reason
     put_off = result is Result.CANCELLED and after is not None
     assert made.attempt == attempt - (result is Result.LOST or put_off)

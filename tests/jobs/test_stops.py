@@ -111,6 +111,27 @@ def test_one_that_came_back_is_cancelled_where_it_waits(queue: Queue, exchange: 
     assert (states(queue, job_id), stops(queue)) == ([State.CANCELLED], 0)
 
 
+@pytest.mark.parametrize("how", ["retry", "replace"])
+def test_it_does_not_outlive_its_execution(queue: Queue, exchange: Exchange, slots: Any, how: str) -> None:
+    """Asked for while nobody lives to do it, and then the job is cancelled and tried again, or replaced."""
+    (answer,) = actions.enqueue_many(queue, [request(key="k")])
+    assert isinstance(answer, Queued)
+    job_id = answer.job_id or 0
+    job = leased(queue, "dead")
+    actions.stop(queue, [job_id])
+    with queue.database.transaction() as connection:
+        claim.release(connection, [job], now=NOW)
+    if how == "retry":
+        actions.cancel(queue, [job_id])
+        assert actions.retry(queue, [job_id]) == [None]
+    else:
+        replaced = actions.enqueue(queue, request(key="k", config={"n": 2}, replace=True))
+        assert replaced.job_id == job_id
+    exchange.run("me", slots, None)
+    assert stops(queue) == 0
+    assert states(queue, job_id)[0] in {State.SCHEDULED, State.AVAILABLE}
+
+
 def test_one_that_has_ended_is_forgotten(queue: Queue, exchange: Exchange, slots: Any) -> None:
     job_id = add(queue)
     job = leased(queue, "other")

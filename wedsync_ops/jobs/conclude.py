@@ -45,7 +45,6 @@ def conclude(rules: Rules, worker_id: str, job: Claimed, outcome: Outcome, *, ra
         retry=rules.registry.version(job.module_type, job.module_version).definition.retry,
         rand=rand,
         kill_limit=rules.settings.kill_limit,
-        loss_limit=rules.settings.loss_limit,
     )
     return Conclusion(_finish(rules, worker_id, job, outcome, transition, finished_at), outcome, further)
 

@@ -24,6 +24,8 @@ QUICK_US = 10_000
 """What usually takes no longer may be given to a busy slot ahead of its turn, in microseconds."""
 NEVER_US = 1e15
 """What is not known to be quick is not claimed ahead: it counts as this long, in microseconds."""
+UNABLE_US = 60_000_000
+"""So long a worker leaves a module type alone whose handler it has not got, in microseconds."""
 _SMOOTHING = 0.1
 _LOOK_AGAIN_US = SECOND
 
@@ -135,9 +137,15 @@ class Dispatcher:
             float(duration_us) if usual is None else usual + (duration_us - usual) * _SMOOTHING
         )
 
-    def avoid(self, module_type: str, until: int) -> None:
-        """Claim no job of a module type before an instant: this worker has not got its handler."""
-        self._unable[module_type] = until
+    def avoid(self, job: Claimed, until: int) -> None:
+        """Claim nothing of a job's module type before an instant: this worker has not got its handler."""
+        self._heap.ended(job.id)
+        self._unable[job.module_type] = until
+
+    @property
+    def lacking(self) -> frozenset[str]:
+        """The module types that this worker does not claim, because it has not got their handlers."""
+        return frozenset(self._unable)
 
     def is_due(self, now: int) -> bool:
         """Whether time has moved a job or made a schedule due since the last claim."""
@@ -167,11 +175,12 @@ class Dispatcher:
             ripen.promote(connection, rules, now)
             ripen.reconsider(connection, rules, now)
         pauses = control.closed(connection, now)
+        self._unable = {name: until for name, until in self._unable.items() if until > now}
         dropped = self._drop(connection, pauses, now)
         known, provider = rules.settings.limits, rules.registry.provider
         throttle = Throttle(connection, known, pauses, now, provider=provider, region=self._region)
         throttle.wake()
-        available = self._open_lanes(connection, pauses, slots, now)
+        available = self._open_lanes(connection, pauses, slots)
         room = self._room(available, room, slots)
         waiting = sum(available.values())
         squeeze = self._squeeze(rules, available, running, dropped, slots=slots, now=now)
@@ -195,7 +204,8 @@ class Dispatcher:
         # A job that ends lets others in, and is met by a claim; the clock is for what nobody says.
         keeps_back = squeeze is not None and waiting > len(rows)
         again = now + _LOOK_AGAIN_US if keeps_back else None
-        return Claim(kept, best_left is not None, next_due.at, best_left, dropped, recall, limited, fire, again)
+        due = min((at for at in (next_due.at, *self._unable.values()) if at is not None), default=None)
+        return Claim(kept, best_left is not None, due, best_left, dropped, recall, limited, fire, again)
 
     def keep(self, taken: Claim) -> None:
         """Keep what a committed transaction has claimed."""
@@ -240,12 +250,12 @@ class Dispatcher:
         """Give back what may not start any more."""
         here = self._heap.here()
         expired = [job for job in here if _has_expired(job, now)]
-        paused = [job for job in here if _is_paused(job, pauses)] if pauses else []
+        barred = [job for job in here if job.module_type in self._unable or _is_paused(job, pauses)]
         if expired:
             claim.release(connection, expired, now=now, expired=True)
-        if paused:
-            claim.release(connection, paused, now=now)
-        return frozenset(job.id for job in (*expired, *paused))
+        if barred:
+            claim.release(connection, barred, now=now)
+        return frozenset(job.id for job in (*expired, *barred))
 
     def _lease(
         self, throttle: Throttle, worker_id: str, available: dict[Lane, int], counts: Mapping[Lane, int], missing: int
@@ -286,13 +296,11 @@ class Dispatcher:
         best = max((lane.priority for lane, count in available.items() if count > 0), default=None)
         return max(room, slots) if lowest is not None and best is not None and best > lowest else room
 
-    def _open_lanes(
-        self, connection: Connection, pauses: Sequence[control.Pause], slots: int, now: int
-    ) -> dict[Lane, int]:
+    def _open_lanes(self, connection: Connection, pauses: Sequence[control.Pause], slots: int) -> dict[Lane, int]:
         if any(pause.scope == "all" for pause in pauses):
             return {}
         closed = {pause.name for pause in pauses if pause.scope == "module"}
-        closed.update(name for name, until in self._unable.items() if until > now)
+        closed |= self.lacking
         if self._region is None:
             counts = lanes.read(connection)
         else:  # more than can be claimed at once, so that what is left over shows

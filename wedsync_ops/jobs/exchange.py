@@ -14,14 +14,12 @@ from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseError, StorageFull, WedsyncError
 from wedsync_ops.handlers import outbox
-from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs import further, throttle, wakeup
 from wedsync_ops.jobs.conclude import Conclusion, conclude, refused
-from wedsync_ops.jobs.dispatch import Claim, Dispatcher
+from wedsync_ops.jobs.dispatch import UNABLE_US, Claim, Dispatcher
 from wedsync_ops.jobs.housekeeping import House
 from wedsync_ops.jobs.model import Claimed, Outcome
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.run import UNABLE_S
 from wedsync_ops.jobs.slots import Slots
 from wedsync_ops.jobs.store import claim, control, finish, limits, stops
 from wedsync_ops.jobs.store.stops import Stop
@@ -69,10 +67,11 @@ class Exchange:
         for outcome in outcomes:
             self.outcomes.append(outcome)
             job = self.running[outcome.job_id]
-            self._dispatch.learn(job, outcome.duration_us)
             if outcome.is_beyond_this_worker:
                 _LOG.warning("job %d of %s: %s", job.id, job.module_type, outcome.error)
-                self._dispatch.avoid(job.module_type, self._clock.now() + int(UNABLE_S * SECOND))
+                self._dispatch.avoid(job, self._clock.now() + UNABLE_US)
+            else:
+                self._dispatch.learn(job, outcome.duration_us)
 
     def run(self, worker_id: str, slots: Slots, room: int | None) -> Exchanged:
         """Write what has ended and claim for so much room; ``None`` when nothing more may start.

@@ -15,13 +15,10 @@ LONGEST_RETRY_AFTER_US = 7 * DAY
 """A handler's wish for a later retry counts up to this long, in microseconds."""
 
 
-def resolve(
-    job: Claimed, outcome: Outcome, *, now: int, retry: Retry, rand: float, kill_limit: int, loss_limit: int
-) -> Transition:
+def resolve(job: Claimed, outcome: Outcome, *, now: int, retry: Retry, rand: float, kill_limit: int) -> Transition:
     """The job's next state after an execution ended at ``now``. ``rand`` in [0, 1) spreads the retry.
 
-    Killed executions are counted, and quarantine the job at ``kill_limit``; so do at ``loss_limit`` those that a worker
-    was not able to run. Expiry is not looked at: a job past it is
+    Killed executions are counted, and quarantine the job at ``kill_limit``. Expiry is not looked at: a job past it is
     refused when it is claimed.
     """
     if outcome.result is Result.OK:
@@ -31,7 +28,7 @@ def resolve(
     if outcome.result is Result.CANCELLED:
         return Transition(State.CANCELLED, job.attempt, job.losses, job.kills, None, outcome.error, "cancelled")
     if outcome.result is Result.LOST:
-        return _lost(job, outcome, now, loss_limit)
+        return _lost(job, outcome, now)
     return _failed(job, outcome, now=now, retry=retry, rand=rand, kill_limit=kill_limit)
 
 
@@ -55,26 +52,16 @@ def interrupt(attempt: int, losses: int, kills: int) -> Transition:
     return Transition(State.AVAILABLE, max(attempt - 1, 0), losses, kills, None, None, reason)
 
 
-def _lost(job: Claimed, outcome: Outcome, now: int, loss_limit: int) -> Transition:
+def _lost(job: Claimed, outcome: Outcome, now: int) -> Transition:
     if outcome.is_beyond_this_worker:
-        return _beyond(job, outcome, now, loss_limit)
+        reason = f"{outcome.error}; it waits for a worker that can, and the attempt is given back"
+        return Transition(State.AVAILABLE, max(job.attempt - 1, 0), job.losses, job.kills, None, outcome.error, reason)
     if outcome.retry_after_s is None:
         return interrupt(job.attempt, job.losses, job.kills)
     wait_us = _asked_wait(outcome.retry_after_s) or 0
     reason = f"{outcome.error}; the attempt is given back"
     given_back = max(job.attempt - 1, 0)
     return Transition(State.RETRYABLE, given_back, job.losses, job.kills, now + wait_us, outcome.error, reason)
-
-
-def _beyond(job: Claimed, outcome: Outcome, now: int, loss_limit: int) -> Transition:
-    losses = job.losses + 1
-    given_back = max(job.attempt - 1, 0)
-    if losses >= loss_limit:
-        reason = f"quarantined: no worker could run it {_times(losses)}"
-        return Transition(State.DISCARDED, given_back, losses, job.kills, None, outcome.error, reason)
-    wait_us = _asked_wait(outcome.retry_after_s) or 0
-    reason = f"{outcome.error} (loss {losses} of {loss_limit}); the attempt is given back"
-    return Transition(State.RETRYABLE, given_back, losses, job.kills, now + wait_us, outcome.error, reason)
 
 
 def _put_off(job: Claimed, outcome: Outcome, seconds: float, now: int) -> Transition:

@@ -21,8 +21,6 @@ MAX_ERROR = 500
 """The longest error text of an execution, in characters."""
 MAX_TRACEBACK = 16 * 1024
 """The longest traceback kept of an execution, in characters."""
-UNABLE_S = 60.0
-"""After so many seconds a job is tried again that a worker could not run, for want of its handler."""
 _LONGEST_WAIT_S = 366 * 86_400.0
 _FURTHER = "the list of jobs that the handler queued"
 _ROW_OPTIONS = frozenset({"context", "priority", "at", "delay", "key", "deadline", "expires", "replace"})
@@ -226,7 +224,7 @@ def handler_named(name: str) -> Handler:
 def unable(error: InvalidInput) -> Verdict:
     """The verdict where the handler is not installed; another worker may have it, as while a version is rolled out."""
     text = one_line(f"this worker cannot run it: {error.message}")
-    return Verdict(Result.LOST, error=text, permanent=True, retry_after_s=UNABLE_S)
+    return Verdict(Result.LOST, error=text, permanent=True)
 
 
 def failure(error: BaseException, order: Order) -> Verdict:

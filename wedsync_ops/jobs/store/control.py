@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from wedsync_ops import db
 from wedsync_ops.instants import iso
 from wedsync_ops.jobs.model import Priority, State
-from wedsync_ops.jobs.store import drains, events
+from wedsync_ops.jobs.store import drains, events, stops
 from wedsync_ops.jobs.store.lanes import Moves
 
 _PAUSES = "SELECT scope, name, reason, paused_by, paused_at, until FROM pauses WHERE (until IS NULL OR until > :now)"
@@ -59,6 +59,7 @@ def cancel(connection: Connection, ids: Sequence[int], now: int) -> set[int]:
     db.run(connection, f"UPDATE jobs {setting} WHERE id IN {source}", values)
     moves.save(connection)
     events.record(connection, [(row.id, State.CANCELLED, now) for row in rows])
+    stops.forget(connection, [row.id for row in rows])
     return {row.id for row in rows}
 
 
@@ -99,6 +100,7 @@ def retry(connection: Connection, jobs: Sequence[Retryable], now: int, due: Sequ
     moves = Moves()
     for job in jobs:
         moves.enter(job.module_type, job.priority, State.SCHEDULED)
+    stops.forget(connection, [job.id for job in jobs])  # what was asked of an earlier execution
     db.run(
         connection,
         (

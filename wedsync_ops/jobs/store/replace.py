@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from wedsync_ops import db
 from wedsync_ops.jobs.model import State
+from wedsync_ops.jobs.store import stops
 from wedsync_ops.jobs.store.insert import NewJob, NewPayload, placeholders
 
 _DECIDING = ("supplier_id", "priority_requested", "wedding_on", "timezone", "vendor_type")
@@ -93,5 +94,6 @@ def write(connection: Connection, replacements: Sequence[Replacement]) -> None:
         return
     jobs = [(*(getattr(one.job, column) for column in _SET), one.job.id) for one in replacements]
     payloads = [(*(getattr(one.payload, name) for name in _CARRIED), one.job.id) for one in replacements]
+    stops.forget(connection, [one.job.id for one in replacements])  # what was asked of the request before
     connection.exec_driver_sql(placeholders(connection, _REPLACE_JOB), jobs)
     connection.exec_driver_sql(placeholders(connection, _REPLACE_PAYLOAD), payloads)
