@@ -1,7 +1,7 @@
 """What a job takes while it runs, with everything that it started: real slots, real children."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -83,3 +83,25 @@ def _only_pid(slots: Pool) -> int:
     while not slots.pids():
         slots.wait(0.05)
     return slots.pids()[0]
+
+
+@several_cores
+def test_where_confining_is_forbidden_every_core_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's call is refused from the second slot on; no slot stays on the core that it had."""
+    with pool(tmp_path) as slots:
+        everything = sorted(os.sched_getaffinity(0))
+        found = result(run(slots, order("may_use_cores", {"seconds": 30}, cpu_limit=1.0)))
+        assert len(found["slot"]) == 1
+        real = os.sched_setaffinity
+
+        def refused(pid: int, cores: Iterable[int]) -> None:
+            if len(set(cores)) < len(everything):
+                raise PermissionError(1, "not here")
+            real(pid, cores)
+
+        monkeypatch.setattr(os, "sched_setaffinity", refused)
+        outcome = run(slots, order("may_use_cores", {"seconds": 0.5}, cpu_limit=1.0))
+        assert result(outcome)["slot"] == everything
+        monkeypatch.undo()
+        assert result(run(slots, order("may_use_cores"))) == {"slot": everything}
+        assert result(run(slots, order("may_use_cores", {"seconds": 0.5}, cpu_limit=1.0)))["slot"] == everything

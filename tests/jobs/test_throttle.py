@@ -3,6 +3,7 @@
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy import text
 from tests.stores import databases
 from tests.stores.queues import NOW, queue_on, request
 from tests.stores.rows import counted, ending
+from wedsync_ops import db
 from wedsync_ops.db import Database
 from wedsync_ops.instants import MINUTE, SECOND
 from wedsync_ops.jobs import actions, throttle
@@ -74,6 +76,12 @@ class Platform:
             control.pause(connection, Pause("supplier", supplier, None, "me", NOW, until))
 
 
+def connected(queue: Queue) -> Database:
+    """The queue's database, by connections of its own."""
+    url = queue.database.writer.url.render_as_string(hide_password=False)
+    return db.connect(replace(queue.rules.settings, db=url))
+
+
 def of(jobs: list[Claimed]) -> list[str | None]:
     return [job.supplier_id for job in jobs]
 
@@ -109,6 +117,33 @@ def test_one_couple_at_a_time(shared: Database, tmp_path: Path) -> None:
     assert platform.held() == {"l0:c1": 1}
     platform.finish(first)
     assert len(platform.claim()) == 1
+
+
+@pytest.mark.parametrize("what", ["limit", "pause"])
+def test_what_another_transaction_has_locked_is_let_go_a_little_later(
+    shared: Database, tmp_path: Path, what: str
+) -> None:
+    if shared.is_sqlite:
+        pytest.skip("SQLite locks no rows")
+    platform = Platform(shared, tmp_path, *([{"concurrent": 1}] if what == "limit" else []))
+    if what == "pause":
+        platform.pause("s1")
+    ids = platform.add(2)
+    first = platform.claim()
+    held = [job_id for job_id in ids if job_id not in {job.id for job in first}]
+    with platform.queue.database.transaction() as other:
+        statement = text("SELECT id FROM jobs WHERE id = :id FOR UPDATE")
+        assert other.execute(statement, {"id": held[-1]}).one()
+        with closing(connected(platform.queue)) as own:
+            platform.queue = replace(platform.queue, database=own)
+            if what == "pause":
+                actions.resume(platform.queue, "supplier", "s1")
+            platform.finish(first)
+            assert held[-1] not in {job.id for job in platform.claim()}
+            again = platform.last.next_due
+    assert again == NOW + SECOND
+    platform.queue = replace(platform.queue, database=shared)
+    assert held[-1] in {job.id for job in platform.claim(now=again)}
 
 
 PROVIDERS = b"""

@@ -85,8 +85,7 @@ class Exchange:
             concluded = [self._conclude(rules, worker_id, outcome) for outcome in batch]
             # A claim alone may be lost with the power: then the job waits again, and whoever had claimed it is gone.
             with self._database.transaction(durable=bool(batch)) as connection:
-                if rules.settings.limits:
-                    limits.lock(connection)
+                limits.lock(connection, limited=bool(rules.settings.limits))
                 self._watch.mark(connection)
                 concluded = self._settle(connection, rules, worker_id, concluded)
                 if self._in_doubt:

@@ -148,6 +148,9 @@ def _reasons(facts: Facts) -> list[Reason]:
     reasons += [_paused(pause) for pause in facts.pauses]
     if facts.held is not None and facts.held.name != PAUSE:
         reasons.append(_held(facts.held))
+    elif facts.held is not None and not facts.pauses:
+        words = "it was held by a pause that is over, and is let go when a worker looks next"
+        reasons.append(Reason("paused", words, "a worker that runs"))
     missing = _no_worker(facts)
     if missing is not None:
         reasons.append(missing)

@@ -87,17 +87,17 @@ def widen(pid: int, cores: frozenset[int]) -> None:
 
 
 def _keep(pids: Iterable[int], cores: frozenset[int], *, exactly: bool) -> bool:
-    try:
-        for task in (int(task) for pid in pids for task in tasks_of(pid)):
-            try:
-                now = os.sched_getaffinity(task)
-                if now != cores and (exactly or not now <= cores):
-                    os.sched_setaffinity(task, cores)
-            except ProcessLookupError:  # it has ended
-                continue
-    except (AttributeError, OSError):
-        return False
-    return True
+    done = True
+    for task in (int(task) for pid in pids for task in tasks_of(pid)):
+        try:
+            now = os.sched_getaffinity(task)
+            if now != cores and (exactly or not now <= cores):
+                os.sched_setaffinity(task, cores)
+        except ProcessLookupError:  # it has ended
+            continue
+        except (AttributeError, OSError):
+            done = False
+    return done
 
 
 def _prctl(option: int, value: int) -> None:

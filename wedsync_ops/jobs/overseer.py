@@ -21,7 +21,8 @@ class Overseer:
     """Confines slots to their cores, and names those whose job takes too much memory."""
 
     def __init__(self) -> None:
-        self._usable = kernel.usable_cores()
+        self._all = kernel.usable_cores()
+        self._may_confine = True
         self._confined: set[ProcessSlot] = set()
         self.next_look = 0.0
         """The monotonic second of the next look."""
@@ -42,8 +43,7 @@ class Overseer:
         """A slot's job is over: the next one may use every core again."""
         if slot in self._confined:
             self._confined.discard(slot)
-            slot.cores = None
-            kernel.widen(slot.pid, self._usable)
+            self._widen(slot)
 
     def forget(self, slot: ProcessSlot) -> None:
         """A slot is gone."""
@@ -66,12 +66,19 @@ class Overseer:
         return Sentence(Result.OOM, f"{words}, and was killed")
 
     def _confine(self, slot: ProcessSlot, limit: float, pids: tuple[int, ...]) -> None:
-        if slot.cores is None:
+        if slot.cores is None and self._may_confine:
             taken = [other.cores for other in self._confined if other.cores is not None]
-            slot.cores = spread(self._usable, taken, limit)
+            slot.cores = spread(self._all, taken, limit)
         if slot.cores is None:
             return
-        if kernel.confine(pids, slot.cores):
-            self._confined.add(slot)
-        else:  # a container that forbids it: from here on nobody is confined
-            slot.cores, self._usable = None, frozenset()
+        self._confined.add(slot)
+        if not kernel.confine((slot.pid,), slot.cores):  # a container that forbids it: from here on nobody is confined
+            self._may_confine = False
+            for each in tuple(self._confined):
+                self.rests(each)
+            return
+        kernel.confine(pids, slot.cores)  # what cannot be is another user's by now, and goes where it likes
+
+    def _widen(self, slot: ProcessSlot) -> None:
+        slot.cores = None
+        kernel.widen(slot.pid, self._all)

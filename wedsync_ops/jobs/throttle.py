@@ -168,15 +168,19 @@ class Throttle:
         pause = self._paused.get(key[1]) if key[0] == PAUSE else None
         if pause is not None:
             return pause.until
-        return self._now if limits.let_go(self._connection, key, CHUNK) == CHUNK else None
+        return self._now if limits.let_go(self._connection, key, CHUNK) == CHUNK else self._unless_locked(key)
 
     def _let_in(self, limit: Limit, key: GaugeKey, gauge: Gauge) -> int | None:
         """Free as many jobs as a limit has room for; when to look again."""
         free = min(room(limit, gauge, self._count(limit)[key[1]], self._now), CHUNK)
         gone = limits.let_go(self._connection, key, free)
         if gone < free:
-            return None
+            return self._unless_locked(key)
         return self._next(limit, taken(limit, gauge, gone, self._now))
+
+    def _unless_locked(self, key: GaugeKey) -> int | None:
+        """When to look again at a gauge of which no more could be let go: soon, if others have locked jobs of it."""
+        return self._now + _POLL_US if limits.holds(self._connection, key) else None
 
     def _next(self, limit: Limit, gauge: Gauge) -> int:
         at = free_at(limit, gauge, self._now)

@@ -45,6 +45,11 @@ _FREED = (
     "UPDATE limit_gauges SET wake_at = :now FROM {source} WHERE limit_gauges.name = r.name AND limit_gauges.key = r.key"
     " AND wake_at IS NOT NULL"
 )
+_WALKS_PAST = (
+    "SELECT EXISTS (SELECT 1 FROM pauses WHERE scope = 'supplier')"
+    " OR EXISTS (SELECT 1 FROM drains WHERE scope = 'supplier')"
+    " OR EXISTS (SELECT 1 FROM limit_gauges WHERE name = 'pause' AND wake_at IS NOT NULL)"
+)
 _COLUMN = {
     "provider": "''",
     "all": "''",
@@ -75,12 +80,12 @@ def held_by(name: str, key: str) -> str:
     return f"{name}:{key}"
 
 
-def lock(connection: Connection) -> None:
-    """Let one transaction at a time decide about limits. On SQLite there is but one writer.
+def lock(connection: Connection, *, limited: bool) -> None:
+    """Let one transaction at a time decide about limits and paused suppliers. On SQLite there is but one writer.
 
-    To be taken before every other lock of the transaction.
+    ``limited`` says that there are limits. To be taken before every other lock of the transaction.
     """
-    if connection.dialect.name == "postgresql":
+    if connection.dialect.name == "postgresql" and (limited or db.run(connection, _WALKS_PAST).scalar_one()):
         db.run(connection, _LOCK)
 
 
@@ -212,6 +217,12 @@ def hold(connection: Connection, lane: Lane, reasons: Mapping[int, str]) -> None
     moves = Moves()
     moves.hold(*lane, len(reasons))
     moves.save(connection)
+
+
+def holds(connection: Connection, key: GaugeKey) -> bool:
+    """Whether a gauge holds any job, be it locked by another transaction."""
+    found = db.run(connection, "SELECT 1 FROM jobs WHERE held_by = :held LIMIT 1", {"held": held_by(*key)})
+    return found.first() is not None
 
 
 def let_go(connection: Connection, key: GaugeKey, count: int) -> int:
