@@ -123,6 +123,7 @@ def test_a_worker_without_the_handler_leaves_the_job_to_one_that_has_it(home: Ho
     home.environment = old
     first = home.start("--concurrency", "1")
     eventually(lambda: home.json("jobs", "show", job_id)["job"]["executions"] != [])
+    eventually(lambda: home.json("workers", "list")["workers"][0]["lacking"] == ["new"])
     others = [home.enqueue("note", {})["job_id"] for _ in range(3)]
     eventually(lambda: all(home.json("jobs", "show", str(o))["job"]["state"] == "completed" for o in others))
     home.environment = new

@@ -110,7 +110,9 @@ def test_a_quiet_worker_starts_nothing_and_stays_until_it_is_stopped(home: Home)
     assert not Path(home.path / "running-b").exists()
     assert not Path(home.path / "running-c").exists()
     (row,) = home.json("workers", "list")["workers"]
-    assert row["state"] == "alive"
+    assert (row["state"], row["phase"]) == ("alive", "quiet")
+    why = home.json("jobs", "explain", "3")["job"]
+    assert [reason["code"] for reason in why["reasons"]] == ["no_worker"]
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(30) == 0
 

@@ -42,7 +42,8 @@ def list_workers(
 def _row(worker: "Worker", state: "Condition", now: int) -> tuple[Any, ...]:
     busy = f"{worker.busy}/{worker.slots}"
     heartbeat = f"{_age_s(worker, now):,.0f} s ago"
-    return worker.name, state, busy, worker.region, worker.modules or "all", worker.host, worker.pid, heartbeat
+    shown = state if worker.phase == "working" or worker.stopped_at is not None else worker.phase
+    return worker.name, shown, busy, worker.region, worker.modules or "all", worker.host, worker.pid, heartbeat
 
 
 def _age_s(worker: "Worker", now: int) -> float:
@@ -62,6 +63,8 @@ def _worker(worker: "Worker", state: "Condition", now: int) -> dict[str, Any]:
         "region": worker.region,
         "modules": worker.modules.split(",") if worker.modules else None,
         "state": state,
+        "phase": worker.phase,
+        "lacking": worker.lacking.split(",") if worker.lacking else [],
         "slots": worker.slots,
         "busy": worker.busy,
         "load": worker.busy / worker.slots if worker.slots else None,

@@ -20,7 +20,7 @@ from wedsync_ops.jobs.wakeup import Bell, folder
 from wedsync_ops.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Enlisted:
     """A worker that others can see, wake and, when it dies, bury."""
 
@@ -28,6 +28,14 @@ class Enlisted:
     bell: Bell
     heart: Heart
     lock: Lock
+    said: tuple[str, frozenset[str]] = ("working", frozenset())
+
+    def say(self, database: Database, phase: str, lacking: frozenset[str]) -> None:
+        """Let others know, unless they do, whether it still starts jobs, and which module types it leaves alone."""
+        if self.said != (phase, lacking):
+            with database.transaction() as connection:
+                workers.say(connection, self.id, phase, lacking)
+            self.said = (phase, lacking)
 
     def retire(self, database: Database, now: int) -> None:
         """Stop in good order: heartbeat, row, socket, lock."""

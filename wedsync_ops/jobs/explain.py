@@ -212,7 +212,10 @@ def _no_worker(facts: Facts) -> Reason | None:
     if facts.crew.workers:
         return None
     if facts.crew.others:
-        words = f"none of the {facts.crew.others} living workers takes {facts.module_type} in its region"
+        words = (
+            f"none of the {facts.crew.others} living workers takes {facts.module_type} in its region: see"
+            " wedsync-ops workers list"
+        )
         return Reason("no_worker", words, f"wedsync-ops run-worker --modules {facts.module_type}")
     gone = f"; {facts.crew.silent} gave no sign of life for a lease" if facts.crew.silent else ""
     return Reason("no_worker", f"no worker is alive{gone}", "wedsync-ops run-worker")

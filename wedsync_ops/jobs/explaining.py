@@ -92,7 +92,7 @@ def _crew(able: Sequence[Worker], *, others: int, silent: int) -> Crew:
 
 
 def _takes(worker: Worker, found: Place) -> bool:
-    if worker.modules is not None and found.module_type not in worker.modules.split(","):
+    if not worker.takes(found.module_type):
         return False
     return worker.region is None or found.region in (worker.region, Region.UNKNOWN)
 

@@ -62,6 +62,17 @@ class House:
         _LOG.error("%s", error)
         self.fault_until = self._clock.monotonic() + FAULT_WAIT_S
 
+    def attempt(self, write: Callable[[], None]) -> bool:
+        """Write something unless the database failed a moment ago; whether it was written."""
+        if self.is_faulty:
+            return False
+        try:
+            write()
+        except (DatabaseError, StorageFull) as error:
+            self.fault(error)
+            return False
+        return True
+
     def keep(self) -> bool:
         """Do what is due by now; whether jobs were rescued."""
         now = self._clock.monotonic()

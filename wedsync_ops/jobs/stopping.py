@@ -15,6 +15,11 @@ class Phase(Enum):
     ASKING = "asking"
     BREAKING = "breaking"
 
+    @property
+    def word(self) -> str:
+        """What others are told: ``working``, ``quiet`` or ``ending``."""
+        return self.value if self in (Phase.WORKING, Phase.QUIET) else Phase.ENDING.value
+
 
 class Stopping:
     """A worker's stop. ``ask`` and ``quiet`` are called from signal handlers, so all they do is note it.

@@ -12,6 +12,7 @@ import os
 import random
 from collections.abc import Callable, Sequence
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from wedsync_ops.clock import Clock
@@ -130,6 +131,7 @@ class Worker:
             phase = self._stop.phase(self._clock.monotonic())
             if phase is Phase.BREAKING:
                 return self._abort()
+            self._house.attempt(partial(self._me.say, self._database, phase.word, self._dispatch.lacking))
             if phase is Phase.ASKING:
                 self._ask_to_stop()
             if self._ended():
@@ -374,14 +376,12 @@ class Worker:
     def _give_back(self) -> None:
         """Give unstarted jobs back; when the database fails they are kept, and the loop tries again."""
         jobs = self._dispatch.here()
-        if not jobs or self._house.is_faulty:
-            return
-        try:
+
+        def write() -> None:
             with self._database.transaction() as connection:
                 claim.release(connection, jobs, now=self._clock.now())
-        except (DatabaseError, StorageFull) as error:
-            self._house.fault(error)
-        else:
+
+        if jobs and self._house.attempt(write):
             self._dispatch.clear()
 
     def _wake(self) -> None:

@@ -1,6 +1,6 @@
 """Workers and their leases: registration, heartbeats, who is dead, and what the dead held."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -31,6 +31,16 @@ class Worker:
     died: bool = False
     memory_kb: int | None = None
     """What its machine has for jobs; ``None`` of a worker of an older version."""
+    phase: str = "working"
+    """``quiet`` and ``ending`` ones start nothing any more."""
+    lacking: str | None = None
+    """The module types, with commas, whose handlers it has not got."""
+
+    def takes(self, module_type: str) -> bool:
+        """Whether it starts jobs of a module type."""
+        if self.phase != "working" or (self.lacking is not None and module_type in self.lacking.split(",")):
+            return False
+        return self.modules is None or module_type in self.modules.split(",")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +64,16 @@ class Orphan:
 
 _COLUMNS = (
     "id, name, host, pid, version, region, modules, lock_file, slots, busy, started_at, heartbeat_at, stopped_at, died,"
-    " memory_kb"
+    " memory_kb, phase, lacking"
 )
 _REGISTER = text(
     f"INSERT INTO workers ({_COLUMNS}) VALUES (:id, :name, :host, :pid, :version, :region, :modules, :lock_file,"
-    " :slots, :busy, :started_at, :heartbeat_at, :stopped_at, :died, :memory_kb)"
+    " :slots, :busy, :started_at, :heartbeat_at, :stopped_at, :died, :memory_kb, :phase, :lacking)"
 )
 _BEAT = text(
     "UPDATE workers SET heartbeat_at = :now, slots = :slots, busy = :busy WHERE id = :id AND stopped_at IS NULL"
 )
+_SAY = text("UPDATE workers SET phase = :phase, lacking = :lacking WHERE id = :id AND stopped_at IS NULL")
 _STOP = text("UPDATE workers SET stopped_at = :now, busy = 0 WHERE id = :id AND stopped_at IS NULL")
 _BURY = text(
     "UPDATE workers SET stopped_at = :now, busy = 0, died = (1 = 1)"
@@ -87,6 +98,12 @@ def beat(connection: Connection, worker_id: str, *, now: int, slots: int, busy: 
     """Say that a worker lives; ``False`` when it was declared dead meanwhile, and so holds no lease any more."""
     values = {"id": worker_id, "now": now, "slots": slots, "busy": busy}
     return connection.execute(_BEAT, values).rowcount == 1
+
+
+def say(connection: Connection, worker_id: str, phase: str, lacking: Collection[str]) -> None:
+    """Write whether a worker still starts jobs, and which module types it leaves alone."""
+    values = {"id": worker_id, "phase": phase, "lacking": ",".join(sorted(lacking)) or None}
+    connection.execute(_SAY, values)
 
 
 def stop(connection: Connection, worker_id: str, now: int) -> None:
