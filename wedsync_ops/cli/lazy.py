@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schedules": ("schedules", "See recurring schedules; preview, pause, resume and run them."),
     "callbacks": ("callbacks", "Take in what the text message gateway reports back."),
     "workers": ("workers", "List the workers."),
+    "top": ("top", "Watch the platform live, and act on what is seen."),
     "metrics": ("metrics", "Measure the platform over a range."),
     "season": ("season", "Tell the wedding season and the load to expect."),
     "check": ("check", "Check something for monitoring, by exit code."),
