@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
-from wedsync_ops.errors import WedsyncError
+from wedsync_ops.errors import DatabaseUnreachable, WedsyncError
 from wedsync_ops.instants import SECOND, local_date
 from wedsync_ops.jobs.fingerprint import fingerprint
 from wedsync_ops.jobs.rescue import condition
@@ -37,11 +37,13 @@ class Watcher:
         self._history = History()
         self._last = self._empty(clock.now())
         self._slow_at: int | None = None
+        self._file: tuple[int, int] | None = None
 
     def look(self) -> Frame:
         """The platform now. Never raises for a database that is locked, full, gone or another's."""
         now = self._clock.now()
         try:
+            self._notice_another_file()
             with self._database.reading() as connection:
                 began = self._clock.monotonic()
                 seen = self._read(connection, now)
@@ -52,6 +54,19 @@ class Watcher:
             return self._last
         self._last = replace(seen, read_ms=took_ms)
         return self._last
+
+    def _notice_another_file(self) -> None:
+        """A SQLite connection would go on reading a file that was deleted or replaced."""
+        file = self._database.file
+        if file is None:
+            return
+        try:
+            found = file.stat()
+        except OSError as error:
+            raise DatabaseUnreachable(f"{file}: {error.strerror}", hint="") from error
+        if self._file not in (None, (found.st_dev, found.st_ino)):
+            self._database.close()
+        self._file = (found.st_dev, found.st_ino)
 
     def _read(self, connection: Connection, now: int) -> Frame:
         known = workers.living(connection)

@@ -15,6 +15,8 @@ SPAN_S = 60
 """How far the figures reach back, in seconds."""
 STEP_S = 2
 """The length of a sparkline's step, in seconds."""
+_LATELY = 5
+"""How many steps are lately."""
 _FAILED = frozenset(("error", "timeout", "oom", "killed"))
 
 
@@ -93,6 +95,7 @@ class History:
         spread = _spread(second.durations for second in whole)
         return Pace(
             per_s=_ran(whole) / SPAN_S,
+            lately_per_s=sum(map(_ran, steps[-_LATELY:])) / (_LATELY * STEP_S),
             error_rate=_error_rate(whole),
             p50_ms=_ms(spread, 50),
             p95_ms=_ms(spread, 95),

@@ -77,9 +77,13 @@ class OpenAlert:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The last minute: executions per second, percent failed, times in ms, and how each moved (oldest first)."""
+    """The last minute: executions per second, percent failed, times in ms, and how each moved (oldest first).
+
+    ``lately_per_s`` is the rate of the last ten seconds.
+    """
 
     per_s: float
+    lately_per_s: float
     error_rate: float | None
     p50_ms: float | None
     p95_ms: float | None

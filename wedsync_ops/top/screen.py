@@ -1,6 +1,8 @@
 """The live screen. It draws frames and asks before it acts; looking and acting happen in threads of their own."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from time import monotonic
 from typing import ClassVar
 
 from rich.text import Text
@@ -17,8 +19,11 @@ from wedsync_ops.top.gather import Watcher
 from wedsync_ops.top.model import Frame
 
 INTERRUPTED = 130
+_PATIENCE_S = 2.0
+"""How long a look may take before it is worth a word."""
 _HELP = """\
 Tab, arrows   go to a table, and to a row in it
+Enter         read all of the row: a job's explanation, an error
 p   pause the lane's module type, or let it go on
 r   retry the group of dead letters
 c   cancel a job: the one in the row, or another by its id
@@ -89,6 +94,8 @@ class Top(App[int]):
     #lower { height: 1fr; max-height: 12; }
     Panel { width: 1fr; height: 100%; border: round $primary; scrollbar-size-vertical: 1;
             scrollbar-size-horizontal: 0; overflow-x: hidden; }
+    #lanes { width: 46fr; }
+    #crew { width: 34fr; }
     Panel:focus { border: heavy $accent; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -107,7 +114,8 @@ class Top(App[int]):
         self._watcher = watcher
         self._acts = acts
         self._interval = interval
-        self._is_looking = False
+        self._looking_since: float | None = None
+        self._last: Frame | None = None
 
     def compose(self) -> ComposeResult:
         """Figures above, four tables below."""
@@ -130,16 +138,20 @@ class Top(App[int]):
         self.set_interval(self._interval, self._look)
 
     def _look(self) -> None:
-        if not self._is_looking:  # a database that does not answer is asked once, not once a second
-            self._is_looking = True
-            self.run_worker(self._look_aside, thread=True, group="look", exit_on_error=False)
+        if self._looking_since is None:  # a database that does not answer is asked once, not once a second
+            self._looking_since = monotonic()
+            self.run_worker(self._look_aside, thread=True, group="look")
+        elif self._last is not None and monotonic() - self._looking_since > _PATIENCE_S:
+            waited = monotonic() - self._looking_since
+            self.draw(replace(self._last, trouble=f"the database has not answered for {waited:.0f} s"))
 
     def _look_aside(self) -> None:
-        try:
-            frame = self._watcher.look()
-        finally:
-            self._is_looking = False
-        self.call_from_thread(self.draw, frame)
+        frame = self._watcher.look()
+        self.call_from_thread(self._looked, frame)
+
+    def _looked(self, frame: Frame) -> None:
+        self._looking_since, self._last = None, frame
+        self.draw(frame)
 
     def draw(self, frame: Frame) -> None:
         """Show a frame."""
@@ -161,6 +173,14 @@ class Top(App[int]):
             }
             for name, shown in rows.items():
                 ready.query_one(f"#{name}", Panel).show(shown)
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        """Enter on a row shows all of what it may have cut off."""
+        key = event.row_key.value or ""
+        if key.startswith("job:"):
+            self._explain(int(key.removeprefix("job:")))
+        elif self._last is not None and key and event.data_table.id in ("dead", "alerts"):
+            self.push_screen(Reading(words.whole(self._last, key)))
 
     def _selected(self, panel: str) -> str | None:
         return self.query_one(f"#{panel}", Panel).selected
@@ -224,11 +244,10 @@ class Top(App[int]):
 
     def action_explain(self) -> None:
         """Explain a job."""
+        self._choose_job("Explain which job?", self._explain)
 
-        def chosen(job_id: int) -> None:
-            self._aside(lambda: self.call_from_thread(self.push_screen, Reading(self._acts.explain(job_id))))
-
-        self._choose_job("Explain which job?", chosen)
+    def _explain(self, job_id: int) -> None:
+        self._aside(lambda: self.call_from_thread(self.push_screen, Reading(self._acts.explain(job_id))))
 
     def _choose_job(self, question: str, chosen: Callable[[int], None]) -> None:
         selected = self._selected("crew") or ""

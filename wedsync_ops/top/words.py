@@ -8,6 +8,8 @@ from wedsync_ops.top.spark import spark
 
 UNKNOWN = "–"
 Row = tuple[str, ...]
+_NAME = 14
+"""The longest name of a worker that leaves room for the rest in half of 80 columns."""
 LANES = ("Lane", "Priority", "Ready", "Waiting", "")
 CREW = ("Worker, job", "What", "For")
 DEAD = ("Jobs", "Module", "Latest error")
@@ -40,11 +42,10 @@ def pace(frame: Frame, *, width: int = 80, ascii_only: bool = False) -> list[str
     """The last minute in three lines: rate, times, errors; each with how it moved."""
     now = frame.pace
     facts = [
-        ("rate", f"{number(now.per_s)}/s", "", now.rates),
+        ("rate", f"{number(now.lately_per_s)}/s", _crew(frame), now.rates),
         ("time", f"p50 {ms(now.p50_ms)}", f"p95 {ms(now.p95_ms)}  p99 {ms(now.p99_ms)}", now.p95s_ms),
         ("errors", percent(now.error_rate), f"p95 wait {ms(now.wait_p95_ms)}", now.error_rates),
     ]
-    facts[0] = (facts[0][0], facts[0][1], _crew(frame), now.rates)
     lines = []
     for name, first, second, values in facts:
         text = f"{name:<7}{first:<14}{second}"
@@ -103,7 +104,8 @@ def crew(frame: Frame) -> list[tuple[str, Row]]:
 
 def _worker(worker: Worker) -> Row:
     state = "" if worker.state == "alive" else f" {worker.state.upper()}"
-    return worker.name, f"{worker.busy}/{worker.slots} busy{state}", ""
+    name = worker.name if len(worker.name) <= _NAME else worker.name[: _NAME - 1] + "…"
+    return name, f"{worker.busy}/{worker.slots} busy{state}", ""
 
 
 def _job(job: Running, now: int) -> Row:
@@ -128,6 +130,21 @@ def alerts(frame: Frame) -> list[tuple[str, Row]]:
 def _alert(alert: OpenAlert, now: int) -> Row:
     seen = "" if alert.state == "open" else f" ({alert.state})"
     return alert.severity + seen, length(now - alert.since), one_line(alert.message)
+
+
+def whole(frame: Frame, key: str) -> str:
+    """All that is known of a group of dead letters, or of an alert, by its key."""
+    for group in frame.dead:
+        if key == f"{group.module_type}/{group.fingerprint}":
+            said = f"{_group(group, frame)[0]} dead letters of {group.module_type} ({group.fingerprint})"
+            seen = f"the latest {length(frame.at - group.last_seen)} ago"
+            return f"{said}, {seen}\n\n{one_line(group.error or UNKNOWN)}"
+    for alert in frame.alerts:
+        if key == alert.id:
+            about = f" of {alert.module_type}" if alert.module_type else ""
+            since = f"{alert.state} for {length(frame.at - alert.since)}"
+            return f"{alert.severity}: {alert.type}{about} ({alert.id}), {since}\n\n{one_line(alert.message)}"
+    return "it is gone"
 
 
 def closed(frame: Frame) -> list[str]:
