@@ -9,6 +9,7 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.message import Message
 from textual.widgets import DataTable, Footer, Static
 
 from wedsync_ops.errors import WedsyncError
@@ -35,6 +36,14 @@ Times are those of the last minute. Alerts are of the severity and
 the age that they show. A + behind a count of dead letters says that
 only the latest were counted; all of them are before a retry."""
 _STYLES = {"critical": "bold red", "high": "yellow", "warning": "yellow", "paused": "reverse", "drained": "reverse"}
+
+
+class Then(Message):
+    """Something to do on the screen that a thread has found out."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        super().__init__()
+        self.work = work
 
 
 class Panel(DataTable[Text]):
@@ -147,7 +156,7 @@ class Top(App[int]):
 
     def _look_aside(self) -> None:
         frame = self._watcher.look()
-        self.call_from_thread(self._looked, frame)
+        self._then(lambda: self._looked(frame))
 
     def _looked(self, frame: Frame) -> None:
         self._looking_since, self._last = None, frame
@@ -157,7 +166,7 @@ class Top(App[int]):
         """Show a frame."""
         width = self.size.width
         ready = self.screen_stack[0]
-        ready.query_one("#head", Static).update(Text(words.head(frame), no_wrap=True, overflow="ellipsis"))
+        ready.query_one("#head", Static).update(Text(words.head(frame, width=width), no_wrap=True, overflow="ellipsis"))
         trouble = ready.query_one("#trouble", Static)
         trouble.set_class(frame.trouble is not None, "shown")
         trouble.update(Text(f" {frame.trouble or ''} - trying again ", no_wrap=True, overflow="ellipsis"))
@@ -247,7 +256,11 @@ class Top(App[int]):
         self._choose_job("Explain which job?", self._explain)
 
     def _explain(self, job_id: int) -> None:
-        self._aside(lambda: self.call_from_thread(self.push_screen, Reading(self._acts.explain(job_id))))
+        def work() -> None:
+            said = self._acts.explain(job_id)
+            self._then(lambda: self.push_screen(Reading(said)))
+
+        self._aside(work)
 
     def _choose_job(self, question: str, chosen: Callable[[int], None]) -> None:
         selected = self._selected("crew") or ""
@@ -266,7 +279,7 @@ class Top(App[int]):
         self.push_screen(Ask(question, suggestion), answered)
 
     def _ask(self, question: str, act: Callable[[], str]) -> None:
-        self.call_from_thread(self._confirm, question, act)
+        self._then(lambda: self._confirm(question, act))
 
     def _confirm(self, question: str, act: Callable[[], str]) -> None:
         def answered(yes: bool | None) -> None:  # noqa: FBT001 - what a dialog hands over
@@ -277,8 +290,8 @@ class Top(App[int]):
 
     def _done(self, said: str) -> None:
         self._watcher.soon()
-        self.call_from_thread(self.notify, said, markup=False)
-        self.call_from_thread(self._look)
+        self._then(lambda: self.notify(said, markup=False))
+        self._then(self._look)
 
     def _aside(self, work: Callable[[], object]) -> None:
         """Do something in a thread of its own; what refuses it is shown."""
@@ -287,9 +300,19 @@ class Top(App[int]):
             try:
                 work()
             except WedsyncError as error:
-                self.call_from_thread(self.notify, str(error), severity="error", markup=False)
+                refusal = str(error)
+                self._then(lambda: self.notify(refusal, severity="error", markup=False))
 
-        self.run_worker(guarded, thread=True, group="act", exit_on_error=True)
+        self.run_worker(guarded, thread=True, group="act")
+
+    def _then(self, work: Callable[[], object]) -> None:
+        """From a thread: do something on the screen, unless it has been left meanwhile. Never waits."""
+        self.post_message(Then(work))
+
+    def on_then(self, message: Then) -> None:
+        """Do it."""
+        if self.is_running and self.screen_stack and self.screen_stack[0].query("#head"):
+            message.work()
 
 
 def _titled(panel: Panel, title: str) -> Panel:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from wedsync_ops.instants import SECOND, to_datetime
 from wedsync_ops.top.model import DeadGroup, Frame, OpenAlert, Running, Worker
-from wedsync_ops.top.spark import spark
+from wedsync_ops.metrics.spark import spark
 
 UNKNOWN = "–"
 Row = tuple[str, ...]
@@ -16,9 +16,12 @@ DEAD = ("Jobs", "Module", "Latest error")
 ALERTS = ("Severity", "Since", "What")
 
 
-def head(frame: Frame) -> str:
-    """The moment, and where this is read."""
-    return f"wedsync-ops  {to_datetime(frame.at):%Y-%m-%d %H:%M:%S}Z  {frame.database}"
+def head(frame: Frame, *, width: int = 80) -> str:
+    """The moment, and where this is read; of a long name the end."""
+    moment = f"wedsync-ops  {to_datetime(frame.at):%Y-%m-%d %H:%M:%S}Z  "
+    room = max(1, width - len(moment))
+    name = one_line(frame.database)
+    return moment + (name if len(name) <= room else "…" + name[1 - room :])
 
 
 def season(frame: Frame) -> str:
@@ -196,7 +199,7 @@ def one_line(text: str) -> str:
 
 def page(frame: Frame, *, width: int = 80, ascii_only: bool = False) -> list[str]:
     """A frame as plain lines of at most ``width`` characters."""
-    lines = [head(frame), season(frame)]
+    lines = [head(frame, width=width), season(frame)]
     if frame.trouble is not None:
         lines.append(f"! {frame.trouble}")
     lines += ["", *pace(frame, width=width, ascii_only=ascii_only), *closed(frame)]
