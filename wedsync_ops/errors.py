@@ -297,6 +297,13 @@ class ExtraMissing(WedsyncError):
     code = "extra_missing"
 
 
+class ReportsUnwritable(WedsyncError):
+    """Reports cannot be written."""
+
+    code = "reports"
+    hint = "check reports_dir and its permissions"
+
+
 class OutputLost(WedsyncError):
     """Standard output cannot be written."""
 

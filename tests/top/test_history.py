@@ -3,8 +3,8 @@
 import pytest
 
 from wedsync_ops.instants import SECOND
-from wedsync_ops.top.history import LOOK, Execution, History
 from wedsync_ops.metrics.spark import spark
+from wedsync_ops.top.history import LOOK, Execution, History
 
 NOW = 1_800_000_000 * SECOND
 

@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "workers": ("workers", "List the workers."),
     "top": ("top", "Watch the platform live, and act on what is seen."),
     "metrics": ("metrics", "Measure the platform over a range."),
+    "report": ("report", "Report on an hour or a day, as text, JSON or a page to send."),
     "season": ("season", "Tell the wedding season and the load to expect."),
     "check": ("check", "Check something for monitoring, by exit code."),
     "db": ("db", "See and prepare the database; move the platform to PostgreSQL."),

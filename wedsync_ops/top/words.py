@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from wedsync_ops.instants import SECOND, to_datetime
-from wedsync_ops.top.model import DeadGroup, Frame, OpenAlert, Running, Worker
 from wedsync_ops.metrics.spark import spark
+from wedsync_ops.top.model import DeadGroup, Frame, OpenAlert, Running, Worker
 
 UNKNOWN = "–"
 Row = tuple[str, ...]
