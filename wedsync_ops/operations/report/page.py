@@ -108,7 +108,7 @@ def _over_time(report: Report) -> str:
 
 
 def _chart(title: str, series: Sequence[Series], drawn: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{charts.legend(series)}{drawn}</section>"
+    return f'<section><h2>{escape(title)}</h2>{charts.legend(series)}<div class="wide">{drawn}</div></section>'
 
 
 def _modules(report: Report) -> str:

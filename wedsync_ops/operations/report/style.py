@@ -34,7 +34,7 @@ section{{margin-top:18px;padding:16px 18px;background:var(--paper);border:1px so
 .legend{{margin:0 0 6px;font-size:13px;color:var(--soft)}}
 .legend span{{margin-right:16px;white-space:nowrap}}
 .legend i{{display:inline-block;width:11px;height:11px;border-radius:2px;margin-right:6px;vertical-align:-1px}}
-.chart{{display:block;width:100%;height:auto}}
+.chart{{display:block;width:100%;min-width:560px;height:auto}}
 .chart text{{fill:var(--soft);font-size:12px;font-variant-numeric:tabular-nums}}
 .chart .grid{{stroke:var(--rule);stroke-width:1}}
 .chart .line{{fill:none;stroke-width:2;stroke-linejoin:round}}
@@ -66,7 +66,7 @@ h1{{font-size:23px}}
 .tile span,.tile small,.legend,footer,th{{font-size:11px}}
 .share{{width:60px}}
 td,th{{padding:3px 9px 3px 0}}
-.chart{{max-height:46mm}}
+.chart{{min-width:0;max-height:37mm}}
 h2{{break-after:avoid;font-size:15px}}
 table{{font-size:11px}}
 tr{{break-inside:avoid}}
