@@ -3,7 +3,7 @@
 from typing import Any
 
 from wedsync_ops.instants import iso
-from wedsync_ops.top.model import Frame, Pace
+from wedsync_ops.top.model import DeadGroup, Frame, OpenAlert, Pace
 
 
 def to_document(frame: Frame) -> dict[str, Any]:
@@ -42,29 +42,31 @@ def to_document(frame: Frame) -> dict[str, Any]:
         "workers": [_worker(frame, place) for place in range(len(frame.workers))],
         "dead_letters": {
             "is_all": frame.dead_is_all,
-            "groups": [
-                {
-                    "module_type": group.module_type,
-                    "error_fingerprint": group.fingerprint,
-                    "count": group.count,
-                    "last_seen": iso(group.last_seen),
-                    "error": group.error,
-                }
-                for group in frame.dead
-            ],
+            "groups": [_group(group) for group in frame.dead],
         },
-        "alerts": [
-            {
-                "id": alert.id,
-                "type": alert.type,
-                "severity": alert.severity,
-                "state": alert.state,
-                "module_type": alert.module_type,
-                "since": iso(alert.since),
-                "message": alert.message,
-            }
-            for alert in frame.alerts
-        ],
+        "alerts": [_alert(alert) for alert in frame.alerts],
+    }
+
+
+def _group(group: DeadGroup) -> dict[str, Any]:
+    return {
+        "module_type": group.module_type,
+        "error_fingerprint": group.fingerprint,
+        "count": group.count,
+        "last_seen": iso(group.last_seen),
+        "error": group.error,
+    }
+
+
+def _alert(alert: OpenAlert) -> dict[str, Any]:
+    return {
+        "id": alert.id,
+        "type": alert.type,
+        "severity": alert.severity,
+        "state": alert.state,
+        "module_type": alert.module_type,
+        "since": iso(alert.since),
+        "message": alert.message,
     }
 
 

@@ -35,7 +35,15 @@ q   leave
 Times are those of the last minute. Alerts are of the severity and
 the age that they show. A + behind a count of dead letters says that
 only the latest were counted; all of them are before a retry."""
-_STYLES = {"critical": "bold red", "high": "yellow", "warning": "yellow", "paused": "reverse", "drained": "reverse"}
+_STYLES = {
+    "critical": "bold red",
+    "high": "yellow",
+    "warning": "yellow",
+    "paused": "reverse",
+    "drained": "reverse",
+    "SILENT": "bold yellow",
+    "DEAD": "bold red",
+}
 
 
 class Then(Message):
@@ -84,7 +92,7 @@ class Panel(DataTable[Text]):
         self.scroll_to(y=scrolled, animate=False)
 
     def _cell(self, place: int, cell: str) -> Text:
-        style = _STYLES.get(cell.partition(" ")[0], "")
+        style = next((style for word, style in _STYLES.items() if word in cell.split()), "") if len(cell) < 30 else ""
         return Text(cell, style=style, justify="right" if place in self._right else "left", no_wrap=True)
 
 

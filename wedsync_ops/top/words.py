@@ -8,6 +8,8 @@ from wedsync_ops.top.model import DeadGroup, Frame, OpenAlert, Running, Worker
 
 UNKNOWN = "–"
 Row = tuple[str, ...]
+_LEAST_ERRORS = 5.0
+"""The percentage of failures that a full sparkline stands for at least, so that one of a thousand does not look bad."""
 _NAME = 14
 """The longest name of a worker that leaves room for the rest in half of 80 columns."""
 LANES = ("Lane", "Priority", "Ready", "Waiting", "")
@@ -54,15 +56,15 @@ def pace(frame: Frame, *, width: int = 80, ascii_only: bool = False) -> list[str
         text = f"{name:<7}{first:<14}{second}"
         room = width - 48
         shown = values[-room:] if room > 0 else ()
-        line = spark(shown, top=100.0 if name == "errors" else None, ascii_only=ascii_only)
-        lines.append(f"{text:<46} {line}".rstrip())
+        line = spark(shown, top=_LEAST_ERRORS if name == "errors" else None, ascii_only=ascii_only)
+        lines.append(f"{text[:46]:<46} {line}".rstrip())
     return lines
 
 
 def _crew(frame: Frame) -> str:
     busy = sum(worker.busy for worker in frame.workers)
     workers = len(frame.workers)
-    return f"{workers} worker{'' if workers == 1 else 's'}, {busy} of {frame.slots} slots busy"
+    return f"{workers} worker{'' if workers == 1 else 's'}, {busy}/{frame.slots} busy"
 
 
 def lanes(frame: Frame) -> list[tuple[str, Row]]:
