@@ -112,10 +112,10 @@ def frame() -> model.Frame:
         ],
         alerts=[
             model.OpenAlert(
-                "a12", "high_error_rate", "critical", "open", "review", NOW - 4 * MINUTE, "review: 62 % failed in 5 min"
+                12, "high_error_rate", "critical", "firing", "review", NOW - 4 * MINUTE, "review: 62 % failed in 5 min"
             ),
             model.OpenAlert(
-                "a11", "queue_length", "warning", "open", None, NOW - 22 * MINUTE, "24,447 jobs wait, more than 1,000"
+                11, "queue_length", "warning", "firing", None, NOW - 22 * MINUTE, "24,447 jobs wait, more than 1,000"
             ),
         ],
         database="postgresql+psycopg://ops@db.internal/wedsync",

@@ -22,15 +22,15 @@ LONG = "gallery '0213' was deleted\x1b[2J by\nits photographer, who has not said
 class OneAlert:
     """A port with one alert that can be acknowledged once."""
 
-    acknowledged: list[str] = field(default_factory=list)
+    acknowledged: list[int] = field(default_factory=list)
 
     def current(self, connection: Connection, now: int) -> Sequence[OpenAlert]:
         """The alert, in the state that it is in."""
-        state = "acknowledged" if self.acknowledged else "open"
+        state = "acknowledged" if self.acknowledged else "firing"
         message = "6.1 % of the executions of email failed"
-        return [OpenAlert("a7", "high_error_rate", "warning", state, "email", now - 3 * MINUTE, message)]
+        return [OpenAlert(7, "high_error_rate", "warning", state, "email", now - 3 * MINUTE, message)]
 
-    def acknowledge(self, alert_id: str) -> str:
+    def acknowledge(self, alert_id: int) -> str:
         """Note who was acknowledged; a second time is refused."""
         if alert_id in self.acknowledged:
             raise WrongState(f"alert {alert_id} was acknowledged before")

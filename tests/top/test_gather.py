@@ -5,9 +5,10 @@ import sqlite3
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from tests.stores import databases
 from tests.stores.queues import NOW, queue_on
@@ -63,7 +64,7 @@ def test_a_look_shows_lanes_workers_jobs_dead_letters_and_the_next_wedding(queue
     assert frame.next_wedding is not None
     assert (frame.next_wedding.days, frame.next_wedding.job_id) == (3, jobs["waiting"][0])
     assert frame.pace.error_rate == 100
-    assert [one.id for one in frame.alerts] == ["a7"]
+    assert [one.id for one in frame.alerts] == [7]
 
 
 def test_a_page_fits_eighty_columns_and_has_nothing_that_a_terminal_would_obey(queue: Queue, watcher: Watcher) -> None:
@@ -93,7 +94,7 @@ def test_the_document_is_json_and_says_what_is_not_known(queue: Queue) -> None:
     (worker,) = document["workers"]
     assert [job["module_type"] for job in worker["jobs"]] == ["free"]
     assert document["dead_letters"]["groups"][0]["count"] == 2
-    assert document["alerts"][0]["state"] == "open"
+    assert document["alerts"][0]["state"] == "firing"
 
 
 def test_no_transaction_stays_open(queue: Queue, watcher: Watcher) -> None:
@@ -118,6 +119,24 @@ def test_a_backlog_is_never_read_whole(queue: Queue) -> None:
         read = store.coming(connection, [one.lane for one in frame.lanes])
     assert len(read) <= 400
     assert sum(one.waiting for one in frame.lanes) == 4000
+
+
+def test_every_statement_goes_through_an_index(sqlite_database: Database, tmp_path: Path) -> None:
+    queue = queue_on(sqlite_database, tmp_path)
+    scene(queue)
+    found: list[str] = []
+
+    def explain(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        raw = connection.connection.driver_connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        found.extend(row[3] for row in raw)
+
+    event.listen(sqlite_database.reader, "before_cursor_execute", explain)
+    Watcher(queue.database, queue.clock, queue.rules).look()
+    event.remove(sqlite_database.reader, "before_cursor_execute", explain)
+    assert any("jobs_to_claim" in plan for plan in found)
+    assert [
+        plan for plan in found if plan.startswith(("SCAN jobs", "SCAN executions")) and "USING INDEX" not in plan
+    ] == []
 
 
 def test_what_moves_slowly_is_read_again_after_five_seconds_or_when_somebody_acts(queue: Queue) -> None:
@@ -176,7 +195,7 @@ def test_what_is_no_job_is_refused(given: str) -> None:
 def test_there_may_be_no_alerts(queue: Queue) -> None:
     with queue.database.reading() as connection:
         assert NoAlerts().current(connection, NOW) == ()
-    assert "no alert" in NoAlerts().acknowledge("a1")
+    assert "no alert" in NoAlerts().acknowledge(1)
 
 
 def test_a_database_that_is_gone_is_told_and_watching_goes_on(sqlite_database: Database, tmp_path: Path) -> None:

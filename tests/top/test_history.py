@@ -4,7 +4,7 @@ import pytest
 
 from wedsync_ops.instants import SECOND
 from wedsync_ops.metrics.spark import spark
-from wedsync_ops.top.history import LOOK, Execution, History
+from wedsync_ops.top.history import LOOK, OVERLAP, Execution, History
 
 NOW = 1_800_000_000 * SECOND
 
@@ -33,6 +33,17 @@ def test_an_execution_that_was_committed_late_is_counted_although_its_id_is_smal
     history.add([ran(3, 3)], NOW - SECOND)
     history.add([ran(3, 3), ran(2, 3)], NOW)
     assert history.pace(NOW).per_s == pytest.approx(2 / 60)
+
+
+def test_a_look_need_not_read_again_what_is_long_counted() -> None:
+    history = History()
+    assert history.after < 0
+    history.add([ran(n, 3) for n in range(500, 0, -1)], NOW - SECOND)
+    assert history.after == 500 - OVERLAP
+    history.add([ran(n, 3) for n in range(505, history.after, -1)], NOW)
+    assert history.pace(NOW).per_s == pytest.approx(505 / 60)
+    history.add([], NOW)
+    assert history.after == 505 - OVERLAP
 
 
 def test_lost_and_cancelled_ones_are_in_no_rate_and_no_time() -> None:

@@ -69,7 +69,7 @@ class Acts:
             lines.append(f"Error: {job.error}")
         return "\n".join(lines)
 
-    def acknowledge(self, alert_id: str) -> str:
+    def acknowledge(self, alert_id: int) -> str:
         """Take care of an alert."""
         return self._alerts.acknowledge(alert_id)
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -26,6 +27,12 @@ _SLOWLY = 5 * SECOND
 """How often is read what moves slowly and takes longer to read."""
 
 
+class _Slow(NamedTuple):
+    letters: list[Letter]
+    is_all: bool
+    coming: list[Coming]
+
+
 class Watcher:
     """Looks at the platform again and again; what it cannot read it says, and keeps what it last saw."""
 
@@ -46,13 +53,24 @@ class Watcher:
             self._notice_another_file()
             with self._database.reading() as connection:
                 began = self._clock.monotonic()
+                newest = store.latest(connection, self._history.after)
                 seen = self._read(connection, now)
+                slow = self._slow(connection, seen.lanes, now)
                 took_ms = (self._clock.monotonic() - began) * 1000
         except WedsyncError as error:
             pace = self._history.pace(now)
             self._last = replace(self._last, at=now, season=self._season(now), pace=pace, trouble=error.message)
             return self._last
-        self._last = replace(seen, read_ms=took_ms)
+        self._history.add(newest, now)
+        last = self._last if slow is None else self._with_slow(slow, now)
+        self._last = replace(
+            seen,
+            pace=self._history.pace(now),
+            read_ms=took_ms,
+            dead=last.dead,
+            dead_is_all=last.dead_is_all,
+            next_wedding=last.next_wedding,
+        )
         return self._last
 
     def _notice_another_file(self) -> None:
@@ -71,11 +89,10 @@ class Watcher:
     def _read(self, connection: Connection, now: int) -> Frame:
         known = workers.living(connection)
         counts = [LaneLine(one.lane, one.available, one.waiting) for one in lanes.read(connection) if one.waiting]
-        self._history.add(store.latest(connection), now)
-        seen = Frame(
+        return Frame(
             at=now,
             season=self._season(now),
-            pace=self._history.pace(now),
+            pace=self._last.pace,
             lanes=sorted(counts, key=lambda count: (-count.lane.priority, -count.waiting, count.lane.module_type)),
             closed=[
                 Closed(one.scope, one.name, one.reason, one.paused_by, one.until)
@@ -92,16 +109,19 @@ class Watcher:
             alerts=self._alerts.current(connection, now),
             database=self._database.where,
         )
-        return self._with_slow(connection, seen, now)
 
-    def _with_slow(self, connection: Connection, seen: Frame, now: int) -> Frame:
-        last = self._last
+    def _slow(self, connection: Connection, lanes: Sequence[LaneLine], now: int) -> _Slow | None:
+        """What moves slowly, when it is time for it."""
         if self._slow_at is not None and 0 <= now - self._slow_at < _SLOWLY:
-            return replace(seen, dead=last.dead, dead_is_all=last.dead_is_all, next_wedding=last.next_wedding)
+            return None
         letters, is_all = store.dead(connection)
-        wedding = self._next_wedding(store.coming(connection, [count.lane for count in _ready(seen.lanes)]), now)
+        coming = store.coming(connection, [count.lane for count in lanes if count.available > 0])
         self._slow_at = now
-        return replace(seen, dead=grouped(letters), dead_is_all=is_all, next_wedding=wedding)
+        return _Slow(letters, is_all, coming)
+
+    def _with_slow(self, slow: _Slow, now: int) -> Frame:
+        wedding = self._next_wedding(slow.coming, now)
+        return replace(self._last, dead=grouped(slow.letters), dead_is_all=slow.is_all, next_wedding=wedding)
 
     def soon(self) -> None:
         """Read all of it at the next look: somebody has changed something."""
@@ -122,10 +142,6 @@ class Watcher:
 
     def _empty(self, now: int) -> Frame:
         return Frame(at=now, season=self._season(now), pace=self._history.pace(now), database=self._database.where)
-
-
-def _ready(counts: Sequence[LaneLine]) -> list[LaneLine]:
-    return [count for count in counts if count.available > 0]
 
 
 def grouped(letters: Sequence[Letter]) -> list[DeadGroup]:

@@ -1,6 +1,6 @@
 """The last minute of executions, second by second. Pure."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,6 +11,8 @@ from wedsync_ops.top.model import Pace
 
 LOOK = 1_000
 """The most executions that one look reads."""
+OVERLAP = 100
+"""How many ids before the newest are looked at again: on PostgreSQL a smaller one may be committed later."""
 SPAN_S = 60
 """How far the figures reach back, in seconds."""
 STEP_S = 2
@@ -40,7 +42,7 @@ class _Second:
 
 
 class History:
-    """What ran lately. It is given the newest executions at every look, and counts each once.
+    """What ran lately. It is given the newest executions ``after`` some id at every look, and counts each once.
 
     Where more have finished between two looks than one look reads, the rest are counted by their ids, and spread
     evenly over the seconds in between; the times are then those of a sample.
@@ -48,9 +50,14 @@ class History:
 
     def __init__(self) -> None:
         self._seconds: dict[int, _Second] = {}
-        self._seen: Collection[int] = ()
+        self._seen: set[int] = set()
         self._last_id: int | None = None
         self._looked_at = 0
+
+    @property
+    def after(self) -> int:
+        """Beyond which id the next look has to read."""
+        return -1 if self._last_id is None else self._last_id - OVERLAP
 
     def add(self, newest: Sequence[Execution], now: int) -> None:
         """Take in the newest executions, the newest first."""
@@ -59,8 +66,9 @@ class History:
             self._count(one)
         if newest:
             self._count_unread(fresh, newest[0].id, now)
-            self._seen = {one.id for one in newest}
-            self._last_id = newest[0].id
+            self._last_id = max(newest[0].id, self._last_id or 0)
+            seen = self._seen.union(one.id for one in newest)
+            self._seen = {number for number in seen if number > self.after}
         self._looked_at = now
         oldest = now // SECOND - SPAN_S - 2 * STEP_S
         for second in [second for second in self._seconds if second < oldest]:

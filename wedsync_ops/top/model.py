@@ -66,7 +66,7 @@ class DeadGroup:
 class OpenAlert:
     """An alert that is open: since an instant, in a severity's and a state's words."""
 
-    id: str
+    id: int
     type: str
     severity: str
     state: str

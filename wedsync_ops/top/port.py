@@ -15,7 +15,7 @@ class Alerts(Protocol):
         """Every open alert, the most severe first."""
         ...
 
-    def acknowledge(self, alert_id: str) -> str:
+    def acknowledge(self, alert_id: int) -> str:
         """Take care of an alert; what came of it, in words. Raises WedsyncError."""
         ...
 
@@ -27,6 +27,6 @@ class NoAlerts:
         """None."""
         return ()
 
-    def acknowledge(self, alert_id: str) -> str:
+    def acknowledge(self, alert_id: int) -> str:
         """There is nothing to acknowledge."""
         return f"there is no alert {alert_id}"

@@ -248,7 +248,7 @@ class Top(App[int]):
         if selected is None:
             self.notify("there is no alert")
             return
-        self._confirm(f"Acknowledge alert {selected}?", lambda: self._acts.acknowledge(selected))
+        self._confirm(f"Acknowledge alert {selected}?", lambda: self._acts.acknowledge(int(selected)))
 
     def action_cancel(self) -> None:
         """Cancel a job."""

@@ -17,7 +17,10 @@ DEAD = 300
 _NEXT_OF_LANE = 40
 _NEXT_SCHEDULED = 200
 
-_LATEST = f"SELECT id, finished_at, outcome, duration_us, queue_wait_us FROM executions ORDER BY id DESC LIMIT {LOOK}"
+_LATEST = (
+    "SELECT id, finished_at, outcome, duration_us, queue_wait_us FROM executions WHERE id > :after"
+    f" ORDER BY id DESC LIMIT {LOOK}"
+)
 # A job that waits in a worker still has the start of its execution before, if there was one.
 _RUNNING = (
     "SELECT id, module_type, priority, CASE WHEN finished_at IS NULL THEN started_at END AS started_at, leased_by,"
@@ -57,9 +60,9 @@ class Coming(NamedTuple):
     timezone: str | None
 
 
-def latest(connection: Connection) -> list[Execution]:
-    """The newest executions, the newest first."""
-    return [Execution._make(row) for row in db.run(connection, _LATEST).all()]
+def latest(connection: Connection, after: int) -> list[Execution]:
+    """The newest executions with a larger id, the newest first."""
+    return [Execution._make(row) for row in db.run(connection, _LATEST, {"after": after}).all()]
 
 
 def running(connection: Connection, worker_ids: Iterable[str]) -> list[Running]:

@@ -129,11 +129,11 @@ def _group(group: DeadGroup, frame: Frame) -> Row:
 
 def alerts(frame: Frame) -> list[tuple[str, Row]]:
     """The open alerts: key (the id) and cells."""
-    return [(alert.id, _alert(alert, frame.at)) for alert in frame.alerts]
+    return [(str(alert.id), _alert(alert, frame.at)) for alert in frame.alerts]
 
 
 def _alert(alert: OpenAlert, now: int) -> Row:
-    seen = "" if alert.state == "open" else f" ({alert.state})"
+    seen = "" if alert.state == "firing" else f" ({alert.state})"
     return alert.severity + seen, length(now - alert.since), one_line(alert.message)
 
 
@@ -145,10 +145,10 @@ def whole(frame: Frame, key: str) -> str:
             seen = f"the latest {length(frame.at - group.last_seen)} ago"
             return f"{said}, {seen}\n\n{one_line(group.error or UNKNOWN)}"
     for alert in frame.alerts:
-        if key == alert.id:
+        if key == str(alert.id):
             about = f" of {alert.module_type}" if alert.module_type else ""
             since = f"{alert.state} for {length(frame.at - alert.since)}"
-            return f"{alert.severity}: {alert.type}{about} ({alert.id}), {since}\n\n{one_line(alert.message)}"
+            return f"{alert.severity}: {alert.type}{about} (alert {alert.id}), {since}\n\n{one_line(alert.message)}"
     return "it is gone"
 
 

@@ -9,7 +9,6 @@ from wedsync_ops.instants import MINUTE, local_date
 from wedsync_ops.jobs.fingerprint import fingerprint
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.metrics import aggregate
-from wedsync_ops.metrics import store as metrics_store
 from wedsync_ops.metrics.actions import measure as measured
 from wedsync_ops.metrics.model import Counts, Spread
 from wedsync_ops.modules.registry import Registry
@@ -48,18 +47,15 @@ class _Found:
 def make(database: Database, rules: Rules, over: Period, now: int) -> Report:
     """The report on a period, as far as it is known at ``now``."""
     found = _Found()
-    with database.reading() as connection:
-        executed = metrics_store.executed_types(connection)
-    registered = [item.module_id for item in rules.registry.modules()]
-    for module_type in dict.fromkeys((*registered, *executed)):
-        _read(database, module_type, over, now, found)
     metrics = measured(
         database,
-        registered,
+        [item.module_id for item in rules.registry.modules()],
         range_us=over.to_at - over.from_at,
         now=over.to_at,
         network_capacity_mbps=rules.settings.network_capacity_mbps,
     )
+    for module in metrics.modules:
+        _read(database, module.module_type, over, now, found)
     calendar = rules.calendar
     return Report(
         period=over,
