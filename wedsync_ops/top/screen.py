@@ -32,9 +32,9 @@ e   explain a job: the one in the row, or another by its id
 a   acknowledge the alert
 q   leave
 
-Times are those of the last minute. Alerts are of the severity and
-the age that they show. A + behind a count of dead letters says that
-only the latest were counted; all of them are before a retry."""
+Times are those of the last minute. A + behind a count of dead \
+letters says that only the latest were counted; before a retry all \
+of them are."""
 _STYLES = {
     "critical": "bold red",
     "high": "yellow",
