@@ -15,7 +15,7 @@ from tests.stores.queues import NOW, queue_on
 from tests.stores.rows import add_many
 from tests.top.scenes import LONG, OneAlert, enqueue, scene
 from wedsync_ops.db import Database
-from wedsync_ops.errors import UnknownJob, WrongState
+from wedsync_ops.errors import DatabaseLocked, UnknownJob, WrongState
 from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs import actions
 from wedsync_ops.jobs.actions import Queue
@@ -233,6 +233,8 @@ def test_a_locked_database_is_told_and_watching_goes_on(sqlite_database: Databas
     locker.execute("COMMIT")
     try:
         assert "locked" in (watcher.look().trouble or "")
+        with pytest.raises(DatabaseLocked):
+            watcher.read()
     finally:
         locker.close()
     assert watcher.look().trouble is None

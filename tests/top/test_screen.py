@@ -94,6 +94,17 @@ def test_everything_is_there_and_nothing_is_wider_than_the_terminal(queue: Queue
     drive(queue, script, size=size)
 
 
+def test_a_terminal_that_is_too_small_shows_what_fits(queue: Queue) -> None:
+    scene(queue)
+
+    async def script(pilot: Pilot[int]) -> None:
+        await pilot.press("tab", "down", "question_mark")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Reading))
+        await pilot.press("escape")
+
+    drive(queue, script, size=(24, 6))
+
+
 def test_a_lane_is_paused_after_a_yes_and_goes_on_after_another(queue: Queue) -> None:
     enqueue(queue)
 

@@ -64,13 +64,10 @@ def _require_textual() -> None:
 
 def _once(watcher: "Watcher", *, json: bool) -> int:
     from wedsync_ops.cli.render import emit, emit_raw, width
-    from wedsync_ops.errors import DatabaseError
     from wedsync_ops.top.document import to_document
     from wedsync_ops.top.words import page
 
-    frame = watcher.look()
-    if frame.trouble is not None:
-        raise DatabaseError(frame.trouble)
+    frame = watcher.read()
     if json:
         emit("top", to_document(frame))
     else:

@@ -11,7 +11,6 @@ def to_document(frame: Frame) -> dict[str, Any]:
     wedding = frame.next_wedding
     return {
         "at": iso(frame.at),
-        "trouble": frame.trouble,
         "season": {
             "current_season": frame.season.word,
             "expected_load_multiplier": frame.season.multiplier,

@@ -48,25 +48,27 @@ class Watcher:
 
     def look(self) -> Frame:
         """The platform now. Never raises for a database that is locked, full, gone or another's."""
-        now = self._clock.now()
         try:
-            self._notice_another_file()
-            with self._database.reading() as connection:
-                began = self._clock.monotonic()
-                newest = store.latest(connection, self._history.after)
-                seen = self._read(connection, now)
-                slow = self._slow(connection, seen.lanes, now)
-                took_ms = (self._clock.monotonic() - began) * 1000
+            return self.read()
         except WedsyncError as error:
+            now = self._clock.now()
             pace = self._history.pace(now)
             self._last = replace(self._last, at=now, season=self._season(now), pace=pace, trouble=error.message)
             return self._last
+
+    def read(self) -> Frame:
+        """The platform now. Raises DatabaseError and what lies below it."""
+        now = self._clock.now()
+        self._notice_another_file()
+        with self._database.reading() as connection:
+            newest = store.latest(connection, self._history.after)
+            seen = self._read(connection, now)
+            slow = self._slow(connection, seen.lanes, now)
         self._history.add(newest, now)
         last = self._last if slow is None else self._with_slow(slow, now)
         self._last = replace(
             seen,
             pace=self._history.pace(now),
-            read_ms=took_ms,
             dead=last.dead,
             dead_is_all=last.dead_is_all,
             next_wedding=last.next_wedding,

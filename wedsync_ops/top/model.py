@@ -130,7 +130,6 @@ class Frame:
     dead_is_all: bool = True
     alerts: Sequence[OpenAlert] = ()
     trouble: str | None = None
-    read_ms: float | None = None
     database: str = ""
 
     @property
