@@ -78,12 +78,9 @@ def running(connection: Connection, worker_ids: Iterable[str]) -> list[Running]:
 def dead(connection: Connection) -> tuple[list[Letter], bool]:
     """The latest dead letters, the newest first; and whether there are no others."""
     rows = db.run(connection, _DEAD).all()
-    letters = [Letter(row.module_type, row.finished_at, row.error) for row in rows if _is_letter(row)]
+    dead_ones = (row for row in rows if row.state == "discarded" and row.has_payload)
+    letters = [Letter(row.module_type, row.finished_at, row.error) for row in dead_ones]
     return letters, len(rows) < DEAD
-
-
-def _is_letter(row: object) -> bool:
-    return getattr(row, "state", "") == "discarded" and bool(getattr(row, "has_payload", False))
 
 
 def coming(connection: Connection, lanes: Sequence[Lane]) -> list[Coming]:

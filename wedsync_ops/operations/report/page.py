@@ -163,17 +163,12 @@ def _failures(report: Report) -> str:
         return "<section><h2>What failed</h2><p>Nothing failed.</p></section>"
     rows = "".join(
         f'<tr><td class="n">{one.count:,}</td><td class="n">{one.wedding_week:,}</td>'
-        f"<td>{escape(one.module_type)}</td><td>{escape(label_of(report, one.last_seen))}</td>"
+        f"<td>{escape(one.module_type)}</td><td>{escape(label(report.period, one.last_seen))}</td>"
         f'<td class="text">{escape(words.one_line(one.error))}</td></tr>'
         for one in report.failures
     )
     head = (">Executions", ">In wedding weeks", "Module type", "Latest", "Latest error")
     return f"<section><h2>What failed, what touches wedding weeks first</h2>{_table(head, rows)}</section>"
-
-
-def label_of(report: Report, at: int) -> str:
-    """The time of the day of an instant, in the report's zone."""
-    return label(report.period, at)
 
 
 def _table(head: Sequence[str], rows: str) -> str:
