@@ -23,8 +23,8 @@ WIDTH = 720
 TALLEST = 4000
 _SPARE = 300
 """What a window's own bars take of its height, and more."""
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-_OPTIONS = (
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+OPTIONS = (
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -63,13 +63,13 @@ class Browser:
 
     def _run(self, page: Path, *options: str) -> str:
         profile = tempfile.mkdtemp(dir=self.folder)
-        command = [self.program, *_OPTIONS, f"--user-data-dir={profile}", *options, page.as_uri()]
+        command = [self.program, *OPTIONS, f"--user-data-dir={profile}", *options, page.as_uri()]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
 def main(folder: Path) -> None:
     """Make all of the pictures."""
-    program = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
+    program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if program is None:
         sys.exit("Chromium is needed: install the package chromium")
     folder.mkdir(parents=True, exist_ok=True)

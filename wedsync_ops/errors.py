@@ -291,6 +291,19 @@ class HomeUnusable(WedsyncError):
     hint = "set WEDSYNC_OPS_HOME to a folder that can be written"
 
 
+class ExtraMissing(WedsyncError):
+    """A part of the package that this needs is not installed."""
+
+    code = "extra_missing"
+
+
+class ReportsUnwritable(WedsyncError):
+    """Reports cannot be written."""
+
+    code = "reports"
+    hint = "check reports_dir and its permissions"
+
+
 class OutputLost(WedsyncError):
     """Standard output cannot be written."""
 

@@ -88,6 +88,8 @@ class Settings:
     )
     retention_days: int = _setting(90, "days that rows of finished jobs and executions stay")
     dead_letter_days: int = _setting(90, "days that a discarded job keeps what a retry needs")
+    reports_dir: Path | None = _setting(None, "folder that reports are kept in; reports in the home unless given")
+    keep_reports: int = _setting(100, "hourly reports that are kept, and as many daily ones; 0: none is made")
     limits: tuple[Limit, ...] = _setting(
         (), "what may start, how many at once or how often: see how-to/limit-what-runs.md"
     )
@@ -377,6 +379,7 @@ _POSITIVE = (
 _NOT_NEGATIVE = {
     "keep_completed": 10_000_000,
     "keep_failed": 10_000_000,
+    "keep_reports": 100_000,
     "retention_days": 36_500,
     "dead_letter_days": 36_500,
     "wedding_week_delay_min": 525_600,

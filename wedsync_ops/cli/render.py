@@ -81,7 +81,7 @@ def prose(text: str, indent: str = "   ") -> None:
     import textwrap
 
     lines = textwrap.wrap(
-        one_line(text), _columns(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        one_line(text), width(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
     emit_raw([line.encode("utf-8", "replace") + b"\n" for line in lines])
 
@@ -156,7 +156,7 @@ def console() -> "Console":
 
     options: dict[str, Any] = {
         "file": sys.stdout,
-        "width": _columns(),
+        "width": width(),
         "force_terminal": sys.stdout.isatty(),
         "highlight": False,
         "markup": False,
@@ -166,7 +166,8 @@ def console() -> "Console":
     return Console(**options, color_system=None) if made.no_color else made
 
 
-def _columns() -> int:
+def width() -> int:
+    """How many columns there are to print on, never fewer than 80."""
     return max(_WIDTH, shutil.get_terminal_size().columns)
 
 

@@ -26,6 +26,7 @@ from wedsync_ops.jobs.store import durations, events, lanes, retention, terms
 from wedsync_ops.jobs.store.retention import Key, Policy, Sweep
 from wedsync_ops.jobs.store.terms import Term
 from wedsync_ops.jobs.webhooks import deliver
+from wedsync_ops.operations.report.keeping import keep
 
 TERM_S = 120.0
 """How long a process has a task for itself unless it renews that, in seconds."""
@@ -143,6 +144,10 @@ def _webhooks(site: Site, _writing: Writing) -> Mapping[str, int]:
     return {"delivered": came_to.delivered, "failed": int(came_to.error is not None)}
 
 
+def _reports(site: Site, _writing: Writing) -> Mapping[str, int]:
+    return keep(site.database, site.rules, site.clock.now())
+
+
 def _events(site: Site, before: int, writing: Writing) -> int:
     total = 0
     while True:
@@ -194,5 +199,6 @@ TASKS: Mapping[str, Task] = {
     "counters": Task("check the lane counters against the jobs, and measure expected durations", _counters, alone=True),
     "drains": Task("note what has been drained, so that nothing of it starts", _drains),
     "webhooks": Task("post finished jobs to the webhook, as workers do while they run", _webhooks),
+    "reports": Task("write the reports of the last hour and the last day, and forget old ones", _reports, alone=True),
     "retention": Task("forget what has been kept for long enough", _retention, alone=True),
 }
