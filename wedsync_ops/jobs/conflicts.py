@@ -60,7 +60,7 @@ def _taken(p: Prepared, other: Held) -> WedsyncError:
 def _replaced(
     batch: Batch, p: Prepared, j: Judgement | WedsyncError, holder: Keyed, until: int | None
 ) -> Queued | WedsyncError:
-    """Make a job that waits the one that is asked for: it keeps its id and its key, and counts no attempts."""
+    """Make a job that waits the one that is asked for: it keeps its id, and its key unless another is given."""
     if isinstance(j, WedsyncError):
         return j
     if holder.job.job_id is None:  # of a dry run, which has queued nothing
@@ -113,7 +113,9 @@ def _written(batch: Batch, p: Prepared, j: Judgement, before: Standing, config: 
     )
     keyed = Keyed(p.payload_hash, queued)
     if before.key is not None:
-        batch.held[before.key] = keyed
+        batch.held.pop(before.key, None)
+    if job.key is not None:
+        batch.held[job.key] = keyed
     if p.unique is not None:
         batch.unique[p.unique.key] = Held(keyed, None)
     return queued
@@ -127,13 +129,14 @@ def _row(batch: Batch, p: Prepared, j: Judgement, before: Standing) -> NewJob:
     """
     later = replace(j, is_due=False, entered=(j.entered[0], j.entered[1], State.SCHEDULED))
     job = new_job(batch, p, later, job_id=before.id)
+    if p.key is None:
+        job = job._replace(key=before.key)
     same: tuple[Any, ...] = (job.supplier_id, job.priority_requested, job.wedding_on, job.timezone, job.vendor_type)
     if not j.is_due or before.state is not State.AVAILABLE or before.decided_by != same:
-        return job._replace(key=before.key)
+        return job
     safe = rank.latest_safe_start(job.deadline_at, j.expected.p95_us, job.max_attempts)
     changes = [at for at in (before.next_change_at, job.expires_at) if at is not None]
     return job._replace(
-        key=before.key,
         state=before.state,
         priority=before.priority,
         due_at=before.due_at,

@@ -1,4 +1,4 @@
-"""Waiting jobs that become other ones: same id, same idempotency key, another payload."""
+"""Waiting jobs that become other ones: same id, another payload."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ _SET = (
     "wedding_on",
     "timezone",
     "vendor_type",
+    "key",
     "payload_hash",
     "region",
     "unique_key",
@@ -87,7 +88,7 @@ def _to_standing(row: dict[str, Any]) -> Standing:
 def write(connection: Connection, replacements: Sequence[Replacement]) -> None:
     """Make waiting jobs, which are locked, what they become: with every attempt before them, and held by nothing.
 
-    ``key``, ``queued_at`` and the executions that there were stay.
+    ``queued_at`` and the executions that there were stay.
     """
     if not replacements:
         return
