@@ -125,6 +125,26 @@ class TestRefusal:
         draining.begin(queue, "module", "email")
         assert actions.enqueue(queue, request(key="k")).job_id == first
 
+    def test_no_job_is_moved_into_the_scope(self, queue: Queue) -> None:
+        job_id = add(queue, key="k")
+        draining.begin(queue, "supplier", "s9")
+        moved = {"key": "k", "replace": True, "supplier_id": "s9"}
+        with pytest.raises(Draining, match="supplier s9 is being drained"):
+            actions.enqueue(queue, request(**moved), dry_run=True)
+        assert refusal(queue, **moved).details[0]["name"] == "s9"
+        assert claimed(queue) == [job_id]
+        with queue.database.reading() as connection:
+            assert connection.execute(text("SELECT supplier_id FROM jobs")).scalar_one() == "s1"
+
+    def test_no_later_job_of_the_scope_is_made_due(self, queue: Queue) -> None:
+        add(queue, key="far", at=iso(NOW + DAY))
+        add(queue, key="due")
+        drain = draining.begin(queue, "module", "email")
+        refusal(queue, key="far", replace=True)
+        for values in ({"key": "far", "at": iso(NOW + 2 * DAY)}, {"key": "due"}, {"key": "due", "at": iso(NOW + DAY)}):
+            assert actions.enqueue(queue, request(config={"n": 2}, replace=True, **values)).queued_as == "replaced"
+        assert draining.advance(queue, drain).is_over
+
     def test_a_dry_run_and_a_batch_tell_it_too(self, queue: Queue) -> None:
         draining.begin(queue, "module", "email")
         with pytest.raises(Draining):

@@ -5,8 +5,9 @@ from typing import Any
 
 from wedsync_ops.errors import KeyConflict, UniqueConflict, WedsyncError, WrongState
 from wedsync_ops.instants import iso
-from wedsync_ops.jobs import rank
+from wedsync_ops.jobs import drain, rank
 from wedsync_ops.jobs.batch import Batch, Judgement, claimed, new_job
+from wedsync_ops.jobs.drain import Drain
 from wedsync_ops.jobs.model import WAITING, Priority, Queued, State
 from wedsync_ops.jobs.prepare import Prepared
 from wedsync_ops.jobs.store.insert import Keyed, NewJob, NewPayload
@@ -81,10 +82,21 @@ def _replaced(
             hint="a job keeps its module type: use another key",
             details=[{"job_id": holder.job.job_id}],
         )
+    closing = _closing(batch, p, j, before) if batch.drains else None
+    if closing is not None:
+        return drain.refused(closing, batch.now, j.decision.priority, p.wedding)
     config = claimed(batch, p)
     if isinstance(config, WedsyncError):
         return config
     return _written(batch, p, j, before, config)
+
+
+def _closing(batch: Batch, p: Prepared, j: Judgement, before: Standing) -> Drain | None:
+    """The drain that would get more to do than what it has accepted, if any."""
+    is_later = before.state is State.SCHEDULED and before.due_at > batch.now
+    is_more = is_later and j.is_due
+    drains = [one for one in batch.drains if is_more or not one.covers(before.module_type, before.supplier_id)]
+    return drain.covering(drains, p.module.module_id, p.supplier_id)
 
 
 def _written(batch: Batch, p: Prepared, j: Judgement, before: Standing, config: str) -> Queued:

@@ -61,6 +61,12 @@ class Standing:
     decided_by: tuple[Any, ...]
     """Supplier, priority asked for, day and zone of the wedding, vendor type."""
 
+    @property
+    def supplier_id(self) -> str | None:
+        """The supplier that it is of."""
+        supplier_id: str | None = self.decided_by[0]
+        return supplier_id
+
 
 class Replacement(NamedTuple):
     """What a job becomes; the row's ``id`` says which one."""
