@@ -166,8 +166,9 @@ class TestRefused:
         first = queued(queue, request(config={"n": 1}, key="k"))
         with queue.database.transaction() as connection:
             take(connection)
-        with pytest.raises(WrongState, match=f"job {first.job_id} is running, and so cannot be replaced"):
+        with pytest.raises(WrongState, match=f"job {first.job_id} is running, and so cannot be replaced") as caught:
             again(queue)
+        assert caught.value.advice == "queue it with another key"
         with queue.database.transaction() as connection:
             Dispatcher(None).return_unknown(connection, "w1", (), NOW)
         actions.cancel(queue, [first.job_id or 0])
@@ -259,8 +260,10 @@ class TestUniqueKeys:
         with queue.database.transaction() as connection:
             ripen.promote(connection, latest.rules, NOW)
             take(connection, module_type="note")
-        with pytest.raises(WrongState, match="is running"):
-            queued(latest, note(n=3))
+        for key in (None, "k"):
+            with pytest.raises(WrongState, match="is running") as caught:
+                queued(latest, note(n=3, key=key))
+            assert caught.value.advice == "wait until it has ended, or cancel it"
 
     @pytest.mark.parametrize("on_conflict", ["keep", "replace"])
     def test_give_the_job_the_key_of_the_request_that_it_has_become(self, queue: Queue, on_conflict: str) -> None:

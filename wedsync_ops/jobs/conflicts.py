@@ -68,27 +68,43 @@ def _replaced(
         return holder.job._replace(duplicate=False, queued_as="replaced")
     before = batch.standing.get(holder.job.job_id)
     if before is None:
-        # Between the look at its state and its lock a worker may have claimed it.
-        state = "no longer waits" if holder.job.state in WAITING else f"is {holder.job.state}"
-        free = "" if until is None else f"; another may be queued from {iso(until)} on"
-        return WrongState(
-            f"{_named(holder.job)} {state}, and so cannot be replaced{free}",
-            hint="queue it with another key" if p.key is not None else "",
-            details=[{"job_id": holder.job.job_id}],
-        )
-    if before.module_type != p.module.module_id:
-        return KeyConflict(
-            f"{_named(holder.job)} has the key {p.key!r} and is of the module type {before.module_type}",
-            hint="a job keeps its module type: use another key",
-            details=[{"job_id": holder.job.job_id}],
-        )
-    closing = _closing(batch, p, j, before) if batch.drains else None
-    if closing is not None:
-        return drain.refused(closing, batch.now, j.decision.priority, p.wedding)
-    config = claimed(batch, p)
+        return _past(batch, p, holder, until)
+    refusal = _misplaced(batch, p, j, before)
+    config = claimed(batch, p) if refusal is None else refusal
     if isinstance(config, WedsyncError):
         return config
     return _written(batch, p, j, before, config)
+
+
+def _past(batch: Batch, p: Prepared, holder: Keyed, until: int | None) -> WedsyncError:
+    """The refusal where a job waits no more."""
+    # Between the look at its state and its lock a worker may have claimed it.
+    state = "no longer waits" if holder.job.state in WAITING else f"is {holder.job.state}"
+    free = "" if until is None else f"; another may be queued from {iso(until)} on"
+    return WrongState(
+        f"{_named(holder.job)} {state}, and so cannot be replaced{free}",
+        hint=_what_frees(batch, p, holder, until),
+        details=[{"job_id": holder.job.job_id}],
+    )
+
+
+def _misplaced(batch: Batch, p: Prepared, j: Judgement, before: Standing) -> WedsyncError | None:
+    """Why a job cannot become one of another place in the queue, if so."""
+    if before.module_type != p.module.module_id:
+        return KeyConflict(
+            f"job {before.id} has the key {p.key!r} and is of the module type {before.module_type}",
+            hint="a job keeps its module type: use another key",
+            details=[{"job_id": before.id}],
+        )
+    closing = _closing(batch, p, j, before) if batch.drains else None
+    return None if closing is None else drain.refused(closing, batch.now, j.decision.priority, p.wedding)
+
+
+def _what_frees(batch: Batch, p: Prepared, holder: Keyed, until: int | None) -> str:
+    """What to do about a job that cannot be replaced; another idempotency key helps only where that one was met."""
+    if p.key is not None and batch.held.get(p.key) is holder:
+        return "queue it with another key"
+    return "wait until it has ended, or cancel it" if until is None else "wait until then"
 
 
 def _closing(batch: Batch, p: Prepared, j: Judgement, before: Standing) -> Drain | None:
