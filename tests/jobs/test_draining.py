@@ -261,7 +261,14 @@ class TestProgress:
         second = draining.begin(later(queue, MINUTE), "module", "email", reason="longer", until=NOW + 2 * HOUR)
         assert (second.begun_at, second.drained_at, second.until) == (NOW, first.drained_at, NOW + 2 * HOUR)
         third = draining.begin(later(queue, 3 * HOUR), "module", "email")
-        assert (third.begun_at, third.drained_at) == (NOW + 3 * HOUR, None)
+        assert (third.begun_at, third.drained_at, third.reason, third.until) == (NOW + 3 * HOUR, None, None, None)
+
+    def test_begun_again_it_keeps_what_is_not_given(self, queue: Queue) -> None:
+        draining.begin(queue, "module", "email", reason="moving", until=NOW + HOUR)
+        assert draining.begin(queue, "module", "email", until=NOW + 2 * HOUR).reason == "moving"
+        again = draining.begin(queue, "module", "email")
+        assert (again.reason, again.until) == ("moving", NOW + 2 * HOUR)
+        assert actions.status(queue).drains == [again]
 
     def test_jobs_explain_tells_it(self, queue: Queue) -> None:
         due, scheduled = add(queue), add(queue, at=iso(NOW + HOUR))

@@ -52,7 +52,7 @@ def planned(queue: Queue, scope: str, name: str, *, reason: str | None = None, u
 
 
 def begin(queue: Queue, scope: str, name: str, *, reason: str | None = None, until: int | None = None) -> Drain:
-    """Accept no new job of a scope. One that is being drained goes on, with another reason and end. Raises as above."""
+    """Accept no new job of a scope. One that is being drained goes on, and keeps what is not given. Raises as above."""
     drain = planned(queue, scope, name, reason=reason, until=until)
 
     def written() -> Drain:

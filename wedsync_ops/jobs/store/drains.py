@@ -14,10 +14,13 @@ _COLUMNS = "scope, name, reason, begun_by, begun_at, until, drained_at"
 _READ = f"SELECT {_COLUMNS} FROM drains WHERE until IS NULL OR until > :now ORDER BY scope, name"
 _BEGIN = (
     f"INSERT INTO drains ({_COLUMNS}) VALUES (:scope, :name, :reason, :begun_by, :begun_at, :until, NULL)"
-    " ON CONFLICT (scope, name) DO UPDATE SET reason = excluded.reason, begun_by = excluded.begun_by,"
+    " ON CONFLICT (scope, name) DO UPDATE SET begun_by = excluded.begun_by,"
     " begun_at = CASE WHEN drains.until <= :begun_at THEN excluded.begun_at ELSE drains.begun_at END,"
     " drained_at = CASE WHEN drains.until <= :begun_at THEN NULL ELSE drains.drained_at END,"
-    " until = excluded.until RETURNING begun_at, drained_at"
+    " reason = CASE WHEN drains.until <= :begun_at THEN excluded.reason"
+    " ELSE coalesce(excluded.reason, drains.reason) END,"
+    " until = CASE WHEN drains.until <= :begun_at THEN excluded.until ELSE coalesce(excluded.until, drains.until) END"
+    f" RETURNING {_COLUMNS}"
 )
 _MARK = (
     "UPDATE drains SET drained_at = :now WHERE scope = :scope AND name = :name AND begun_at = :begun_at"
@@ -47,12 +50,14 @@ class Later:
 
 
 def begin(connection: Connection, drain: Drain) -> Drain:
-    """Write a drain. One in force goes on, with another reason and end. On PostgreSQL whoever queues ends first."""
+    """Write a drain. One in force goes on, with another reason and end where they are given.
+
+    On PostgreSQL whoever queues ends first.
+    """
     if connection.dialect.name == "postgresql":
         db.run(connection, "LOCK TABLE drains IN EXCLUSIVE MODE", {})
     values = {name: getattr(drain, name) for name in Drain.__slots__ if name != "drained_at"}
-    row = db.run(connection, _BEGIN, values).one()
-    return Drain(**{**values, "begun_at": row.begun_at, "drained_at": row.drained_at})
+    return Drain(*tuple(db.run(connection, _BEGIN, values).one()))
 
 
 def end(connection: Connection, scope: str, name: str) -> bool:
