@@ -3,29 +3,25 @@
 import threading
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from tests.jobs.drains import add, claimed, end, queue_with_worker, refusal, state
 from tests.stores import databases
-from tests.stores.queues import NOW, later, queue_on, request
+from tests.stores.queues import NOW, later, request
 from tests.stores.timetables import ONE, fire, register, told, yaml
 from wedsync_ops.db import Database
-from wedsync_ops.errors import Draining, InvalidInput, UnknownModule, WaitTimedOut, WrongState
+from wedsync_ops.errors import Draining, InvalidInput, UnknownModule
 from wedsync_ops.instants import DAY, HOUR, MINUTE, SECOND, iso
 from wedsync_ops.jobs import actions, dead_letters, draining, intake, schedules
 from wedsync_ops.jobs.actions import Queue
-from wedsync_ops.jobs.dispatch import Dispatcher
-from wedsync_ops.jobs.draining import Progress, Wait
 from wedsync_ops.jobs.explaining import explained
-from wedsync_ops.jobs.model import Claimed, Queued, State
+from wedsync_ops.jobs.model import Queued, State
 from wedsync_ops.jobs.prepare import prepare
-from wedsync_ops.jobs.store import control, drains, stops
+from wedsync_ops.jobs.store import drains
 from wedsync_ops.jobs.store.drains import Left
-from wedsync_ops.testing.clock import FakeClock
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -36,41 +32,7 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def queue(shared: Database, tmp_path: Path) -> Queue:
-    return queue_on(databases.emptied(shared), tmp_path)
-
-
-def add(queue: Queue, **values: Any) -> int:
-    return actions.enqueue(queue, request(**values)).job_id or 0
-
-
-def refusal(queue: Queue, **values: Any) -> Draining:
-    with pytest.raises(Draining) as caught:
-        actions.enqueue(queue, request(**values))
-    return caught.value
-
-
-def claimed(queue: Queue, room: int = 9) -> list[int]:
-    return [job.id for job in jobs_claimed(queue, room)]
-
-
-def jobs_claimed(queue: Queue, room: int = 9) -> list[Claimed]:
-    with queue.database.transaction() as connection:
-        now = queue.clock.now()
-        taken = Dispatcher(None).claim(connection, queue.rules, worker_id="w", now=now, slots=room, room=room)
-    return list(taken.jobs)
-
-
-def state(queue: Queue, job_id: int) -> State:
-    with queue.database.reading() as connection:
-        return control.states(connection, [job_id])[job_id]
-
-
-def end(queue: Queue, job_id: int, how: str = "completed") -> None:
-    with queue.database.transaction() as connection:
-        connection.execute(
-            text("UPDATE jobs SET state = :how, leased_by = NULL, finished_at = :now WHERE id = :id"),
-            {"how": how, "id": job_id, "now": NOW},
-        )
+    return queue_with_worker(shared, tmp_path)
 
 
 class TestRefusal:
@@ -278,79 +240,6 @@ class TestProgress:
         assert reasons[due].words.endswith("it was accepted before that, and still runs")
         assert reasons[scheduled].words.endswith("and is held otherwise")
         assert reasons[due].sooner == "wedsync-ops queue resume email"
-
-
-class Ticking(FakeClock):
-    """A clock whose pauses pass time."""
-
-    def pause(self, seconds: float) -> None:
-        self.set(self.now() + round(seconds * SECOND))
-
-
-class TestWait:
-    def wait(self, queue: Queue, wanted: Wait, on_pause: Any = None) -> tuple[Progress, int, list[Left]]:
-        clock = Ticking(NOW)
-        mine = replace(queue, clock=clock)
-        heard: list[Left] = []
-
-        def pause(seconds: float) -> None:
-            clock.pause(seconds)
-            if on_pause is not None:
-                on_pause(mine)
-
-        drain = draining.begin(mine, "module", "email")
-        found, cancelled = draining.wait(mine, drain, wanted, pause=pause, told=lambda one: heard.append(one.left))
-        return found, cancelled, heard
-
-    def test_until_nothing_is_under_way(self, queue: Queue) -> None:
-        ids = [add(queue), add(queue)]
-
-        def work(mine: Queue) -> None:
-            claimed(mine)
-            if ids:
-                end(queue, ids.pop())
-
-        found, cancelled, heard = self.wait(queue, Wait(), work)
-        assert (found.is_over, cancelled) == (True, 0)
-        assert heard == [Left(2, 0), Left(0, 1), Left(0, 0)]
-
-    def test_no_longer_than_asked(self, queue: Queue) -> None:
-        add(queue)
-        with pytest.raises(WaitTimedOut, match="module email is not drained after 5 s: 1 jobs wait and 0 run"):
-            self.wait(queue, Wait(timeout_s=5))
-        refusal(queue)
-
-    def test_then_what_is_left_is_cancelled_and_what_is_scheduled_stays(self, queue: Queue) -> None:
-        running = add(queue)
-        claimed(queue)
-        waiting, scheduled = add(queue), add(queue, at=iso(NOW + DAY))
-        other = add(queue, module_type="free")
-
-        def obey(mine: Queue) -> None:
-            with mine.database.reading() as connection:
-                asked = stops.find(connection)
-            for stop in asked:
-                end(queue, stop.job_id, "cancelled")
-
-        found, cancelled, _ = self.wait(queue, Wait(cancel_after_s=5), obey)
-        assert (found.is_over, cancelled) == (True, 2)
-        assert [state(queue, job_id).value for job_id in (running, waiting, scheduled, other)] == [
-            "cancelled",
-            "cancelled",
-            "scheduled",
-            "available",
-        ]
-
-    def test_cancelling_goes_through_any_number(self, queue: Queue) -> None:
-        actions.enqueue_many(queue, [request()] * 1100)
-        drain = draining.begin(queue, "module", "email")
-        assert draining.cancel(queue, drain) == 1100
-        assert draining.advance(queue, drain).is_over
-
-    def test_is_broken_off_when_the_drain_is_ended(self, queue: Queue) -> None:
-        add(queue)
-        with pytest.raises(WrongState, match="the drain of module email has been ended"):
-            self.wait(queue, Wait(), lambda mine: actions.resume(mine, "module", "email"))
 
 
 def test_whoever_is_queueing_is_done_before_a_drain_has_begun(queue: Queue) -> None:

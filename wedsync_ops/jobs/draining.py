@@ -9,6 +9,7 @@ from wedsync_ops.errors import DatabaseConflict, InvalidInput, WaitTimedOut, Wro
 from wedsync_ops.jobs import wakeup
 from wedsync_ops.jobs.actions import CONFLICTS, Queue
 from wedsync_ops.jobs.drain import Drain
+from wedsync_ops.jobs.rescue import rescue
 from wedsync_ops.jobs.store import control, drains, stops
 from wedsync_ops.jobs.store.drains import Later, Left
 
@@ -86,7 +87,7 @@ def wait(
     WaitTimedOut, and WrongState when the drain was ended meanwhile.
     """
     began = queue.clock.monotonic()
-    cancelled: int | None = None
+    cancelled: set[int] = set()
     before: Progress | None = None
     while True:
         looked = queue.clock.monotonic()
@@ -95,11 +96,14 @@ def wait(
             told(seen)
             before = seen
         if seen.is_over:
-            return seen, cancelled or 0
+            return seen, len(cancelled)
         elapsed = queue.clock.monotonic() - began
-        if cancelled is None and wanted.cancel_after_s is not None and elapsed >= wanted.cancel_after_s:
-            cancelled = cancel(queue, seen.drain)
-            continue
+        if wanted.cancel_after_s is not None and elapsed >= wanted.cancel_after_s:
+            # At every look: a job may come back from a dead worker, or be asked for by one that is still running.
+            is_first = not cancelled
+            cancelled |= cancel(queue, seen.drain)
+            if is_first and cancelled:
+                continue
         if wanted.timeout_s is not None and elapsed >= wanted.timeout_s:
             raise _timed_out(seen, wanted.timeout_s)
         longest = min(_LATEST_S, max(_SOONEST_S, elapsed / _SHARE))
@@ -107,13 +111,16 @@ def wait(
 
 
 def advance(queue: Queue, drain: Drain) -> Progress:
-    """Look at a drain, and note it when nothing of its scope is under way. Raises WrongState when it has ended."""
-    with queue.database.reading() as connection:
-        now = queue.clock.now()
-        seen = _current(drains.read(connection, now), drain)
-        left = drains.left(connection, seen, now)
-    if seen.drained_at is not None or left != _NOTHING:
-        return Progress(seen, left)
+    """Look at a drain, and note it when nothing of its scope is under way. Raises WrongState when it has ended.
+
+    What dead workers were running waits again: nobody else may be there to notice.
+    """
+    found = _seen(queue, drain)
+    if found.left.running and rescue(queue.database, queue.rules, queue.clock.now()):
+        found = _seen(queue, drain)
+    if found.drain.drained_at is not None or found.left != _NOTHING:
+        return found
+    seen = found.drain
     with queue.database.transaction() as connection:
         now = queue.clock.now()
         left = drains.left(connection, seen, now)
@@ -121,10 +128,7 @@ def advance(queue: Queue, drain: Drain) -> Progress:
             wakeup.notify(connection)
     queue.ring()
     # Looked at anew: on PostgreSQL something scheduled may have started while that was noted.
-    with queue.database.reading() as connection:
-        now = queue.clock.now()
-        seen = _current(drains.read(connection, now), drain)
-        return Progress(seen, drains.left(connection, seen, now))
+    return _seen(queue, drain)
 
 
 def advance_all(queue: Queue) -> int:
@@ -138,9 +142,10 @@ def advance_all(queue: Queue) -> int:
     return over
 
 
-def cancel(queue: Queue, drain: Drain) -> int:
-    """Cancel what of a scope waits and is due, and have what runs broken off; how many jobs that were."""
-    total = after = 0
+def cancel(queue: Queue, drain: Drain) -> set[int]:
+    """Cancel what of a scope waits and is due, and have what runs broken off; the ids of those jobs."""
+    told: set[int] = set()
+    after = 0
     while True:
         with queue.database.transaction() as connection:
             now = queue.clock.now()
@@ -149,10 +154,18 @@ def cancel(queue: Queue, drain: Drain) -> int:
             stops.ask(connection, [job_id for job_id in ids if job_id not in done], by=getpass.getuser(), now=now)
             wakeup.notify(connection)
         queue.ring()
-        total += len(ids)
+        told.update(ids)
         if len(ids) < _CHUNK:
-            return total
+            return told
         after = ids[-1]
+
+
+def _seen(queue: Queue, drain: Drain) -> Progress:
+    """The drain as it stands, and what of it is under way."""
+    with queue.database.reading() as connection:
+        now = queue.clock.now()
+        known = _current(drains.read(connection, now), drain)
+        return Progress(known, drains.left(connection, known, now))
 
 
 def _current(known: Iterable[Drain], drain: Drain) -> Drain:
