@@ -1,14 +1,13 @@
 """What callers do with the queue: queue jobs, look at their place, cancel and retry them, pause lanes."""
 
-import contextlib
 import getpass
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from wedsync_ops import db
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import (
-    DatabaseConflict,
     InvalidInput,
     UniqueConflict,
     UnknownJob,
@@ -28,8 +27,6 @@ from wedsync_ops.jobs.store.view import JobView
 
 HELD_CAP = 10_000
 """How far the jobs that a limit holds are counted."""
-CONFLICTS = 4
-"""How often queueing is repeated that another transaction got in the way of: what is met by chance passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +102,7 @@ def _placed(
         # The lanes' tags and the keys are read as for real ones; nothing is written.
         with queue.database.reading() as connection:
             return intake.place(connection, queue.rules, prepared, now=queue.clock.now(), write=False)
-    for _ in range(CONFLICTS):
-        with contextlib.suppress(DatabaseConflict):
-            return _written(queue, prepared, atomic=atomic)
-    return _written(queue, prepared, atomic=atomic)
+    return db.repeated(lambda: _written(queue, prepared, atomic=atomic))
 
 
 def _written(queue: Queue, prepared: Sequence[Prepared], *, atomic: bool) -> list[Queued | WedsyncError]:

@@ -13,10 +13,11 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from wedsync_ops.errors import DatabaseConflict, UnknownJob, WedsyncError, WrongState
+from wedsync_ops import db
+from wedsync_ops.errors import UnknownJob, WedsyncError, WrongState
 from wedsync_ops.instants import MINUTE, local_date
 from wedsync_ops.jobs import wakeup
-from wedsync_ops.jobs.actions import CONFLICTS, Queue
+from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.drain import covering
 from wedsync_ops.jobs.fingerprint import fingerprint
 from wedsync_ops.jobs.model import State
@@ -190,14 +191,12 @@ def _discarded(queue: Queue, found: Sequence[tuple[int, int]], held: retention.H
 
 def _committed(queue: Queue, work: Callable[[Connection], _T]) -> _T:
     """A transaction, repeated when another got in its way: whoever retries at the same time passes."""
-    for attempt in range(CONFLICTS + 1):
-        try:
-            with queue.database.transaction() as connection:
-                return work(connection)
-        except DatabaseConflict:
-            if attempt == CONFLICTS:
-                raise
-    raise AssertionError  # the last attempt returns or raises
+
+    def once() -> _T:
+        with queue.database.transaction() as connection:
+            return work(connection)
+
+    return db.repeated(once)
 
 
 def _urgency(queue: Queue, letter: Letter, now: int) -> tuple[int, int]:

@@ -5,9 +5,10 @@ import getpass
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from wedsync_ops.errors import DatabaseConflict, InvalidInput, WaitTimedOut, WrongState
+from wedsync_ops import db
+from wedsync_ops.errors import InvalidInput, WaitTimedOut, WrongState
 from wedsync_ops.jobs import wakeup
-from wedsync_ops.jobs.actions import CONFLICTS, Queue
+from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.drain import Drain
 from wedsync_ops.jobs.rescue import rescue
 from wedsync_ops.jobs.store import control, drains, stops
@@ -60,10 +61,7 @@ def begin(queue: Queue, scope: str, name: str, *, reason: str | None = None, unt
         with queue.database.transaction() as connection:
             return drains.begin(connection, drain)
 
-    for _ in range(CONFLICTS):
-        with contextlib.suppress(DatabaseConflict):
-            return written()
-    return written()
+    return db.repeated(written)
 
 
 def look(queue: Queue, drain: Drain) -> tuple[Progress, Later]:

@@ -51,7 +51,7 @@ def let_go(connection: Connection, ids: Iterable[int]) -> None:
         db.run(connection, statement, {"ids": db.many(wanted)})
 
 
-def end(connection: Connection, job_id: int) -> None:
+def release(connection: Connection, job_id: int) -> None:
     """Take its unique key from a running job that ends in this transaction, if it does not have it for longer."""
     statement = (
         "UPDATE jobs SET unique_key = NULL WHERE id = :id AND state = 'running' AND unique_key IS NOT NULL"
