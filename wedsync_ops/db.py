@@ -44,8 +44,8 @@ _SQLITE_ERRORS = (
 
 MOVING = "this platform moves to "
 """How the refusal of a database begins that may not be written because its platform moves to another (``moves``)."""
-_CONFLICTS = ("40001", "40P01")
-"""PostgreSQL's serialization failure and deadlock: of the transactions that block each other one is undone."""
+_CONFLICTS = ("40001", "40P01", "55P03")
+"""PostgreSQL's serialization failure and deadlock, of which one transaction is undone, and a lock not had in time."""
 
 CONFLICTS = 4
 """How often a transaction is repeated that another got in the way of."""

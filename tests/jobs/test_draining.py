@@ -1,6 +1,7 @@
 """Draining on both databases: nothing new is accepted, nothing accepted is lost, and in the end nothing starts."""
 
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -260,6 +261,32 @@ def test_whoever_is_queueing_is_done_before_a_drain_has_begun(queue: Queue) -> N
     assert begun.is_set()
     (drain,) = actions.status(queue).drains
     assert draining.advance(queue, drain).left == Left(1, 0)
+
+
+def test_while_a_drain_waits_for_whoever_is_queueing_others_go_on_to_queue(queue: Queue) -> None:
+    if queue.database.is_sqlite:  # its writers take turns anyway
+        return
+    beginning = threading.Thread(target=lambda: draining.begin(queue, "module", "email"))
+    queueing = threading.Thread(target=lambda: add(queue, module_type="free"))
+    with queue.database.transaction() as connection:
+        drains.read(connection, NOW, entering=True)  # and then all that a long batch does
+        beginning.start()
+        until = time.monotonic() + 10
+        while not waits_for_the_drains(queue.database):
+            assert time.monotonic() < until
+        queueing.start()
+        queueing.join(10)
+        is_queued, is_begun = not queueing.is_alive(), not beginning.is_alive()
+    beginning.join(10)
+    queueing.join(10)
+    assert (is_queued, is_begun) == (True, False)
+    assert [one.name for one in actions.status(queue).drains] == ["email"]
+
+
+def waits_for_the_drains(database: Database) -> bool:
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'drains'::regclass"
+    with database.reading() as connection:
+        return bool(connection.execute(text(waiting)).scalar_one())
 
 
 def test_what_is_read_of_drains_is_in_a_fixed_order(queue: Queue) -> None:

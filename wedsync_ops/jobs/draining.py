@@ -2,6 +2,7 @@
 
 import contextlib
 import getpass
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from wedsync_ops.jobs.store.drains import Later, Left
 _CHUNK = 500
 _NOTHING = Left(0, 0)
 _SOONEST_S = 0.05
+_TIMES = 6000
+"""How often a drain tries to begin, each time for 50 ms and as long a pause: ten minutes."""
 _LATEST_S = 1.0
 _SHARE = 10
 """A look that takes so long is followed by a pause of at least so many times that."""
@@ -53,15 +56,27 @@ def planned(queue: Queue, scope: str, name: str, *, reason: str | None = None, u
     return Drain(scope, name, reason, getpass.getuser(), now, until)
 
 
-def begin(queue: Queue, scope: str, name: str, *, reason: str | None = None, until: int | None = None) -> Drain:
-    """Accept no new job of a scope. One that is being drained goes on, and keeps what is not given. Raises as above."""
+def begin(
+    queue: Queue,
+    scope: str,
+    name: str,
+    *,
+    reason: str | None = None,
+    until: int | None = None,
+    pause: Callable[[float], object] = time.sleep,
+) -> Drain:
+    """Accept no new job of a scope. One that is being drained goes on, and keeps what is not given. Raises as above.
+
+    On PostgreSQL it begins once whoever is queueing has ended, and lets others queue until then. Raises
+    DatabaseConflict when that takes minutes.
+    """
     drain = planned(queue, scope, name, reason=reason, until=until)
 
     def written() -> Drain:
         with queue.database.transaction() as connection:
             return drains.begin(connection, drain)
 
-    return db.repeated(written)
+    return db.repeated(written, times=_TIMES, between=lambda: pause(_SOONEST_S))
 
 
 def look(queue: Queue, drain: Drain) -> tuple[Progress, Later]:

@@ -10,6 +10,8 @@ from wedsync_ops.jobs.drain import Drain
 
 CAP = 10_000
 """How far jobs are counted."""
+_PATIENCE_MS = 50
+"""The longest that queueing is held up by a drain that waits to begin, in milliseconds."""
 _COLUMNS = "scope, name, reason, begun_by, begun_at, until, drained_at"
 _READ = f"SELECT {_COLUMNS} FROM drains WHERE until IS NULL OR until > :now ORDER BY scope, name"
 _BEGIN = (
@@ -52,10 +54,12 @@ class Later:
 def begin(connection: Connection, drain: Drain) -> Drain:
     """Write a drain. One in force goes on, with another reason and end where they are given.
 
-    On PostgreSQL whoever queues ends first.
+    On PostgreSQL whoever queues ends first. Raises DatabaseConflict when that takes long: whoever wants to queue
+    meanwhile waits behind this one, and must get in between.
     """
     if connection.dialect.name == "postgresql":
-        db.run(connection, "LOCK TABLE drains IN EXCLUSIVE MODE", {})
+        db.run(connection, f"SET LOCAL lock_timeout = {_PATIENCE_MS}")
+        db.run(connection, "LOCK TABLE drains IN EXCLUSIVE MODE")
     values = {name: getattr(drain, name) for name in Drain.__slots__ if name != "drained_at"}
     return Drain(*tuple(db.run(connection, _BEGIN, values).one()))
 
