@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from tests.jobs.drains import add, claimed, end, queue_with_worker, refusal, state
+from tests.jobs.drains import add, claimed, end, jobs_claimed, queue_with_worker, refusal, state
 from tests.stores import databases
 from tests.stores.queues import NOW, later, request
+from tests.stores.rows import ending
 from tests.stores.timetables import ONE, fire, register, told, yaml
 from wedsync_ops.db import Database
 from wedsync_ops.errors import Draining, InvalidInput, UnknownModule
@@ -19,9 +20,9 @@ from wedsync_ops.instants import DAY, HOUR, MINUTE, SECOND, iso
 from wedsync_ops.jobs import actions, dead_letters, draining, intake, schedules
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.explaining import explained
-from wedsync_ops.jobs.model import Queued, State
+from wedsync_ops.jobs.model import Queued, Result, State
 from wedsync_ops.jobs.prepare import prepare
-from wedsync_ops.jobs.store import drains
+from wedsync_ops.jobs.store import drains, finish
 from wedsync_ops.jobs.store.drains import Left
 
 
@@ -170,11 +171,9 @@ class TestProgress:
 
     def test_a_job_between_two_attempts_is_under_way(self, queue: Queue) -> None:
         job_id = add(queue)
-        claimed(queue)
+        (job,) = jobs_claimed(queue)
         with queue.database.transaction() as connection:
-            connection.execute(
-                text("UPDATE jobs SET state = 'retryable', leased_by = NULL, due_at = :at"), {"at": NOW + HOUR}
-            )
+            finish.apply(connection, [ending(job, State.RETRYABLE, outcome=Result.ERROR, due_at=NOW + HOUR)])
         drain = draining.begin(queue, "module", "email")
         assert draining.advance(queue, drain).left == Left(1, 0)
         assert claimed(later(queue, HOUR)) == [job_id]

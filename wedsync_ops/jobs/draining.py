@@ -126,7 +126,8 @@ def wait(
 def advance(queue: Queue, drain: Drain) -> Progress:
     """Look at a drain, and note it when nothing of its scope is under way. Raises WrongState when it has ended.
 
-    What dead workers were running waits again: nobody else may be there to notice.
+    What dead workers were running waits again: nobody else may be there to notice. What waits is looked at before the
+    transaction that notes the end, which holds nobody up; what falls due in between is held, as whatever does later.
     """
     found = _seen(queue, drain)
     if found.left.running and rescue(queue.database, queue.rules, queue.clock.now()):
@@ -136,11 +137,10 @@ def advance(queue: Queue, drain: Drain) -> Progress:
     seen = found.drain
     with queue.database.transaction() as connection:
         now = queue.clock.now()
-        left = drains.left(connection, seen, now)
-        if left == _NOTHING and drains.mark_drained(connection, seen, now):
+        if drains.is_quiet(connection, seen, now) and drains.mark_drained(connection, seen, now):
             wakeup.notify(connection)
     queue.ring()
-    # Looked at anew: on PostgreSQL something scheduled may have started while that was noted.
+    # Looked at anew: something scheduled may have started while that was noted.
     return _seen(queue, drain)
 
 
