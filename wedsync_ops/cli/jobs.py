@@ -186,12 +186,13 @@ def retry(
             return _each(queue, ids, actions.retry, "retried", json=json)
         wanted = given.wanted(opened_app.calendar.zone)
         if dry_run:
-            letters.show_counts("retry", dead_letters.failures(queue, wanted), "would be queued again", json=json)
+            rehearsed, found = dead_letters.rehearse(queue, wanted)
+            left, words = letters.left_of(rehearsed)
+            letters.show_counts("retry", found, f"would be queued again{words}", json=json, left=left)
             return exits.DONE
         done = dead_letters.retry(queue, wanted, per_minute=per_minute)
-    left = f"; {done.taken} were not, because other jobs have their unique keys" if done.taken else ""
-    said = f"{done.count} jobs were queued again{left}"
-    letters.show_done("retry", {"count": done.count, "unique_conflicts": done.taken}, said, json=json)
+    left, words = letters.left_of(done)
+    letters.show_done("retry", {"count": done.count, **left}, f"{done.count} jobs were queued again{words}", json=json)
     return exits.DONE
 
 
