@@ -1,5 +1,6 @@
 """``jobs``, ``queue``, ``workers``, ``metrics``, ``maintenance``, and a worker that drains."""
 
+import json
 import signal
 import sqlite3
 import subprocess
@@ -296,3 +297,17 @@ def test_what_retention_took_is_null(registered: Cli, home: Path) -> None:
     connection.close()
     job = registered("jobs", "show", "1", "--json").document["job"]
     assert (job["config"], job["context"], job["result_data"]) == (None, None, None)
+
+
+def test_queue_status_says_for_whom_a_limit_holds(registered: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = [
+        {"name": "gate", "rate": "5/1s", "providers": ["prov", "other"], "modules": ["email"]},
+        {"name": "each", "concurrent": 2, "per": "provider"},
+    ]
+    monkeypatch.setenv("WEDSYNC_OPS_LIMITS", json.dumps(limits))
+    one, two = registered("queue", "status", "--json").document["limits"]
+    assert (one["providers"], one["modules"], one["per"]) == (["other", "prov"], ["email"], "all")
+    assert (two["providers"], two["modules"], two["per"]) == (None, None, "provider")
+    shown = registered("queue", "status").out
+    assert "limit gate: 5 in 1 s, of email over other, prov; holds 0" in shown
+    assert "limit each: 2 at once for each provider; holds 0" in shown
