@@ -200,9 +200,13 @@ def _held(held: Held) -> Reason:
     whom = f" for {held.key}" if held.key else ""
     if held.limit is None:
         return Reason("limit", f"the limit {held.name}{whom} held it and is no more; a worker will let it go")
-    when = f"; looked at again at {iso(held.wake_at)}" if held.wake_at is not None else ""
+    is_timed = held.limit.kind != "concurrent"
+    what = "it has room again at" if is_timed else "looked at again at"
+    when = f"; {what} {iso(held.wake_at)}" if held.wake_at is not None else ""
     words = f"the limit {held.name}{whom} is used up ({held.limit.words}){when}"
-    return Reason("limit", words, "raise the limit in the config file, or give the job a higher priority")
+    # Nothing comes before its time; where others must end, the most urgent goes first.
+    sooner = "raise the limit in the config file" + ("" if is_timed else ", or give the job a higher priority")
+    return Reason("limit", words, sooner)
 
 
 def _no_worker(facts: Facts) -> Reason | None:
