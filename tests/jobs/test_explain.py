@@ -59,6 +59,7 @@ def test_what_keeps_a_job_from_running() -> None:
     assert codes(before=7, higher=1, supplier_waits=8, supplier_id="s1", crew=BUSY) == ["behind"]
     assert codes(before=None, crew=BUSY) == ["behind"]
     assert codes(state=State.RUNNING, leased_by="w1") == []
+    assert codes(state=State.RUNNING, leased_by="w1", asked_by="ada") == ["asked_to_stop"]
     assert codes(state=State.RUNNING, leased_by="w1", lease_is_alive=False) == ["worker_gone"]
     assert codes(state=State.SCHEDULED, due_at=NOW + HOUR, pauses=[pause], crew=Crew()) == [
         "not_due",

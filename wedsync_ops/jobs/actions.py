@@ -185,10 +185,18 @@ def reschedule(
     return [answer(job_id) for job_id in ids]
 
 
-def stop(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:
-    """Cancel jobs that wait, and have those that run broken off; for each id ``None``, or why it cannot be.
+@dataclass(frozen=True, slots=True)
+class BrokenOff:
+    """For each job ``None``, or why it can be neither cancelled nor broken off; and which of them were only asked."""
 
-    A running one is ``cancelled`` when its worker has noticed, which is told at once.
+    answers: list[WedsyncError | None]
+    asked: frozenset[int]
+
+
+def break_off(queue: Queue, ids: Sequence[int]) -> BrokenOff:
+    """Cancel jobs that wait, and ask for those that run to be broken off.
+
+    A running one is ``cancelled`` when its worker, which is told at once, has noticed. It may end by itself before.
     """
     with queue.database.transaction() as connection:
         known = control.states(connection, ids)
@@ -198,7 +206,13 @@ def stop(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:
         wakeup.notify(connection)
     queue.ring()
     accepted = done | running
-    return [None if job_id in accepted else _refusal(job_id, known.get(job_id), "cancelled") for job_id in ids]
+    answers = [None if job_id in accepted else _refusal(job_id, known.get(job_id), "cancelled") for job_id in ids]
+    return BrokenOff(answers, frozenset(running - done))
+
+
+def stop(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:
+    """As ``break_off``; for each id ``None``, or why it cannot be."""
+    return break_off(queue, ids).answers
 
 
 def retry(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:

@@ -46,6 +46,7 @@ class Paused:
 class Facts:
     """What is known of a job and of its surroundings at the instant ``now``.
 
+    ``asked_by`` is who asked for the running job to be broken off.
     ``higher`` and ``before`` count the jobs that come first: of higher priority, and in its own lane (``None`` beyond
     10,000). ``p50_us`` and ``p95_us`` are what an execution takes. ``refusal`` says why no worker
     admits it although a slot is free.
@@ -68,6 +69,7 @@ class Facts:
     error: str | None
     leased_by: str | None = None
     lease_is_alive: bool = True
+    asked_by: str | None = None
     started_at: int | None = None
     finished_at: int | None = None
     held: Held | None = None
@@ -141,7 +143,7 @@ def _reasons(facts: Facts) -> list[Reason]:
     if facts.state in FINISHED:
         return []
     if facts.state is State.RUNNING:
-        return [] if facts.lease_is_alive else [_orphaned(facts)]
+        return ([] if facts.lease_is_alive else [_orphaned(facts)]) + _asked_to_stop(facts)
     reasons: list[Reason] = []
     if facts.due_at > facts.now:
         reasons.append(_not_due(facts))
@@ -161,6 +163,13 @@ def _reasons(facts: Facts) -> list[Reason]:
 def _orphaned(facts: Facts) -> Reason:
     words = f"its worker {facts.leased_by} is gone; the job is taken up again when its lease ends"
     return Reason("worker_gone", words, "wedsync-ops maintenance run rescue")
+
+
+def _asked_to_stop(facts: Facts) -> list[Reason]:
+    if facts.asked_by is None:
+        return []
+    words = f"it runs on worker {facts.leased_by}, and {facts.asked_by} asked for it to be broken off"
+    return [Reason("asked_to_stop", words)]
 
 
 def _not_due(facts: Facts) -> Reason:
