@@ -9,12 +9,12 @@ import re
 import sqlite3
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import URL, Connection, CursorResult, Engine, create_engine, event, make_url, text
@@ -26,6 +26,7 @@ from wedsync_ops.clock import Clock, OffsetClock, SystemClock
 from wedsync_ops.instants import SECOND
 from wedsync_ops.settings import Settings, shown
 
+_T = TypeVar("_T")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
 _URL_HINT = "write sqlite:///FILE, such as sqlite:////srv/ops.db, or postgresql+psycopg://user@host/name"
 _SQLITE_DRIVERS = ("sqlite", "sqlite+pysqlite")
@@ -43,8 +44,11 @@ _SQLITE_ERRORS = (
 
 MOVING = "this platform moves to "
 """How the refusal of a database begins that may not be written because its platform moves to another (``moves``)."""
-_CONFLICTS = ("40001", "40P01")
-"""PostgreSQL's serialization failure and deadlock: of the transactions that block each other one is undone."""
+_CONFLICTS = ("40001", "40P01", "55P03")
+"""PostgreSQL's serialization failure and deadlock, of which one transaction is undone, and a lock not had in time."""
+
+CONFLICTS = 4
+"""How often a transaction is repeated that another got in the way of."""
 
 _PATIENCE = {
     "connect_timeout": "10",
@@ -257,6 +261,18 @@ def _named(error: sqlite3.Error, where: str) -> errors.WedsyncError:
 
 def _one_line(error: object) -> str:
     return errors.shortened(" ".join(str(error).split()))
+
+
+def repeated(work: Callable[[], _T], *, times: int = CONFLICTS, between: Callable[[], object] = lambda: None) -> _T:
+    """What ``work`` gives, which is a whole transaction, repeated when another got in its way.
+
+    What is met by chance passes; raises DatabaseConflict when it does not. ``between`` is done before each repetition.
+    """
+    for _ in range(times):
+        with suppress(errors.DatabaseConflict):
+            return work()
+        between()
+    return work()
 
 
 def run(

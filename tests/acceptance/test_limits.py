@@ -16,7 +16,9 @@ def test_one_at_a_time_for_each_supplier_while_others_go_on(home: Home) -> None:
     worker = home.start("--concurrency", "4")
     eventually(lambda: (home.path / "running-a").exists() and (home.path / "running-c").exists())
     status = home.json("queue", "status")
-    assert status["limits"] == [{"name": "one", "allows": "1 at once for each supplier", "modules": None, "held": 1}]
+    (limit,) = status["limits"]
+    assert (limit["allows"], limit["per"], limit["held"]) == ("1 at once for each supplier", "supplier", 1)
+    assert (limit["modules"], limit["providers"]) == (None, None)
     assert sum(lane["available"] for lane in status["lanes"]) == 0
     assert not (home.path / "running-b").exists()
     (home.path / "go-a").touch()

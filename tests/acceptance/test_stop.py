@@ -18,7 +18,8 @@ def test_a_running_job_is_broken_off_and_its_slot_goes_on(home: Home) -> None:
     eventually((home.path / "running-a").exists)
     refused = home.run("jobs", "cancel", str(job_id), code=5)
     assert "give --running to break it off" in refused.stderr
-    assert home.json("jobs", "cancel", str(job_id), "--running")["cancelled"] == [job_id]
+    told = home.json("jobs", "cancel", str(job_id), "--running")
+    assert (told["cancelled"], told["asked"], told["errors"]) == ([], [job_id], [])
     eventually(lambda: state(home, job_id) == "cancelled")
     (execution,) = home.json("jobs", "show", str(job_id))["job"]["executions"]
     assert execution["outcome"] == "cancelled"
@@ -36,5 +37,5 @@ def test_what_waits_is_cancelled_at_once_and_what_has_ended_is_not(home: Home) -
     waiting = home.enqueue("one", {})["job_id"]
     answer = home.run("jobs", "cancel", str(done), str(waiting), "--running", "--json", code=6)
     document = json.loads(answer.stdout)
-    assert document["cancelled"] == [waiting]
+    assert (document["cancelled"], document["asked"]) == ([waiting], [])
     assert [error["job_id"] for error in document["errors"]] == [done]

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -79,6 +80,21 @@ def test_one_that_clings_to_life_is_killed_with_all_it_started(home: Home, close
     assert job["state"] != "running"
 
 
+TOLD_EARLY = """
+import os, signal, sys
+
+class Early:
+    def find_spec(name, path=None, target=None):
+        if name == "typer":  # what takes longest to import
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+sys.meta_path.insert(0, Early)
+sys.argv = ["wedsync-ops", "run-worker", "--concurrency", "1"]
+from wedsync_ops.cli.main import run
+sys.exit(run())
+"""
+
+
 def test_a_signal_to_the_whole_group_leaves_running_jobs_their_grace(home: Home) -> None:
     home.register(UNTIL_TOLD)
     home.enqueue("until-told", {"folder": str(home.path), "name": "a"})
@@ -94,11 +110,12 @@ def test_a_signal_to_the_whole_group_leaves_running_jobs_their_grace(home: Home)
     assert (only(home)["state"], only(home)["attempt"]) == ("completed", 1)
 
 
-def test_a_quiet_worker_starts_nothing_and_stays_until_it_is_stopped(home: Home) -> None:
+@pytest.mark.parametrize("options", [(), ("--drain",)])
+def test_a_quiet_worker_starts_nothing_and_stays_until_it_is_stopped(home: Home, options: tuple[str, ...]) -> None:
     home.register(UNTIL_TOLD)
     for name in "ab":
         home.enqueue("until-told", {"folder": str(home.path), "name": name})
-    worker = home.start("--concurrency", "1")
+    worker = home.start("--concurrency", "1", *options)
     eventually((home.path / "running-a").exists)
     worker.send_signal(signal.SIGUSR1)
     eventually(lambda: len(home.json("jobs", "list", "--state", "available")["jobs"]) == 1)
@@ -113,6 +130,19 @@ def test_a_quiet_worker_starts_nothing_and_stays_until_it_is_stopped(home: Home)
     assert (row["state"], row["phase"]) == ("alive", "quiet")
     why = home.json("jobs", "explain", "3")["job"]
     assert [reason["code"] for reason in why["reasons"]] == ["no_worker"]
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(30) == 0
+
+
+def test_a_worker_is_quiet_that_was_told_so_while_it_started(home: Home) -> None:
+    home.register(UNTIL_TOLD)
+    home.enqueue("until-told", {"folder": str(home.path), "name": "a"})
+    worker = subprocess.Popen([sys.executable, "-c", TOLD_EARLY], env=home.environment, text=True, cwd=home.path)
+    home.workers.append(worker)
+    eventually(lambda: worker.poll() is not None or home.json("workers", "list")["workers"] != [])
+    with pytest.raises(subprocess.TimeoutExpired):
+        worker.wait(1)
+    assert only(home)["state"] == "available"
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(30) == 0
 

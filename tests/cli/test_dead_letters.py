@@ -52,6 +52,7 @@ def test_retry_at_a_rate(dead: Cli) -> None:
         "schema": "wedsync-ops/jobs-retry@1",
         "count": 2,
         "unique_conflicts": 0,
+        "draining": 0,
         "dry_run": False,
     }
     first, second = sorted(
@@ -59,6 +60,16 @@ def test_retry_at_a_rate(dead: Cli) -> None:
     )
     assert first[:19] < second[:19]
     assert dead(*RETRY, "--rate", "60").out.strip() == "1 jobs were queued again"
+
+
+def test_what_is_being_drained_is_left_and_said(dead: Cli) -> None:
+    dead("queue", "drain", "--supplier", "s1")
+    document = dead(*RETRY, "--dry-run", "--json").document
+    assert [document[key] for key in ("count", "unique_conflicts", "draining", "dry_run")] == [1, 0, 2, True]
+    assert sum(group["count"] for group in document["groups"]) == 1
+    assert "1 jobs would be queued again; 2 not, because they are being drained" in dead(*RETRY, "--dry-run").out
+    assert dead(*RETRY).out.strip() == "1 jobs were queued again; 2 not, because they are being drained"
+    assert dead(*RETRY, "--json").document["draining"] == 2
 
 
 def test_discard_asks_first(dead: Cli) -> None:

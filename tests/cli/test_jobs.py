@@ -1,9 +1,11 @@
 """``jobs``, ``queue``, ``workers``, ``metrics``, ``maintenance``, and a worker that drains."""
 
+import json
 import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -296,3 +298,29 @@ def test_what_retention_took_is_null(registered: Cli, home: Path) -> None:
     connection.close()
     job = registered("jobs", "show", "1", "--json").document["job"]
     assert (job["config"], job["context"], job["result_data"]) == (None, None, None)
+
+
+def test_queue_status_says_for_whom_a_limit_holds(registered: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = [
+        {"name": "gate", "rate": "5/1s", "providers": ["prov", "other"], "modules": ["email"]},
+        {"name": "each", "concurrent": 2, "per": "provider"},
+    ]
+    monkeypatch.setenv("WEDSYNC_OPS_LIMITS", json.dumps(limits))
+    one, two = registered("queue", "status", "--json").document["limits"]
+    assert (one["providers"], one["modules"], one["per"]) == (["other", "prov"], ["email"], "all")
+    assert (two["providers"], two["modules"], two["per"]) == (None, None, "provider")
+    shown = registered("queue", "status").out
+    assert "limit gate: 5 in 1 s, of email over other, prov; holds 0" in shown
+    assert "limit each: 2 at once for each provider; holds 0" in shown
+
+
+def test_cancelling_says_what_was_only_asked_to_stop(registered: Cli, home: Path) -> None:
+    ids = [enqueue(registered).document["job_id"] for _ in range(2)]
+    with closing(sqlite3.connect(home / "wedsync-ops.db")) as connection, connection:
+        connection.execute("UPDATE jobs SET state = 'running', leased_by = 'w' WHERE id = ?", ids[:1])
+    answer = registered("jobs", "cancel", *map(str, ids), "--running")
+    assert (answer.code, answer.out.strip()) == (0, "1 of 2 jobs cancelled, 1 asked to stop")
+    document = registered("jobs", "cancel", str(ids[0]), "--running", "--json").document
+    assert (document["cancelled"], document["asked"]) == ([], ids[:1])
+    reasons = registered("jobs", "explain", str(ids[0]), "--json").document["job"]["reasons"]
+    assert "asked_to_stop" in [reason["code"] for reason in reasons]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from tests.jobs.notes import note, queued, run, with_unique
 from tests.stores.queues import NOW, queue_on, request
 from tests.stores.queues import later as later_than
 from tests.stores.rows import counted, ending, row, take
@@ -16,9 +17,9 @@ from wedsync_ops import db
 from wedsync_ops.db import Database
 from wedsync_ops.errors import UnknownJob, UnknownModule, WrongState
 from wedsync_ops.instants import HOUR, MINUTE, SECOND
-from wedsync_ops.jobs import actions, dead_letters
+from wedsync_ops.jobs import actions, dead_letters, draining
 from wedsync_ops.jobs.actions import Queue
-from wedsync_ops.jobs.dead_letters import Discarded, Wanted
+from wedsync_ops.jobs.dead_letters import Discarded, Retried, Wanted
 from wedsync_ops.jobs.fingerprint import fingerprint
 from wedsync_ops.jobs.model import Priority, Result, State
 from wedsync_ops.jobs.store import dead, finish
@@ -190,6 +191,27 @@ class TestDiscarding:
         (refused,) = dead_letters.discard_each(queue, [one])
         assert "the webhook has yet to be told of it" in str(refused)
         assert [letter.id for letter in dead_letters.find(queue, ALL)] == [one]
+
+
+class TestWhatIsLeft:
+    def test_of_what_is_drained_is_counted_in_the_rehearsal_too(self, queue: Queue) -> None:
+        die(queue, ("down", {}), ("down", {"supplier_id": "s2"}), ("up", {}))
+        draining.begin(queue, "supplier", "s1")
+        rehearsed, (group,) = dead_letters.rehearse(queue, ALL)
+        assert (rehearsed, group.fingerprint, group.count) == (Retried(1, 0, 2), fingerprint("down"), 1)
+        assert dead_letters.retry(queue, ALL) == rehearsed
+
+    def test_of_unique_jobs_is_counted_in_the_rehearsal_too(self, queue: Queue) -> None:
+        unique = with_unique(queue)
+        for form_id in ("f", "f", "g", "h", "h"):
+            queued(unique, note(form_id))
+            run(unique, State.DISCARDED, error="down")
+        queued(unique, note("g"))
+        draining.begin(unique, "supplier", "s2")
+        rehearsed, (group,) = dead_letters.rehearse(unique, ALL)
+        assert (rehearsed, group.count) == (Retried(2, 3, 0), 2)
+        assert list(states(queue).values()).count(("discarded", NOW)) == 5
+        assert dead_letters.retry(unique, ALL) == rehearsed
 
 
 def _url(database: Database) -> str:

@@ -1,31 +1,29 @@
 """Draining on both databases: nothing new is accepted, nothing accepted is lost, and in the end nothing starts."""
 
 import threading
+import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from tests.jobs.drains import add, claimed, end, jobs_claimed, queue_with_worker, refusal, state
 from tests.stores import databases
-from tests.stores.queues import NOW, later, queue_on, request
+from tests.stores.queues import NOW, later, request
+from tests.stores.rows import ending
 from tests.stores.timetables import ONE, fire, register, told, yaml
 from wedsync_ops.db import Database
-from wedsync_ops.errors import Draining, InvalidInput, UnknownModule, WaitTimedOut, WrongState
+from wedsync_ops.errors import Draining, InvalidInput, UnknownModule
 from wedsync_ops.instants import DAY, HOUR, MINUTE, SECOND, iso
 from wedsync_ops.jobs import actions, dead_letters, draining, intake, schedules
 from wedsync_ops.jobs.actions import Queue
-from wedsync_ops.jobs.dispatch import Dispatcher
-from wedsync_ops.jobs.draining import Progress, Wait
 from wedsync_ops.jobs.explaining import explained
-from wedsync_ops.jobs.model import Claimed, Queued, State
+from wedsync_ops.jobs.model import Queued, Result, State
 from wedsync_ops.jobs.prepare import prepare
-from wedsync_ops.jobs.store import control, drains, stops
+from wedsync_ops.jobs.store import drains, finish
 from wedsync_ops.jobs.store.drains import Left
-from wedsync_ops.testing.clock import FakeClock
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -36,41 +34,7 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def queue(shared: Database, tmp_path: Path) -> Queue:
-    return queue_on(databases.emptied(shared), tmp_path)
-
-
-def add(queue: Queue, **values: Any) -> int:
-    return actions.enqueue(queue, request(**values)).job_id or 0
-
-
-def refusal(queue: Queue, **values: Any) -> Draining:
-    with pytest.raises(Draining) as caught:
-        actions.enqueue(queue, request(**values))
-    return caught.value
-
-
-def claimed(queue: Queue, room: int = 9) -> list[int]:
-    return [job.id for job in jobs_claimed(queue, room)]
-
-
-def jobs_claimed(queue: Queue, room: int = 9) -> list[Claimed]:
-    with queue.database.transaction() as connection:
-        now = queue.clock.now()
-        taken = Dispatcher(None).claim(connection, queue.rules, worker_id="w", now=now, slots=room, room=room)
-    return list(taken.jobs)
-
-
-def state(queue: Queue, job_id: int) -> State:
-    with queue.database.reading() as connection:
-        return control.states(connection, [job_id])[job_id]
-
-
-def end(queue: Queue, job_id: int, how: str = "completed") -> None:
-    with queue.database.transaction() as connection:
-        connection.execute(
-            text("UPDATE jobs SET state = :how, leased_by = NULL, finished_at = :now WHERE id = :id"),
-            {"how": how, "id": job_id, "now": NOW},
-        )
+    return queue_with_worker(shared, tmp_path)
 
 
 class TestRefusal:
@@ -124,6 +88,26 @@ class TestRefusal:
         first = add(queue, key="k")
         draining.begin(queue, "module", "email")
         assert actions.enqueue(queue, request(key="k")).job_id == first
+
+    def test_no_job_is_moved_into_the_scope(self, queue: Queue) -> None:
+        job_id = add(queue, key="k")
+        draining.begin(queue, "supplier", "s9")
+        moved = {"key": "k", "replace": True, "supplier_id": "s9"}
+        with pytest.raises(Draining, match="supplier s9 is being drained"):
+            actions.enqueue(queue, request(**moved), dry_run=True)
+        assert refusal(queue, **moved).details[0]["name"] == "s9"
+        assert claimed(queue) == [job_id]
+        with queue.database.reading() as connection:
+            assert connection.execute(text("SELECT supplier_id FROM jobs")).scalar_one() == "s1"
+
+    def test_no_later_job_of_the_scope_is_made_due(self, queue: Queue) -> None:
+        add(queue, key="far", at=iso(NOW + DAY))
+        add(queue, key="due")
+        drain = draining.begin(queue, "module", "email")
+        refusal(queue, key="far", replace=True)
+        for values in ({"key": "far", "at": iso(NOW + 2 * DAY)}, {"key": "due"}, {"key": "due", "at": iso(NOW + DAY)}):
+            assert actions.enqueue(queue, request(config={"n": 2}, replace=True, **values)).queued_as == "replaced"
+        assert draining.advance(queue, drain).is_over
 
     def test_a_dry_run_and_a_batch_tell_it_too(self, queue: Queue) -> None:
         draining.begin(queue, "module", "email")
@@ -187,11 +171,9 @@ class TestProgress:
 
     def test_a_job_between_two_attempts_is_under_way(self, queue: Queue) -> None:
         job_id = add(queue)
-        claimed(queue)
+        (job,) = jobs_claimed(queue)
         with queue.database.transaction() as connection:
-            connection.execute(
-                text("UPDATE jobs SET state = 'retryable', leased_by = NULL, due_at = :at"), {"at": NOW + HOUR}
-            )
+            finish.apply(connection, [ending(job, State.RETRYABLE, outcome=Result.ERROR, due_at=NOW + HOUR)])
         drain = draining.begin(queue, "module", "email")
         assert draining.advance(queue, drain).left == Left(1, 0)
         assert claimed(later(queue, HOUR)) == [job_id]
@@ -241,7 +223,14 @@ class TestProgress:
         second = draining.begin(later(queue, MINUTE), "module", "email", reason="longer", until=NOW + 2 * HOUR)
         assert (second.begun_at, second.drained_at, second.until) == (NOW, first.drained_at, NOW + 2 * HOUR)
         third = draining.begin(later(queue, 3 * HOUR), "module", "email")
-        assert (third.begun_at, third.drained_at) == (NOW + 3 * HOUR, None)
+        assert (third.begun_at, third.drained_at, third.reason, third.until) == (NOW + 3 * HOUR, None, None, None)
+
+    def test_begun_again_it_keeps_what_is_not_given(self, queue: Queue) -> None:
+        draining.begin(queue, "module", "email", reason="moving", until=NOW + HOUR)
+        assert draining.begin(queue, "module", "email", until=NOW + 2 * HOUR).reason == "moving"
+        again = draining.begin(queue, "module", "email")
+        assert (again.reason, again.until) == ("moving", NOW + 2 * HOUR)
+        assert actions.status(queue).drains == [again]
 
     def test_jobs_explain_tells_it(self, queue: Queue) -> None:
         due, scheduled = add(queue), add(queue, at=iso(NOW + HOUR))
@@ -251,79 +240,6 @@ class TestProgress:
         assert reasons[due].words.endswith("it was accepted before that, and still runs")
         assert reasons[scheduled].words.endswith("and is held otherwise")
         assert reasons[due].sooner == "wedsync-ops queue resume email"
-
-
-class Ticking(FakeClock):
-    """A clock whose pauses pass time."""
-
-    def pause(self, seconds: float) -> None:
-        self.set(self.now() + round(seconds * SECOND))
-
-
-class TestWait:
-    def wait(self, queue: Queue, wanted: Wait, on_pause: Any = None) -> tuple[Progress, int, list[Left]]:
-        clock = Ticking(NOW)
-        mine = replace(queue, clock=clock)
-        heard: list[Left] = []
-
-        def pause(seconds: float) -> None:
-            clock.pause(seconds)
-            if on_pause is not None:
-                on_pause(mine)
-
-        drain = draining.begin(mine, "module", "email")
-        found, cancelled = draining.wait(mine, drain, wanted, pause=pause, told=lambda one: heard.append(one.left))
-        return found, cancelled, heard
-
-    def test_until_nothing_is_under_way(self, queue: Queue) -> None:
-        ids = [add(queue), add(queue)]
-
-        def work(mine: Queue) -> None:
-            claimed(mine)
-            if ids:
-                end(queue, ids.pop())
-
-        found, cancelled, heard = self.wait(queue, Wait(), work)
-        assert (found.is_over, cancelled) == (True, 0)
-        assert heard == [Left(2, 0), Left(0, 1), Left(0, 0)]
-
-    def test_no_longer_than_asked(self, queue: Queue) -> None:
-        add(queue)
-        with pytest.raises(WaitTimedOut, match="module email is not drained after 5 s: 1 jobs wait and 0 run"):
-            self.wait(queue, Wait(timeout_s=5))
-        refusal(queue)
-
-    def test_then_what_is_left_is_cancelled_and_what_is_scheduled_stays(self, queue: Queue) -> None:
-        running = add(queue)
-        claimed(queue)
-        waiting, scheduled = add(queue), add(queue, at=iso(NOW + DAY))
-        other = add(queue, module_type="free")
-
-        def obey(mine: Queue) -> None:
-            with mine.database.reading() as connection:
-                asked = stops.find(connection)
-            for stop in asked:
-                end(queue, stop.job_id, "cancelled")
-
-        found, cancelled, _ = self.wait(queue, Wait(cancel_after_s=5), obey)
-        assert (found.is_over, cancelled) == (True, 2)
-        assert [state(queue, job_id).value for job_id in (running, waiting, scheduled, other)] == [
-            "cancelled",
-            "cancelled",
-            "scheduled",
-            "available",
-        ]
-
-    def test_cancelling_goes_through_any_number(self, queue: Queue) -> None:
-        actions.enqueue_many(queue, [request()] * 1100)
-        drain = draining.begin(queue, "module", "email")
-        assert draining.cancel(queue, drain) == 1100
-        assert draining.advance(queue, drain).is_over
-
-    def test_is_broken_off_when_the_drain_is_ended(self, queue: Queue) -> None:
-        add(queue)
-        with pytest.raises(WrongState, match="the drain of module email has been ended"):
-            self.wait(queue, Wait(), lambda mine: actions.resume(mine, "module", "email"))
 
 
 def test_whoever_is_queueing_is_done_before_a_drain_has_begun(queue: Queue) -> None:
@@ -344,6 +260,32 @@ def test_whoever_is_queueing_is_done_before_a_drain_has_begun(queue: Queue) -> N
     assert begun.is_set()
     (drain,) = actions.status(queue).drains
     assert draining.advance(queue, drain).left == Left(1, 0)
+
+
+def test_while_a_drain_waits_for_whoever_is_queueing_others_go_on_to_queue(queue: Queue) -> None:
+    if queue.database.is_sqlite:  # its writers take turns anyway
+        return
+    beginning = threading.Thread(target=lambda: draining.begin(queue, "module", "email"))
+    queueing = threading.Thread(target=lambda: add(queue, module_type="free"))
+    with queue.database.transaction() as connection:
+        drains.read(connection, NOW, entering=True)  # and then all that a long batch does
+        beginning.start()
+        until = time.monotonic() + 10
+        while not waits_for_the_drains(queue.database):
+            assert time.monotonic() < until
+        queueing.start()
+        queueing.join(10)
+        is_queued, is_begun = not queueing.is_alive(), not beginning.is_alive()
+    beginning.join(10)
+    queueing.join(10)
+    assert (is_queued, is_begun) == (True, False)
+    assert [one.name for one in actions.status(queue).drains] == ["email"]
+
+
+def waits_for_the_drains(database: Database) -> bool:
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'drains'::regclass"
+    with database.reading() as connection:
+        return bool(connection.execute(text(waiting)).scalar_one())
 
 
 def test_what_is_read_of_drains_is_in_a_fixed_order(queue: Queue) -> None:

@@ -59,6 +59,7 @@ def test_what_keeps_a_job_from_running() -> None:
     assert codes(before=7, higher=1, supplier_waits=8, supplier_id="s1", crew=BUSY) == ["behind"]
     assert codes(before=None, crew=BUSY) == ["behind"]
     assert codes(state=State.RUNNING, leased_by="w1") == []
+    assert codes(state=State.RUNNING, leased_by="w1", asked_by="ada") == ["asked_to_stop"]
     assert codes(state=State.RUNNING, leased_by="w1", lease_is_alive=False) == ["worker_gone"]
     assert codes(state=State.SCHEDULED, due_at=NOW + HOUR, pauses=[pause], crew=Crew()) == [
         "not_due",
@@ -80,6 +81,12 @@ def test_the_words_name_what_to_do() -> None:
     assert reason.sooner == "wedsync-ops jobs reschedule 7 --at TIME"
     (reason,) = explain(facts(held=Held(name="gateway", key="s1", wake_at=None, limit=LIMIT))).reasons
     assert reason.words == "the limit gateway for s1 is used up (2 at once for each supplier)"
+    assert reason.sooner == "raise the limit in the config file, or give the job a higher priority"
+    for kind in ("rate", "window"):
+        rate = Limit(name="gateway", kind=kind, count=2, span_us=HOUR)
+        (reason,) = explain(facts(held=Held(name="gateway", key="", wake_at=NOW + HOUR, limit=rate))).reasons
+        assert reason.words.endswith("is used up (2 in 3600 s); it has room again at 2027-01-15T09:00:00.000000Z")
+        assert reason.sooner == "raise the limit in the config file"
 
 
 def test_what_its_order_comes_from() -> None:

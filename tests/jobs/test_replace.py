@@ -166,8 +166,9 @@ class TestRefused:
         first = queued(queue, request(config={"n": 1}, key="k"))
         with queue.database.transaction() as connection:
             take(connection)
-        with pytest.raises(WrongState, match=f"job {first.job_id} is running, and so cannot be replaced"):
+        with pytest.raises(WrongState, match=f"job {first.job_id} is running, and so cannot be replaced") as caught:
             again(queue)
+        assert caught.value.advice == "queue it with another key"
         with queue.database.transaction() as connection:
             Dispatcher(None).return_unknown(connection, "w1", (), NOW)
         actions.cancel(queue, [first.job_id or 0])
@@ -259,15 +260,37 @@ class TestUniqueKeys:
         with queue.database.transaction() as connection:
             ripen.promote(connection, latest.rules, NOW)
             take(connection, module_type="note")
-        with pytest.raises(WrongState, match="is running"):
-            queued(latest, note(n=3))
+        for key in (None, "k"):
+            with pytest.raises(WrongState, match="is running") as caught:
+                queued(latest, note(n=3, key=key))
+            assert caught.value.advice == "wait until it has ended, or cancel it"
 
-    def test_replace_when_asked_and_keep_the_jobs_own_key(self, queue: Queue) -> None:
-        kept = with_unique(queue)
-        first = queued(kept, note(n=1, key="k"))
-        assert queued(kept, note(n=2, key="other", replace=True)).queued_as == "replaced"
+    @pytest.mark.parametrize("on_conflict", ["keep", "replace"])
+    def test_give_the_job_the_key_of_the_request_that_it_has_become(self, queue: Queue, on_conflict: str) -> None:
+        latest = with_unique(queue, on_conflict=on_conflict, within="24h")
+        first = queued(latest, note(n=1, key="a"))
+        newer = note(n=2, key="b", replace=on_conflict == "keep")
+        assert queued(latest, newer).queued_as == "replaced"
+        assert stored(queue, first.job_id)["key"] == "b"
+        run(latest, State.COMPLETED)
+        over = later(latest, 30 * HOUR)
+        again = queued(over, note(n=2, key="b"))
+        assert (again.queued_as, again.duplicate, again.job_id) == ("duplicate", True, first.job_id)
+        assert queued(over, note(n=1, key="a")).queued_as == "new"
+
+    def test_leave_the_job_its_key_where_the_request_has_none(self, queue: Queue) -> None:
+        latest = with_unique(queue, on_conflict="replace")
+        first = queued(latest, note(n=1, key="k"))
+        assert queued(latest, note(n=2)).queued_as == "replaced"
         assert stored(queue, first.job_id)["key"] == "k"
-        assert queued(kept, note(n=2, key="k")).queued_as == "duplicate"
+        assert queued(latest, note(n=2, key="k")).queued_as == "duplicate"
+
+    def test_free_the_earlier_key_within_a_batch_too(self, queue: Queue) -> None:
+        latest = with_unique(queue, on_conflict="replace")
+        queued(latest, note(n=1, key="a"))
+        answers = actions.enqueue_many(latest, [note(n=2, key="b"), request(config={"n": 1}, key="a")])
+        assert [one.queued_as for one in answers if isinstance(one, Queued)] == ["replaced", "new"]
+        check_lanes(queue)
 
     def test_move_with_the_job(self, queue: Queue) -> None:
         kept = with_unique(queue)

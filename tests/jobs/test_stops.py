@@ -1,5 +1,6 @@
 """Requests to break off running jobs: found by whoever runs them, and gone when they have ended."""
 
+import getpass
 import random
 import uuid
 from collections.abc import Iterator
@@ -13,10 +14,12 @@ from tests.stores import databases
 from tests.stores.queues import NOW, queue_on, request
 from tests.stores.rows import ending
 from wedsync_ops.db import Database
+from wedsync_ops.errors import UnknownJob
 from wedsync_ops.jobs import actions
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.dispatch import Dispatcher
 from wedsync_ops.jobs.exchange import Exchange
+from wedsync_ops.jobs.explaining import explained
 from wedsync_ops.jobs.housekeeping import House
 from wedsync_ops.jobs.model import Claimed, Queued, State
 from wedsync_ops.jobs.store import claim, control, finish
@@ -140,3 +143,15 @@ def test_one_that_has_ended_is_forgotten(queue: Queue, exchange: Exchange, slots
         finish.apply(connection, [ending(job, State.COMPLETED)])
     exchange.run("me", slots, None)
     assert (states(queue, job_id), stops(queue)) == ([State.COMPLETED], 0)
+
+
+def test_whoever_asks_knows_what_was_cancelled_and_what_was_only_asked_to_stop(queue: Queue) -> None:
+    running = add(queue)
+    leased(queue, "other")
+    waiting = add(queue)
+    told = actions.break_off(queue, [running, waiting, 99])
+    assert [type(one) for one in told.answers] == [type(None), type(None), UnknownJob]
+    assert told.asked == {running}
+    found = explained(queue, running)[1]
+    assert [reason.code for reason in found.reasons] == ["worker_gone", "asked_to_stop"]
+    assert f"{getpass.getuser()} asked for it to be broken off" in found.reasons[1].words

@@ -226,11 +226,11 @@ class TestRetryByHand:
             run(queue, State.DISCARDED)
         answers = actions.retry(queue, ids)
         assert [answer is None for answer in answers] == [True, False, False]
-        assert dead_letters.retry(queue, Wanted()) == dead_letters.Retried(0, 2)
+        assert dead_letters.retry(queue, Wanted()) == dead_letters.Retried(0, 2, 0)
         actions.cancel(queue, ids)
         with queue.database.reading() as connection:
             assert {row(connection, one)["state"] for one in ids} == {"cancelled", "discarded"}
-        assert dead_letters.retry(queue, Wanted()) == dead_letters.Retried(1, 1)
+        assert dead_letters.retry(queue, Wanted()) == dead_letters.Retried(1, 1, 0)
         check_lanes(queue)
 
     def test_may_follow_a_completion_that_is_long_ago(self, queue: Queue) -> None:

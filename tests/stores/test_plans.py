@@ -5,13 +5,17 @@ The statements are those that the stores send, caught on their way and explained
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event
 
+from tests.stores.queues import queue_on
 from tests.stores.rows import NOW, add, ending, take
 from wedsync_ops.db import Database
+from wedsync_ops.instants import DAY
+from wedsync_ops.jobs import draining
 from wedsync_ops.jobs.model import Claimed, Lane, Priority, State
 from wedsync_ops.jobs.store import (
     claim,
@@ -206,6 +210,19 @@ def test_lanes_are_checked_by_what_waits_alone(sqlite_plans: Database) -> None:
         "SEARCH jobs USING INDEX jobs_held (held_by>?)",
         "SCAN jobs USING INDEX jobs_to_promote",
     ]
+
+
+@pytest.mark.parametrize(("scope", "name"), [("module", "email"), ("supplier", "s1"), ("all", "")])
+def test_the_end_of_a_drain_is_looked_for_before_it_is_written(
+    sqlite_plans: Database, tmp_path: Path, scope: str, name: str
+) -> None:
+    queue = queue_on(sqlite_plans, tmp_path)
+    with sqlite_plans.transaction() as connection:
+        add(connection, state=State.SCHEDULED, rank=None, due_at=NOW + DAY)
+    drain = draining.begin(queue, scope, name)
+    with plans(sqlite_plans) as found:
+        assert draining.advance(queue, drain).is_over
+    assert [step for step in found if "jobs" in step] == ["SCAN jobs USING INDEX jobs_leased"]
 
 
 def test_the_newest_jobs_are_listed_without_sorting(sqlite_plans: Database) -> None:

@@ -1,6 +1,6 @@
 """``jobs``: list, show, explain, cancel, reschedule, retry, discard, and what fails."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -123,8 +123,11 @@ def cancel(
 
     _check_ids(ids)
     with opened(context) as opened_app:
-        action = actions.stop if running else actions.cancel
-        return _each(opened_app.queue(), ids, action, "cancelled", json=json)
+        queue, ids = opened_app.queue(), list(dict.fromkeys(ids))
+        if not running:
+            return _told(ids, actions.cancel(queue, ids), "cancelled", json=json, asked=())
+        told = actions.break_off(queue, ids)
+        return _told(ids, told.answers, "cancelled", json=json, asked=told.asked)
 
 
 @app.command()
@@ -186,12 +189,13 @@ def retry(
             return _each(queue, ids, actions.retry, "retried", json=json)
         wanted = given.wanted(opened_app.calendar.zone)
         if dry_run:
-            letters.show_counts("retry", dead_letters.failures(queue, wanted), "would be queued again", json=json)
+            rehearsed, found = dead_letters.rehearse(queue, wanted)
+            left, words = letters.left_of(rehearsed)
+            letters.show_counts("retry", found, f"would be queued again{words}", json=json, left=left)
             return exits.DONE
         done = dead_letters.retry(queue, wanted, per_minute=per_minute)
-    left = f"; {done.taken} were not, because other jobs have their unique keys" if done.taken else ""
-    said = f"{done.count} jobs were queued again{left}"
-    letters.show_done("retry", {"count": done.count, "unique_conflicts": done.taken}, said, json=json)
+    left, words = letters.left_of(done)
+    letters.show_done("retry", {"count": done.count, **left}, f"{done.count} jobs were queued again{words}", json=json)
     return exits.DONE
 
 
@@ -281,28 +285,48 @@ def _each(
     *,
     json: bool,
 ) -> int:
-    """Do something to each job and report; one that fails alone raises its own error."""
+    """Do something to each job and report."""
+    ids = list(dict.fromkeys(ids))
+    return _told(ids, action(queue, ids), verb, json=json)
+
+
+def _told(
+    ids: "Sequence[int]",
+    answers: "Sequence[WedsyncError | None]",
+    verb: str,
+    *,
+    json: bool,
+    asked: "Collection[int] | None" = None,
+) -> int:
+    """Report what became of each job; one that fails alone raises its own error.
+
+    ``asked`` are those that run and were only asked to stop, where that can be.
+    """
     from wedsync_ops.cli.render import answering, emit, say
 
-    ids = list(dict.fromkeys(ids))
-    answers = list(zip(ids, action(queue, ids), strict=True))
-    failures = [(job_id, error) for job_id, error in answers if error is not None]
+    failures = [(job_id, error) for job_id, error in zip(ids, answers, strict=True) if error is not None]
     if len(ids) == 1 and failures:
         raise failures[0][1]
-    done = [job_id for job_id, error in answers if error is None]
+    accepted = [job_id for job_id, error in zip(ids, answers, strict=True) if error is None]
+    told = [job_id for job_id in accepted if job_id in (asked or ())]
+    done = [job_id for job_id in accepted if job_id not in (asked or ())]
     failure: WedsyncError | None = None
-    if failures and done:
+    if failures and accepted:
         failure = PartlyDone(f"{len(failures)} of {len(ids)} jobs were not {verb}", hint="each is named above")
     elif failures:
         failure = InvalidInput(f"none of the {len(ids)} jobs was {verb}", hint="each is named above")
-    with answering(f"{len(done)} of {len(ids)} jobs were {verb}", failure):
+    also = f", {len(told)} asked to stop" if told else ""
+    with answering(f"{len(done)} of {len(ids)} jobs were {verb}{also}", failure):
         if json:
             errors = [{"job_id": job_id, "code": e.code, "message": str(e)} for job_id, e in failures]
-            emit(f"jobs-{_COMMANDS[verb]}", {verb: done, "errors": errors})
+            document = (
+                {verb: done, "errors": errors} if asked is None else {verb: done, "asked": told, "errors": errors}
+            )
+            emit(f"jobs-{_COMMANDS[verb]}", document)
         else:
             for _, error in failures:
                 say(str(error))
-            say(f"{len(done)} of {len(ids)} jobs {verb}")
+            say(f"{len(done)} of {len(ids)} jobs {verb}{also}")
     return exits.DONE
 
 

@@ -13,7 +13,7 @@ from wedsync_ops.errors import UsageError, quoted
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from wedsync_ops.jobs.dead_letters import Failure, Wanted
+    from wedsync_ops.jobs.dead_letters import Failure, Retried, Wanted
 
 Module = Annotated[str | None, typer.Option(metavar="MODULE", help="Of the dead letters, only this module type.")]
 Error = Annotated[str | None, typer.Option(metavar="TEXT", help="Only those with this in the error.")]
@@ -72,8 +72,20 @@ def per_minute(rate: str | None) -> int | None:
     return int(found[1])
 
 
-def show_counts(command: str, found: "Sequence[Failure]", verb: str, *, json: bool) -> None:
-    """Say what a dry run has counted, by module type and fingerprint."""
+def left_of(done: "Retried") -> tuple[dict[str, int], str]:
+    """What of the letters is not queued again, as JSON and in words."""
+    parts = [
+        (done.taken, "because other jobs have their unique keys"),
+        (done.draining, "because they are being drained"),
+    ]
+    words = "".join(f"; {count} not, {why}" for count, why in parts if count)
+    return {"unique_conflicts": done.taken, "draining": done.draining}, words
+
+
+def show_counts(
+    command: str, found: "Sequence[Failure]", verb: str, *, json: bool, left: Mapping[str, int] | None = None
+) -> None:
+    """Say what a dry run has counted, by module type and fingerprint, and what of it is left."""
     from wedsync_ops.cli.render import emit, say, table
 
     count = sum(one.count for one in found)
@@ -81,7 +93,7 @@ def show_counts(command: str, found: "Sequence[Failure]", verb: str, *, json: bo
         groups = [
             {"module_type": one.module_type, "error_fingerprint": one.fingerprint, "count": one.count} for one in found
         ]
-        emit(f"jobs-{command}", {"count": count, "dry_run": True, "groups": groups})
+        emit(f"jobs-{command}", {"count": count, **(left or {}), "dry_run": True, "groups": groups})
         return
     if found:
         rows = [(one.module_type, one.fingerprint, one.count, one.error) for one in found]

@@ -3,12 +3,17 @@
 import errno
 import os
 import select
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
+
+if "run-worker" in sys.argv:
+    # A worker may be told to be quiet before it knows what that is: it hears of it when it does. Importing takes long.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR1,))
 
 import typer
 from typer.exceptions import TyperException

@@ -55,7 +55,7 @@ def status(context: typer.Context, json: Json = False) -> None:
     for one in found.drains:
         say(drain_line(one))
     for limit in limits:
-        say(f"limit {limit.name}: {limit.words}; holds {found.held[limit.name]:,}")
+        say(f"limit {limit.name}: {limit.words}{_whose(limit)}; holds {found.held[limit.name]:,}")
 
 
 @app.command()
@@ -124,6 +124,15 @@ def _limit(limit: "Limit", held: int) -> dict[str, Any]:
     return {
         "name": limit.name,
         "allows": limit.words,
+        "per": limit.per,
         "modules": None if limit.modules is None else sorted(limit.modules),
+        "providers": None if limit.providers is None else sorted(limit.providers),
         "held": held,
     }
+
+
+def _whose(limit: "Limit") -> str:
+    """Whose jobs a limit holds for, where not for all."""
+    named = ((" of", limit.modules), (" over", limit.providers))
+    words = "".join(f"{word} {', '.join(sorted(names))}" for word, names in named if names is not None)
+    return f",{words}" if words else ""

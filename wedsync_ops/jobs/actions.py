@@ -1,14 +1,13 @@
 """What callers do with the queue: queue jobs, look at their place, cancel and retry them, pause lanes."""
 
-import contextlib
 import getpass
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from wedsync_ops import db
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import (
-    DatabaseConflict,
     InvalidInput,
     UniqueConflict,
     UnknownJob,
@@ -28,8 +27,6 @@ from wedsync_ops.jobs.store.view import JobView
 
 HELD_CAP = 10_000
 """How far the jobs that a limit holds are counted."""
-CONFLICTS = 4
-"""How often queueing is repeated that another transaction got in the way of: what is met by chance passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +102,7 @@ def _placed(
         # The lanes' tags and the keys are read as for real ones; nothing is written.
         with queue.database.reading() as connection:
             return intake.place(connection, queue.rules, prepared, now=queue.clock.now(), write=False)
-    for _ in range(CONFLICTS):
-        with contextlib.suppress(DatabaseConflict):
-            return _written(queue, prepared, atomic=atomic)
-    return _written(queue, prepared, atomic=atomic)
+    return db.repeated(lambda: _written(queue, prepared, atomic=atomic))
 
 
 def _written(queue: Queue, prepared: Sequence[Prepared], *, atomic: bool) -> list[Queued | WedsyncError]:
@@ -191,10 +185,18 @@ def reschedule(
     return [answer(job_id) for job_id in ids]
 
 
-def stop(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:
-    """Cancel jobs that wait, and have those that run broken off; for each id ``None``, or why it cannot be.
+@dataclass(frozen=True, slots=True)
+class BrokenOff:
+    """For each job ``None``, or why it can be neither cancelled nor broken off; and which of them were only asked."""
 
-    A running one is ``cancelled`` when its worker has noticed, which is told at once.
+    answers: list[WedsyncError | None]
+    asked: frozenset[int]
+
+
+def break_off(queue: Queue, ids: Sequence[int]) -> BrokenOff:
+    """Cancel jobs that wait, and ask for those that run to be broken off.
+
+    A running one is ``cancelled`` when its worker, which is told at once, has noticed. It may end by itself before.
     """
     with queue.database.transaction() as connection:
         known = control.states(connection, ids)
@@ -204,7 +206,13 @@ def stop(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:
         wakeup.notify(connection)
     queue.ring()
     accepted = done | running
-    return [None if job_id in accepted else _refusal(job_id, known.get(job_id), "cancelled") for job_id in ids]
+    answers = [None if job_id in accepted else _refusal(job_id, known.get(job_id), "cancelled") for job_id in ids]
+    return BrokenOff(answers, frozenset(running - done))
+
+
+def stop(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:
+    """As ``break_off``; for each id ``None``, or why it cannot be."""
+    return break_off(queue, ids).answers
 
 
 def retry(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:

@@ -5,8 +5,9 @@ from typing import Any
 
 from wedsync_ops.errors import KeyConflict, UniqueConflict, WedsyncError, WrongState
 from wedsync_ops.instants import iso
-from wedsync_ops.jobs import rank
+from wedsync_ops.jobs import drain, rank
 from wedsync_ops.jobs.batch import Batch, Judgement, claimed, new_job
+from wedsync_ops.jobs.drain import Drain
 from wedsync_ops.jobs.model import WAITING, Priority, Queued, State
 from wedsync_ops.jobs.prepare import Prepared
 from wedsync_ops.jobs.store.insert import Keyed, NewJob, NewPayload
@@ -60,31 +61,58 @@ def _taken(p: Prepared, other: Held) -> WedsyncError:
 def _replaced(
     batch: Batch, p: Prepared, j: Judgement | WedsyncError, holder: Keyed, until: int | None
 ) -> Queued | WedsyncError:
-    """Make a job that waits the one that is asked for: it keeps its id and its key, and counts no attempts."""
+    """Make a job that waits the one that is asked for: it keeps its id, and its key unless another is given."""
     if isinstance(j, WedsyncError):
         return j
     if holder.job.job_id is None:  # of a dry run, which has queued nothing
         return holder.job._replace(duplicate=False, queued_as="replaced")
     before = batch.standing.get(holder.job.job_id)
     if before is None:
-        # Between the look at its state and its lock a worker may have claimed it.
-        state = "no longer waits" if holder.job.state in WAITING else f"is {holder.job.state}"
-        free = "" if until is None else f"; another may be queued from {iso(until)} on"
-        return WrongState(
-            f"{_named(holder.job)} {state}, and so cannot be replaced{free}",
-            hint="queue it with another key" if p.key is not None else "",
-            details=[{"job_id": holder.job.job_id}],
-        )
-    if before.module_type != p.module.module_id:
-        return KeyConflict(
-            f"{_named(holder.job)} has the key {p.key!r} and is of the module type {before.module_type}",
-            hint="a job keeps its module type: use another key",
-            details=[{"job_id": holder.job.job_id}],
-        )
-    config = claimed(batch, p)
+        return _past(batch, p, holder, until)
+    refusal = _misplaced(batch, p, j, before)
+    config = claimed(batch, p) if refusal is None else refusal
     if isinstance(config, WedsyncError):
         return config
     return _written(batch, p, j, before, config)
+
+
+def _past(batch: Batch, p: Prepared, holder: Keyed, until: int | None) -> WedsyncError:
+    """The refusal where a job waits no more."""
+    # Between the look at its state and its lock a worker may have claimed it.
+    state = "no longer waits" if holder.job.state in WAITING else f"is {holder.job.state}"
+    free = "" if until is None else f"; another may be queued from {iso(until)} on"
+    return WrongState(
+        f"{_named(holder.job)} {state}, and so cannot be replaced{free}",
+        hint=_what_frees(batch, p, holder, until),
+        details=[{"job_id": holder.job.job_id}],
+    )
+
+
+def _misplaced(batch: Batch, p: Prepared, j: Judgement, before: Standing) -> WedsyncError | None:
+    """Why a job cannot become one of another place in the queue, if so."""
+    if before.module_type != p.module.module_id:
+        return KeyConflict(
+            f"job {before.id} has the key {p.key!r} and is of the module type {before.module_type}",
+            hint="a job keeps its module type: use another key",
+            details=[{"job_id": before.id}],
+        )
+    closing = _closing(batch, p, j, before) if batch.drains else None
+    return None if closing is None else drain.refused(closing, batch.now, j.decision.priority, p.wedding)
+
+
+def _what_frees(batch: Batch, p: Prepared, holder: Keyed, until: int | None) -> str:
+    """What to do about a job that cannot be replaced; another idempotency key helps only where that one was met."""
+    if p.key is not None and batch.held.get(p.key) is holder:
+        return "queue it with another key"
+    return "wait until it has ended, or cancel it" if until is None else "wait until then"
+
+
+def _closing(batch: Batch, p: Prepared, j: Judgement, before: Standing) -> Drain | None:
+    """The drain that would get more to do than what it has accepted, if any."""
+    is_later = before.state is State.SCHEDULED and before.due_at > batch.now
+    is_more = is_later and j.is_due
+    drains = [one for one in batch.drains if is_more or not one.covers(before.module_type, before.supplier_id)]
+    return drain.covering(drains, p.module.module_id, p.supplier_id)
 
 
 def _written(batch: Batch, p: Prepared, j: Judgement, before: Standing, config: str) -> Queued:
@@ -113,7 +141,9 @@ def _written(batch: Batch, p: Prepared, j: Judgement, before: Standing, config: 
     )
     keyed = Keyed(p.payload_hash, queued)
     if before.key is not None:
-        batch.held[before.key] = keyed
+        batch.held.pop(before.key, None)
+    if job.key is not None:
+        batch.held[job.key] = keyed
     if p.unique is not None:
         batch.unique[p.unique.key] = Held(keyed, None)
     return queued
@@ -127,13 +157,14 @@ def _row(batch: Batch, p: Prepared, j: Judgement, before: Standing) -> NewJob:
     """
     later = replace(j, is_due=False, entered=(j.entered[0], j.entered[1], State.SCHEDULED))
     job = new_job(batch, p, later, job_id=before.id)
+    if p.key is None:
+        job = job._replace(key=before.key)
     same: tuple[Any, ...] = (job.supplier_id, job.priority_requested, job.wedding_on, job.timezone, job.vendor_type)
     if not j.is_due or before.state is not State.AVAILABLE or before.decided_by != same:
-        return job._replace(key=before.key)
+        return job
     safe = rank.latest_safe_start(job.deadline_at, j.expected.p95_us, job.max_attempts)
     changes = [at for at in (before.next_change_at, job.expires_at) if at is not None]
     return job._replace(
-        key=before.key,
         state=before.state,
         priority=before.priority,
         due_at=before.due_at,

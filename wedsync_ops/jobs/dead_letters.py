@@ -5,18 +5,20 @@ by its id and the instant at which it was discarded: whoever comes second finds 
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from wedsync_ops.errors import DatabaseConflict, UnknownJob, WedsyncError, WrongState
+from wedsync_ops import db
+from wedsync_ops.errors import UnknownJob, WedsyncError, WrongState
 from wedsync_ops.instants import MINUTE, local_date
 from wedsync_ops.jobs import wakeup
-from wedsync_ops.jobs.actions import CONFLICTS, Queue
+from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.drain import covering
 from wedsync_ops.jobs.fingerprint import fingerprint
 from wedsync_ops.jobs.model import State
@@ -84,9 +86,12 @@ def find(queue: Queue, wanted: Wanted) -> Iterator[Letter]:
 
 def failures(queue: Queue, wanted: Wanted) -> list[Failure]:
     """Dead letters by module type and fingerprint: the soonest wedding first, then the most letters."""
-    now = queue.clock.now()
+    return _grouped(queue, find(queue, wanted), queue.clock.now())
+
+
+def _grouped(queue: Queue, letters: Iterable[Letter], now: int) -> list[Failure]:
     groups: dict[tuple[str, str], Failure] = {}
-    for letter in find(queue, wanted):
+    for letter in letters:
         key = (letter.module_type, fingerprint(letter.error))
         before, wedding = groups.get(key), _coming(queue, letter, now)
         groups[key] = Failure(
@@ -104,10 +109,14 @@ def failures(queue: Queue, wanted: Wanted) -> list[Failure]:
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """How many letters were queued again, and how many were not, because other jobs have their unique keys."""
+    """How many letters were queued again, and how many were left.
+
+    ``taken``: other jobs have their unique keys; ``draining``: they belong to what is being drained.
+    """
 
     count: int
     taken: int
+    draining: int
 
 
 def retry(queue: Queue, wanted: Wanted, *, per_minute: float | None = None) -> Retried:
@@ -118,30 +127,57 @@ def retry(queue: Queue, wanted: Wanted, *, per_minute: float | None = None) -> R
     """
     now = queue.clock.now()
     step_us = 0.0 if per_minute is None else MINUTE / per_minute
-    count = total = 0
-    for chunk in _chunks(sorted((_urgency(queue, letter, now), *letter[:2][::-1]) for letter in find(queue, wanted))):
-        found = [(job_id, finished_at) for _, finished_at, job_id in chunk]
-        first = count
-
-        def revive(
-            connection: Connection, found: Sequence[tuple[int, int]] = found, first: int = first
-        ) -> tuple[int, int]:
-            going = drains.read(connection, now, entering=True)
-            letters = dead.still_dead(connection, found)
-            dead_ones = (letters[job_id] for job_id, _ in found if job_id in letters)
-            known = [job for job in dead_ones if covering(going, job.module_type, job.supplier_id) is None]
-            keys = {job.id: job.unique_key for job in known if job.unique_key is not None}
-            taken = unique.taken(connection, keys, now)
-            jobs = [job for job in known if job.id not in taken]
-            due = [now + math.floor((first + place) * step_us) for place in range(len(jobs))]
-            control.retry(connection, jobs, now, due)
-            wakeup.notify(connection)
-            return len(jobs), len(taken)
-
-        done, left = _committed(queue, revive)
-        count, total = count + done, total + left
+    done = Retried(0, 0, 0)
+    for chunk in _chunks(_urgent_first(queue, wanted, now)):
+        found = [(letter.id, letter.finished_at) for letter in chunk]
+        revive = partial(_revived, found=found, now=now, due_at=partial(_due_at, now, done.count, step_us))
+        one = _committed(queue, revive)
+        done = Retried(done.count + one.count, done.taken + one.taken, done.draining + one.draining)
         queue.ring()
-    return Retried(count, total)
+    return done
+
+
+def rehearse(queue: Queue, wanted: Wanted) -> tuple[Retried, list[Failure]]:
+    """What ``retry`` would do now, and the letters that would be queued again as ``failures``. Nothing is changed."""
+    now = queue.clock.now()
+    letters = _urgent_first(queue, wanted, now)
+    with queue.database.reading() as connection:
+        going = drains.read(connection, now)
+    accepted = [one for one in letters if covering(going, one.module_type, one.supplier_id) is None]
+    holders: dict[str, int] = {}
+    revived: list[Letter] = []
+    for chunk in _chunks(accepted):
+        keys = {one.id: one.unique_key for one in chunk if one.unique_key is not None}
+        with queue.database.reading() as connection:
+            taken = unique.would_meet(connection, keys, holders, now)
+        revived += [one for one in chunk if one.id not in taken]
+    done = Retried(len(revived), len(accepted) - len(revived), len(letters) - len(accepted))
+    return done, _grouped(queue, sorted(revived, key=lambda one: (one.finished_at, one.id)), now)
+
+
+def _urgent_first(queue: Queue, wanted: Wanted, now: int) -> list[Letter]:
+    return sorted(find(queue, wanted), key=lambda one: (_urgency(queue, one, now), one.finished_at, one.id))
+
+
+def _due_at(now: int, first: int, step_us: float, place: int) -> int:
+    """When the job at a place of a chunk is due, which comes after ``first`` others."""
+    return now + math.floor((first + place) * step_us)
+
+
+def _revived(
+    connection: Connection, *, found: Sequence[tuple[int, int]], now: int, due_at: Callable[[int], int]
+) -> Retried:
+    """Queue those of the letters again that are still dead and may."""
+    going = drains.read(connection, now, entering=True)
+    letters = dead.still_dead(connection, found)
+    dead_ones = [letters[job_id] for job_id, _ in found if job_id in letters]
+    known = [job for job in dead_ones if covering(going, job.module_type, job.supplier_id) is None]
+    keys = {job.id: job.unique_key for job in known if job.unique_key is not None}
+    taken = unique.taken(connection, keys, now)
+    jobs = [job for job in known if job.id not in taken]
+    control.retry(connection, jobs, now, [due_at(place) for place in range(len(jobs))])
+    wakeup.notify(connection)
+    return Retried(len(jobs), len(taken), len(dead_ones) - len(known))
 
 
 def discard(queue: Queue, wanted: Wanted) -> Discarded:
@@ -190,14 +226,12 @@ def _discarded(queue: Queue, found: Sequence[tuple[int, int]], held: retention.H
 
 def _committed(queue: Queue, work: Callable[[Connection], _T]) -> _T:
     """A transaction, repeated when another got in its way: whoever retries at the same time passes."""
-    for attempt in range(CONFLICTS + 1):
-        try:
-            with queue.database.transaction() as connection:
-                return work(connection)
-        except DatabaseConflict:
-            if attempt == CONFLICTS:
-                raise
-    raise AssertionError  # the last attempt returns or raises
+
+    def once() -> _T:
+        with queue.database.transaction() as connection:
+            return work(connection)
+
+    return db.repeated(once)
 
 
 def _urgency(queue: Queue, letter: Letter, now: int) -> tuple[int, int]:

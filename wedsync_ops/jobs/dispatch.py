@@ -12,6 +12,7 @@ from wedsync_ops.jobs.admitting import UNLIMITED_KB, Admitting, Squeeze, week_at
 from wedsync_ops.jobs.heap import Heap
 from wedsync_ops.jobs.model import Claimed, Lane, Priority
 from wedsync_ops.jobs.rules import Rules
+from wedsync_ops.jobs.scope import covers
 from wedsync_ops.jobs.store import claim, control, lanes, workers
 from wedsync_ops.jobs.throttle import Throttle, Week
 from wedsync_ops.jobs.turns import Turns
@@ -319,9 +320,4 @@ def _has_expired(job: Claimed, now: int) -> bool:
 
 
 def _is_paused(job: Claimed, pauses: Sequence[control.Pause]) -> bool:
-    return any(
-        pause.scope == "all"
-        or (pause.scope == "module" and pause.name == job.module_type)
-        or (pause.scope == "supplier" and pause.name == job.supplier_id)
-        for pause in pauses
-    )
+    return any(covers(pause.scope, pause.name, job.module_type, job.supplier_id) for pause in pauses)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from wedsync_ops.errors import Draining
 from wedsync_ops.instants import SECOND, iso
 from wedsync_ops.jobs.model import Priority
+from wedsync_ops.jobs.scope import covers
 from wedsync_ops.weddings.model import Wedding
 from wedsync_ops.weddings.proximity import days_until, in_wedding_week
 
@@ -39,7 +40,7 @@ class Drain:
 
     def covers(self, module_type: str, supplier_id: str | None) -> bool:
         """Whether a job belongs to its scope."""
-        return self.name == {"module": module_type, "supplier": supplier_id}.get(self.scope, self.name)
+        return covers(self.scope, self.name, module_type, supplier_id)
 
 
 def covering(drains: Iterable[Drain], module_type: str, supplier_id: str | None) -> Drain | None:

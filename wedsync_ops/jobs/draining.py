@@ -2,19 +2,24 @@
 
 import contextlib
 import getpass
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from wedsync_ops.errors import DatabaseConflict, InvalidInput, WaitTimedOut, WrongState
+from wedsync_ops import db
+from wedsync_ops.errors import InvalidInput, WaitTimedOut, WrongState
 from wedsync_ops.jobs import wakeup
-from wedsync_ops.jobs.actions import CONFLICTS, Queue
+from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.drain import Drain
+from wedsync_ops.jobs.rescue import rescue
 from wedsync_ops.jobs.store import control, drains, stops
 from wedsync_ops.jobs.store.drains import Later, Left
 
 _CHUNK = 500
 _NOTHING = Left(0, 0)
 _SOONEST_S = 0.05
+_TIMES = 6000
+"""How often a drain tries to begin, each time for 50 ms and as long a pause: ten minutes."""
 _LATEST_S = 1.0
 _SHARE = 10
 """A look that takes so long is followed by a pause of at least so many times that."""
@@ -51,18 +56,27 @@ def planned(queue: Queue, scope: str, name: str, *, reason: str | None = None, u
     return Drain(scope, name, reason, getpass.getuser(), now, until)
 
 
-def begin(queue: Queue, scope: str, name: str, *, reason: str | None = None, until: int | None = None) -> Drain:
-    """Accept no new job of a scope. One that is being drained goes on, with another reason and end. Raises as above."""
+def begin(
+    queue: Queue,
+    scope: str,
+    name: str,
+    *,
+    reason: str | None = None,
+    until: int | None = None,
+    pause: Callable[[float], object] = time.sleep,
+) -> Drain:
+    """Accept no new job of a scope. One that is being drained goes on, and keeps what is not given. Raises as above.
+
+    On PostgreSQL it begins once whoever is queueing has ended, and lets others queue until then. Raises
+    DatabaseConflict when that takes minutes.
+    """
     drain = planned(queue, scope, name, reason=reason, until=until)
 
     def written() -> Drain:
         with queue.database.transaction() as connection:
             return drains.begin(connection, drain)
 
-    for _ in range(CONFLICTS):
-        with contextlib.suppress(DatabaseConflict):
-            return written()
-    return written()
+    return db.repeated(written, times=_TIMES, between=lambda: pause(_SOONEST_S))
 
 
 def look(queue: Queue, drain: Drain) -> tuple[Progress, Later]:
@@ -86,7 +100,7 @@ def wait(
     WaitTimedOut, and WrongState when the drain was ended meanwhile.
     """
     began = queue.clock.monotonic()
-    cancelled: int | None = None
+    cancelled: set[int] = set()
     before: Progress | None = None
     while True:
         looked = queue.clock.monotonic()
@@ -95,11 +109,14 @@ def wait(
             told(seen)
             before = seen
         if seen.is_over:
-            return seen, cancelled or 0
+            return seen, len(cancelled)
         elapsed = queue.clock.monotonic() - began
-        if cancelled is None and wanted.cancel_after_s is not None and elapsed >= wanted.cancel_after_s:
-            cancelled = cancel(queue, seen.drain)
-            continue
+        if wanted.cancel_after_s is not None and elapsed >= wanted.cancel_after_s:
+            # At every look: a job may come back from a dead worker, or be asked for by one that is still running.
+            is_first = not cancelled
+            cancelled |= cancel(queue, seen.drain)
+            if is_first and cancelled:
+                continue
         if wanted.timeout_s is not None and elapsed >= wanted.timeout_s:
             raise _timed_out(seen, wanted.timeout_s)
         longest = min(_LATEST_S, max(_SOONEST_S, elapsed / _SHARE))
@@ -107,24 +124,24 @@ def wait(
 
 
 def advance(queue: Queue, drain: Drain) -> Progress:
-    """Look at a drain, and note it when nothing of its scope is under way. Raises WrongState when it has ended."""
-    with queue.database.reading() as connection:
-        now = queue.clock.now()
-        seen = _current(drains.read(connection, now), drain)
-        left = drains.left(connection, seen, now)
-    if seen.drained_at is not None or left != _NOTHING:
-        return Progress(seen, left)
+    """Look at a drain, and note it when nothing of its scope is under way. Raises WrongState when it has ended.
+
+    What dead workers were running waits again: nobody else may be there to notice. What waits is looked at before the
+    transaction that notes the end, which holds nobody up; what falls due in between is held, as whatever does later.
+    """
+    found = _seen(queue, drain)
+    if found.left.running and rescue(queue.database, queue.rules, queue.clock.now()):
+        found = _seen(queue, drain)
+    if found.drain.drained_at is not None or found.left != _NOTHING:
+        return found
+    seen = found.drain
     with queue.database.transaction() as connection:
         now = queue.clock.now()
-        left = drains.left(connection, seen, now)
-        if left == _NOTHING and drains.mark_drained(connection, seen, now):
+        if drains.is_quiet(connection, seen, now) and drains.mark_drained(connection, seen, now):
             wakeup.notify(connection)
     queue.ring()
-    # Looked at anew: on PostgreSQL something scheduled may have started while that was noted.
-    with queue.database.reading() as connection:
-        now = queue.clock.now()
-        seen = _current(drains.read(connection, now), drain)
-        return Progress(seen, drains.left(connection, seen, now))
+    # Looked at anew: something scheduled may have started while that was noted.
+    return _seen(queue, drain)
 
 
 def advance_all(queue: Queue) -> int:
@@ -138,9 +155,10 @@ def advance_all(queue: Queue) -> int:
     return over
 
 
-def cancel(queue: Queue, drain: Drain) -> int:
-    """Cancel what of a scope waits and is due, and have what runs broken off; how many jobs that were."""
-    total = after = 0
+def cancel(queue: Queue, drain: Drain) -> set[int]:
+    """Cancel what of a scope waits and is due, and have what runs broken off; the ids of those jobs."""
+    told: set[int] = set()
+    after = 0
     while True:
         with queue.database.transaction() as connection:
             now = queue.clock.now()
@@ -149,10 +167,18 @@ def cancel(queue: Queue, drain: Drain) -> int:
             stops.ask(connection, [job_id for job_id in ids if job_id not in done], by=getpass.getuser(), now=now)
             wakeup.notify(connection)
         queue.ring()
-        total += len(ids)
+        told.update(ids)
         if len(ids) < _CHUNK:
-            return total
+            return told
         after = ids[-1]
+
+
+def _seen(queue: Queue, drain: Drain) -> Progress:
+    """The drain as it stands, and what of it is under way."""
+    with queue.database.reading() as connection:
+        now = queue.clock.now()
+        known = _current(drains.read(connection, now), drain)
+        return Progress(known, drains.left(connection, known, now))
 
 
 def _current(known: Iterable[Drain], drain: Drain) -> Drain:

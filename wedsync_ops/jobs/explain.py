@@ -46,6 +46,7 @@ class Paused:
 class Facts:
     """What is known of a job and of its surroundings at the instant ``now``.
 
+    ``asked_by`` is who asked for the running job to be broken off.
     ``higher`` and ``before`` count the jobs that come first: of higher priority, and in its own lane (``None`` beyond
     10,000). ``p50_us`` and ``p95_us`` are what an execution takes. ``refusal`` says why no worker
     admits it although a slot is free.
@@ -68,6 +69,7 @@ class Facts:
     error: str | None
     leased_by: str | None = None
     lease_is_alive: bool = True
+    asked_by: str | None = None
     started_at: int | None = None
     finished_at: int | None = None
     held: Held | None = None
@@ -141,7 +143,7 @@ def _reasons(facts: Facts) -> list[Reason]:
     if facts.state in FINISHED:
         return []
     if facts.state is State.RUNNING:
-        return [] if facts.lease_is_alive else [_orphaned(facts)]
+        return ([] if facts.lease_is_alive else [_orphaned(facts)]) + _asked_to_stop(facts)
     reasons: list[Reason] = []
     if facts.due_at > facts.now:
         reasons.append(_not_due(facts))
@@ -164,6 +166,13 @@ def _reasons(facts: Facts) -> list[Reason]:
 def _orphaned(facts: Facts) -> Reason:
     words = f"its worker {facts.leased_by} is gone; the job is taken up again when its lease ends"
     return Reason("worker_gone", words, "wedsync-ops maintenance run rescue")
+
+
+def _asked_to_stop(facts: Facts) -> list[Reason]:
+    if facts.asked_by is None:
+        return []
+    words = f"it runs on worker {facts.leased_by}, and {facts.asked_by} asked for it to be broken off"
+    return [Reason("asked_to_stop", words)]
 
 
 def _not_due(facts: Facts) -> Reason:
@@ -203,9 +212,13 @@ def _held(held: Held) -> Reason:
     whom = f" for {held.key}" if held.key else ""
     if held.limit is None:
         return Reason("limit", f"the limit {held.name}{whom} held it and is no more; a worker will let it go")
-    when = f"; looked at again at {iso(held.wake_at)}" if held.wake_at is not None else ""
+    is_timed = held.limit.kind != "concurrent"
+    what = "it has room again at" if is_timed else "looked at again at"
+    when = f"; {what} {iso(held.wake_at)}" if held.wake_at is not None else ""
     words = f"the limit {held.name}{whom} is used up ({held.limit.words}){when}"
-    return Reason("limit", words, "raise the limit in the config file, or give the job a higher priority")
+    # Nothing comes before its time; where others must end, the most urgent goes first.
+    sooner = "raise the limit in the config file" + ("" if is_timed else ", or give the job a higher priority")
+    return Reason("limit", words, sooner)
 
 
 def _no_worker(facts: Facts) -> Reason | None:

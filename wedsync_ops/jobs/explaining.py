@@ -17,6 +17,7 @@ from wedsync_ops.jobs.explain import Crew, Explanation, Facts, Held, Paused, exp
 from wedsync_ops.jobs.model import State
 from wedsync_ops.jobs.rescue import is_dead
 from wedsync_ops.jobs.rules import Rules
+from wedsync_ops.jobs.scope import covers
 from wedsync_ops.jobs.store import control, drains, durations, place, view, workers
 from wedsync_ops.jobs.store.control import Pause
 from wedsync_ops.jobs.store.place import Place
@@ -45,7 +46,11 @@ def _facts(connection: Connection, queue: Queue, found: Place, now: int) -> Fact
     expected = expected_of(measured, module)
     able = [worker for worker in alive if _takes(worker, found)]
     rules = replace(queue.rules, expected=measured)
-    pauses = [pause for pause in control.closed(connection, now) if _covers(pause, found)]
+    pauses = [
+        pause
+        for pause in control.closed(connection, now)
+        if covers(pause.scope, pause.name, found.module_type, found.supplier_id)
+    ]
     names = tuple(Facts.__slots__)
     own = {name: getattr(found, name) for name in Place.__slots__ if name in names}
     return Facts(
@@ -95,11 +100,6 @@ def _takes(worker: Worker, found: Place) -> bool:
     if not worker.takes(found.module_type):
         return False
     return worker.region is None or found.region in (worker.region, Region.UNKNOWN)
-
-
-def _covers(pause: Pause, found: Place) -> bool:
-    name = {"module": found.module_type, "supplier": found.supplier_id}.get(pause.scope, pause.name)
-    return pause.name == name
 
 
 def _drains(connection: Connection, found: Place, now: int) -> list[Paused]:

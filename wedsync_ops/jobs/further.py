@@ -54,7 +54,7 @@ def _settled(
     with connection.begin_nested() as savepoint:
         if any(p.unique is not None for p in concluded.further):
             # It ends here, and may be followed by one with its unique key.
-            unique.end(connection, concluded.finish.execution.job_id)
+            unique.release(connection, concluded.finish.execution.job_id)
         placed = intake.place(connection, rules, concluded.further, now=now, bounded=False)
         refusal = next((answer for answer in placed if isinstance(answer, WedsyncError)), None)
         if refusal is None:

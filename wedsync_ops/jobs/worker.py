@@ -192,9 +192,10 @@ class Worker:
             return False
         if self._stopping:
             return not len(self._dispatch)
-        if not self._options.drain or len(self._dispatch) or self._dispatch.more or self._dispatch.keeps_back:
+        if not self._options.drain or self._stop.is_quiet or len(self._dispatch):
             return False
-        if self._is_due() or self._house.is_faulty or self._is_limited():
+        is_more = self._dispatch.more or self._dispatch.keeps_back
+        if is_more or self._is_due() or self._house.is_faulty or self._is_limited():
             return False
         # Before a drain ends: dead workers' jobs, and whatever others have queued meanwhile.
         if self._house.rescue() or self._watch.changed():

@@ -24,6 +24,7 @@ class Letter(NamedTuple):
     wedding_on: str | None
     timezone: str | None
     error: str | None
+    unique_key: str | None
 
 
 def page(
@@ -33,7 +34,7 @@ def page(
     rows = db.run(
         connection,
         (
-            "SELECT id, finished_at, module_type, supplier_id, wedding_on, timezone, error, state,"
+            "SELECT id, finished_at, module_type, supplier_id, wedding_on, timezone, error, unique_key, state,"
             " EXISTS (SELECT 1 FROM payloads WHERE job_id = jobs.id AND config IS NOT NULL) AS has_payload FROM jobs"
             # In the words of the index, which SQLite uses for no others.
             " WHERE (state = 'discarded' OR state = 'cancelled' OR state = 'expired')"
@@ -41,7 +42,7 @@ def page(
         ),
         {"until": until, "at": after[0], "last": after[1], "chunk": CHUNK},
     ).all()
-    found = [Letter._make(row[:7]) for row in rows if row.state == "discarded" and row.has_payload]
+    found = [Letter._make(row[:8]) for row in rows if row.state == "discarded" and row.has_payload]
     return found, (rows[-1].finished_at, rows[-1].id) if len(rows) == CHUNK else None
 
 

@@ -15,7 +15,7 @@ from wedsync_ops.jobs.store.view import POSITION_CAP
 _PLACE = (
     "SELECT id, module_type, module_version, state, priority, rank, due_at, next_change_at, expires_at, deadline_at,"
     " attempt, max_attempts, leased_by, held_by, started_at, finished_at, error, supplier_id, region, wedding_on,"
-    " timezone, reasons"
+    " timezone, reasons, (SELECT requested_by FROM stops WHERE job_id = jobs.id) AS asked_by"
     " FROM jobs JOIN payloads ON payloads.job_id = jobs.id WHERE jobs.id = :id"
 )
 _HIGHER = "SELECT coalesce(sum(available), 0) FROM lane_counts WHERE priority > :priority"
@@ -57,6 +57,7 @@ class Place:
     region: str
     wedding_on: date | None
     timezone: str | None
+    asked_by: str | None
     priority_reasons: tuple[str, ...]
     due_reasons: tuple[str, ...]
     higher: int = 0

@@ -1,4 +1,4 @@
-"""Waiting jobs that become other ones: same id, same idempotency key, another payload."""
+"""Waiting jobs that become other ones: same id, another payload."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +31,7 @@ _SET = (
     "wedding_on",
     "timezone",
     "vendor_type",
+    "key",
     "payload_hash",
     "region",
     "unique_key",
@@ -61,6 +62,12 @@ class Standing:
     decided_by: tuple[Any, ...]
     """Supplier, priority asked for, day and zone of the wedding, vendor type."""
 
+    @property
+    def supplier_id(self) -> str | None:
+        """The supplier that it is of."""
+        supplier_id: str | None = self.decided_by[0]
+        return supplier_id
+
 
 class Replacement(NamedTuple):
     """What a job becomes; the row's ``id`` says which one."""
@@ -88,7 +95,7 @@ def _to_standing(row: dict[str, Any]) -> Standing:
 def write(connection: Connection, replacements: Sequence[Replacement]) -> None:
     """Make waiting jobs, which are locked, what they become: with every attempt before them, and held by nothing.
 
-    ``key``, ``queued_at`` and the executions that there were stay.
+    ``queued_at`` and the executions that there were stay.
     """
     if not replacements:
         return

@@ -51,7 +51,7 @@ def let_go(connection: Connection, ids: Iterable[int]) -> None:
         db.run(connection, statement, {"ids": db.many(wanted)})
 
 
-def end(connection: Connection, job_id: int) -> None:
+def release(connection: Connection, job_id: int) -> None:
     """Take its unique key from a running job that ends in this transaction, if it does not have it for longer."""
     statement = (
         "UPDATE jobs SET unique_key = NULL WHERE id = :id AND state = 'running' AND unique_key IS NOT NULL"
@@ -70,7 +70,16 @@ def taken(connection: Connection, keys: Mapping[int, str], now: int) -> dict[int
     take_turns(connection, wanted)
     found = held(connection, wanted)
     let_go(connection, [one.keyed.job.job_id or 0 for one in found.values() if is_over(one, now)])
-    holders = {key: one.keyed.job.job_id or 0 for key, one in found.items() if not is_over(one, now)}
+    return _met(keys, found, {}, now)
+
+
+def would_meet(connection: Connection, keys: Mapping[int, str], holders: dict[str, int], now: int) -> dict[int, int]:
+    """As ``taken``, but nothing is changed: ``holders`` are the jobs that would have keys by then, and those of now."""
+    return _met(keys, held(connection, list(dict.fromkeys(keys.values()))), holders, now)
+
+
+def _met(keys: Mapping[int, str], found: Mapping[str, Held], holders: dict[str, int], now: int) -> dict[int, int]:
+    holders.update({key: one.keyed.job.job_id or 0 for key, one in found.items() if not is_over(one, now)})
     return {job_id: holder for job_id, key in keys.items() if (holder := holders.setdefault(key, job_id)) != job_id}
 
 
