@@ -39,6 +39,20 @@ def opened(context: typer.Context, **overrides: Any) -> "Iterator[App]":
         app.close()
 
 
+@contextmanager
+def observed(context: typer.Context) -> "Iterator[App]":
+    """The platform to look at only: nothing is made, brought up to date or written."""
+    from wedsync_ops.app import observe
+
+    loaded = load_settings(context)
+    log_to_stderr(loaded.settings.log_level, loaded.settings.log_format)
+    seen = observe(loaded)
+    try:
+        yield seen
+    finally:
+        seen.close()
+
+
 def log_to_stderr(level: str, form: str) -> None:
     """Send the platform's log to standard error, as text or as one JSON object a line."""
     handler = _Stderr()

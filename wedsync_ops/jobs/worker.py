@@ -320,11 +320,16 @@ class Worker:
             self._clock,
             self._house.rules.settings,
             self._options,
-            load=lambda: (self._slots.size, self._slots.size - self._slots.free),
+            load=self._load,
             on_fenced=self._declared_dead,
         )
         self._house.worker_id = me.id
         return me
+
+    def _load(self) -> tuple[int, int]:
+        """How many slots this worker offers (only the busy ones when nothing may start), and how many are busy."""
+        busy = self._slots.size - self._slots.free
+        return (busy if self._resting else self._slots.size), busy
 
     def _declared_dead(self) -> None:
         self._fenced = True
