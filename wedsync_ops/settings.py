@@ -209,6 +209,13 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     return {name: environment[key] for key, name in known.items() if environment.get(key)}
 
 
+def strangers(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Variables that look like settings and are none, each with a hint at the nearest one."""
+    given = os.environ if environment is None else environment
+    looks = (key.removeprefix(ENVIRONMENT_PREFIX) for key in given if key.startswith(ENVIRONMENT_PREFIX))
+    return {ENVIRONMENT_PREFIX + key: _nearest(key.lower()) for key in looks if key.lower() not in names()}
+
+
 def _nearest(name: str) -> str:
     near = difflib.get_close_matches(name, names(), n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else ""
