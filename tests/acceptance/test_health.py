@@ -27,7 +27,8 @@ def start_with_full_stderr(home: Home) -> tuple[subprocess.Popen[str], int]:
     read, write = os.pipe()
     fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
     os.write(write, b"x" * 4095)
-    command = [sys.executable, "-m", "wedsync_ops", "run-worker", "--concurrency", "2", "--name", "hung"]
+    quiet = ("--log-level", "warning")  # its start would be a line, too
+    command = [sys.executable, "-m", "wedsync_ops", *quiet, "run-worker", "--concurrency", "2", "--name", "hung"]
     worker = subprocess.Popen(
         command, env=home.environment, stdout=subprocess.PIPE, stderr=write, text=True, cwd=home.path
     )

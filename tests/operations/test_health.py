@@ -3,7 +3,7 @@
 import sqlite3
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from tests.stores import databases
 from tests.stores.queues import NOW, queue_on, request
 from tests.stores.rows import ending, take, worker
 from wedsync_ops import db
-from wedsync_ops.app import App
+from wedsync_ops.app import observe
 from wedsync_ops.db import Database
 from wedsync_ops.instants import MINUTE, SECOND
 from wedsync_ops.jobs import actions
@@ -24,8 +24,9 @@ from wedsync_ops.jobs.store import control, finish, workers
 from wedsync_ops.jobs.store.control import Pause
 from wedsync_ops.operations import health
 from wedsync_ops.operations.health import DatabaseBounds, DiskBounds, QueueBounds, WorkersBounds
+from wedsync_ops.operations.maintenance import Site
 from wedsync_ops.operations.verdict import Bounds, Figure, Reason, Status, Verdict
-from wedsync_ops.settings import Settings, load
+from wedsync_ops.settings import Loaded, Settings, load
 from wedsync_ops.testing.clock import FakeClock
 
 
@@ -40,10 +41,8 @@ def queue(shared: Database, tmp_path: Path) -> Queue:
     return queue_on(databases.emptied(shared), tmp_path, capacity=20)
 
 
-def seen(queue: Queue, after_us: int = 0) -> App:
-    rules = queue.rules
-    clock = FakeClock(NOW + after_us)
-    return App(rules.settings, {}, queue.database, clock, rules.calendar, rules.site)
+def seen(queue: Queue, after_us: int = 0) -> Site:
+    return Site(queue.database, FakeClock(NOW + after_us), queue.rules)
 
 
 def add(queue: Queue, count: int = 1, **values: Any) -> list[int]:
@@ -281,15 +280,33 @@ class TestDisk:
         assert "% of the space is free at" in verdict.message
 
 
+@contextmanager
+def opening(loaded: Loaded) -> Iterator[Site]:
+    app = observe(loaded)
+    try:
+        yield Site(app.database, app.clock, app.rules())
+    finally:
+        app.close()
+
+
 class TestHealth:
     def test_all_in_one(self, settings: Settings, sqlite_database: Database) -> None:
         loaded = load({"home": settings.home}, {})
-        verdicts = health.health(loaded, 0)
+        verdicts = health.health(lambda: opening(loaded), settings, 0)
         assert [verdict.name for verdict in verdicts] == ["database", "queue", "workers", "disk"]
         assert [codes(verdict) for verdict in verdicts[1:3]] == [[], []]
-        assert codes(health.health(loaded)[2]) == [("critical", "too_few")]
+        assert codes(health.health(lambda: opening(loaded), settings)[2]) == [("critical", "too_few")]
 
     def test_without_a_database_nothing_is_made(self, tmp_path: Path) -> None:
         loaded = load({"home": tmp_path / "nowhere"}, {})
-        assert codes(health.health(loaded)[0]) == [("critical", "database_unreachable")]
+        (first, disk) = health.health(lambda: opening(loaded), loaded.settings)
+        assert (codes(first), disk.name) == ([("critical", "database_unreachable")], "disk")
         assert not (tmp_path / "nowhere").exists()
+
+    def test_an_older_schema_is_left_as_it_is(self, settings: Settings, sqlite_database: Database) -> None:
+        with sqlite_database.transaction() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '0009'"))
+        loaded = load({"home": settings.home}, {})
+        verdict = health.check_database_at(lambda: opening(loaded))
+        assert codes(verdict) == [("critical", "database")]
+        assert "db migrate" in verdict.message

@@ -73,8 +73,8 @@ def queue(
         late_s=_bounds(warning, critical),
         urgent_s=urgent,
     )
-    with observed(context) as seen:
-        return _told(check_queue(seen, bounds), json=json)
+    with observed(context) as site:
+        return _told(check_queue(site, bounds), json=json)
 
 
 @app.command()
@@ -88,8 +88,8 @@ def workers(
     from wedsync_ops.cli.opening import observed
     from wedsync_ops.operations.health import WorkersBounds, check_workers
 
-    with observed(context) as seen:
-        return _told(check_workers(seen, WorkersBounds(least, stuck_after)), json=json)
+    with observed(context) as site:
+        return _told(check_workers(site, WorkersBounds(least, stuck_after)), json=json)
 
 
 @app.command()
@@ -104,7 +104,7 @@ def database(
     json: Json = False,
 ) -> int:
     """Check that the database answers in time and can be written."""
-    from wedsync_ops.cli.opening import load_settings
+    from wedsync_ops.cli.opening import observed
     from wedsync_ops.operations.health import DatabaseBounds, check_database_at
 
     bounds = DatabaseBounds(
@@ -112,7 +112,7 @@ def database(
         _bounds(warning_wal, critical_wal, "-wal"),
         _bounds(warning_connections, critical_connections, "-connections"),
     )
-    return _told(check_database_at(load_settings(context), bounds), json=json)
+    return _told(check_database_at(lambda: observed(context), bounds), json=json)
 
 
 @app.command()

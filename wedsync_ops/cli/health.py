@@ -19,11 +19,11 @@ def health(
     json: Json = False,
 ) -> int:
     """Tell whether the platform is well: ok, degraded or critical, and why."""
-    from wedsync_ops.cli.opening import load_settings
+    from wedsync_ops.cli.opening import load_settings, observed
     from wedsync_ops.cli.render import emit, say
     from wedsync_ops.operations.health import health as examined
 
-    verdicts = examined(load_settings(context), least_workers)
+    verdicts = examined(lambda: observed(context), load_settings(context).settings, least_workers)
     worst = max(verdict.status for verdict in verdicts)
     reasons = [(verdict.name, reason) for verdict in verdicts for reason in verdict.reasons]
     reasons.sort(key=lambda pair: -pair[1].status)

@@ -6,13 +6,13 @@ Each looks at a few rows through an index and at the machine; none writes, and n
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import Connection, text
 
 from wedsync_ops import db
-from wedsync_ops.app import App, observe
 from wedsync_ops.db import Database
 from wedsync_ops.errors import SettingError, WedsyncError
 from wedsync_ops.instants import SECOND
@@ -21,8 +21,9 @@ from wedsync_ops.jobs.rescue import Condition, condition
 from wedsync_ops.jobs.store import lanes, workers
 from wedsync_ops.jobs.store.workers import Worker
 from wedsync_ops.jobs.stuck import Stuck, next_in_line, stuck
+from wedsync_ops.operations.maintenance import Site
 from wedsync_ops.operations.verdict import Bounds, Figure, Reason, Status, Verdict, judged
-from wedsync_ops.settings import Loaded, Settings
+from wedsync_ops.settings import Settings
 from wedsync_ops.weddings.model import Season
 from wedsync_ops.weddings.season import season_at
 
@@ -33,6 +34,10 @@ _FULL = 0.9
 """The share of a module type's capacity from which low priority is refused."""
 _NAMED = 5
 """How many of a kind a line names."""
+
+
+Opening = Callable[[], AbstractContextManager[Site]]
+"""What opens the platform to be looked at, and closes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +76,10 @@ class DiskBounds:
 _QUEUE, _WORKERS, _DATABASE, _DISK = QueueBounds(), WorkersBounds(), DatabaseBounds(), DiskBounds()
 
 
-def check_queue(app: App, bounds: QueueBounds = _QUEUE) -> Verdict:
+def check_queue(site: Site, bounds: QueueBounds = _QUEUE) -> Verdict:
     """Whether too many jobs wait, or any for too long; what is paused or held by a limit is not late."""
-    now = app.clock.now()
-    with app.database.reading() as connection:
+    now = site.clock.now()
+    with site.database.reading() as connection:
         counted = lanes.read(connection)
         ahead = next_in_line(connection, now)
     waiting = Figure("waiting", sum(lane.waiting for lane in counted), "", bounds.waiting)
@@ -87,7 +92,7 @@ def check_queue(app: App, bounds: QueueBounds = _QUEUE) -> Verdict:
         waited = f"{(now - one.due_at) / SECOND:,.0f} s"
         words = f"job {one.id} of {one.module_type} is critical and has been due for {waited}"
         reasons.append(Reason(Status.CRITICAL, "critical_late", words))
-    for module_type, share in _shares(app, lanes.waiting_by_module(counted)):
+    for module_type, share in _shares(site, lanes.waiting_by_module(counted)):
         full = share >= 1
         words = f"{module_type} is at {share:.0%} of its capacity"
         reasons.append(Reason(Status.CRITICAL if full else Status.WARNING, "capacity", words))
@@ -95,24 +100,24 @@ def check_queue(app: App, bounds: QueueBounds = _QUEUE) -> Verdict:
     return Verdict("queue", usual, reasons, (waiting, late))
 
 
-def _shares(app: App, waiting: Mapping[str, int]) -> list[tuple[str, float]]:
+def _shares(site: Site, waiting: Mapping[str, int]) -> list[tuple[str, float]]:
     """The module types from 90 % of their capacity on, where low priority is refused."""
-    registry = app.registry()
-    is_peak = season_at(app.clock.now(), app.calendar) is Season.PEAK
+    registry = site.rules.registry
+    is_peak = season_at(site.clock.now(), site.rules.calendar) is Season.PEAK
     found = []
     for name, count in sorted(waiting.items()):
         scales = is_peak and registry.current(name).definition.wedding_optimizations.seasonal_scaling
-        share = count / app.settings.capacity / (app.settings.peak_capacity_factor if scales else 1)
+        share = count / site.rules.settings.capacity / (site.rules.settings.peak_capacity_factor if scales else 1)
         if share >= _FULL:
             found.append((name, share))
     return found
 
 
-def check_workers(app: App, bounds: WorkersBounds = _WORKERS, pause: Callable[[float], None] = time.sleep) -> Verdict:
+def check_workers(site: Site, bounds: WorkersBounds = _WORKERS, pause: Callable[[float], None] = time.sleep) -> Verdict:
     """Whether enough workers live, and whether those that do also work; a stuck one is looked at twice."""
-    now = app.clock.now()
-    with app.database.reading() as connection:
-        known = [(worker, condition(worker, now, app.settings)) for worker in workers.living(connection)]
+    now = site.clock.now()
+    with site.database.reading() as connection:
+        known = [(worker, condition(worker, now, site.rules.settings)) for worker in workers.living(connection)]
     by_condition = {state: [worker for worker, found in known if found is state] for state in Condition}
     alive = by_condition[Condition.ALIVE]
     reasons = (
@@ -128,7 +133,7 @@ def check_workers(app: App, bounds: WorkersBounds = _WORKERS, pause: Callable[[f
         reasons.append(Reason(Status.CRITICAL, "too_few", f"{living} workers live, {bounds.least} are wanted"))
     reasons += [
         Reason(Status.CRITICAL, "stuck", f"worker {one.worker.name} is stuck: {one.words}")
-        for one in _surely_stuck(app, bounds, pause)
+        for one in _surely_stuck(site, bounds, pause)
     ]
     busy, slots = sum(worker.busy for worker in alive), sum(worker.slots for worker in alive)
     least = Figure("alive", living, "", Bounds(bounds.least, bounds.least, below=True))
@@ -136,19 +141,19 @@ def check_workers(app: App, bounds: WorkersBounds = _WORKERS, pause: Callable[[f
     return Verdict("workers", usual, reasons, (least, Figure("busy", busy), Figure("slots", slots)))
 
 
-def _surely_stuck(app: App, bounds: WorkersBounds, pause: Callable[[float], None]) -> list[Stuck]:
+def _surely_stuck(site: Site, bounds: WorkersBounds, pause: Callable[[float], None]) -> list[Stuck]:
     """Who is stuck at two looks: one alone may meet the moment in which a pause has just ended."""
-    first = _stuck(app, bounds)
+    first = _stuck(site, bounds)
     if not first:
         return []
     pause(_AGAIN_S)
     before = {(one.worker.id, one.job_id) for one in first}
-    return [one for one in _stuck(app, bounds) if (one.worker.id, one.job_id) in before]
+    return [one for one in _stuck(site, bounds) if (one.worker.id, one.job_id) in before]
 
 
-def _stuck(app: App, bounds: WorkersBounds) -> list[Stuck]:
-    rules, now = app.rules(), app.clock.now()
-    with app.database.reading() as connection:
+def _stuck(site: Site, bounds: WorkersBounds) -> list[Stuck]:
+    rules, now = site.rules, site.clock.now()
+    with site.database.reading() as connection:
         return stuck(connection, rules, now, round(bounds.stuck_s * SECOND))
 
 
@@ -210,18 +215,15 @@ def wal_bytes(file: Path) -> int:
         return 0
 
 
-def check_database_at(loaded: Loaded, bounds: DatabaseBounds = _DATABASE) -> Verdict:
-    """The same, of the database that the settings name; that it cannot be opened is critical. Raises SettingError."""
+def check_database_at(opening: Opening, bounds: DatabaseBounds = _DATABASE) -> Verdict:
+    """The same, of a database yet to be opened; that it cannot be is critical. Raises SettingError."""
     try:
-        seen = observe(loaded)
+        with opening() as site:
+            return check_database(site.database, bounds)
     except SettingError:
         raise
     except WedsyncError as error:
         return _broken(error)
-    try:
-        return check_database(seen.database, bounds)
-    finally:
-        seen.close()
 
 
 def _broken(error: WedsyncError) -> Verdict:
@@ -256,21 +258,16 @@ def check_disk(where: dict[str, Path], bounds: DiskBounds = _DISK) -> Verdict:
     return Verdict("disk", f"{least:.0f} % is free where it is least", reasons, figures)
 
 
-def health(loaded: Loaded, least_workers: int = 1) -> list[Verdict]:
+def health(opening: Opening, settings: Settings, least_workers: int = 1) -> list[Verdict]:
     """Every check with its usual bounds; where the database can't be used, that and the disk. Raises SettingError."""
-    disk = check_disk(places(loaded.settings))
+    disk = check_disk(places(settings))
     try:
-        seen = observe(loaded)
+        with opening() as site:
+            first = check_database(site.database)
+            if not first.figures:
+                return [first, disk]
+            return [first, check_queue(site), check_workers(site, WorkersBounds(least=least_workers)), disk]
     except SettingError:
         raise
     except WedsyncError as error:
         return [_broken(error), disk]
-    try:
-        first = check_database(seen.database)
-        if not first.figures:
-            return [first, disk]
-        return [first, check_queue(seen), check_workers(seen, WorkersBounds(least=least_workers)), disk]
-    except WedsyncError as error:
-        return [_broken(error), disk]
-    finally:
-        seen.close()
