@@ -1,0 +1,89 @@
+"""The log's lines: complete in both forms, with ids, and without the words of exceptions or of rows."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import text
+
+from wedsync_ops import journal
+from wedsync_ops.cli.logged import JsonLines, TextLines, log_to_stderr
+from wedsync_ops.db import Database
+from wedsync_ops.errors import DatabaseError
+
+MARK = "Zyxmark"
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    logger = logging.getLogger("wedsync_ops")
+    before = (logger.handlers, logger.level, logging.lastResort)
+    yield
+    logger.handlers, logger.level, logging.lastResort = before
+    journal.unbind()
+
+
+def record(level: int = logging.INFO, **ids: journal.Value) -> logging.LogRecord:
+    kept: list[logging.LogRecord] = []
+    logger = logging.Logger("wedsync_ops.jobs.test")
+    logger.addFilter(lambda made: not kept.append(made))  # type: ignore[func-returns-value]
+    journal.tell(logger, level, "execution_ended", "an execution has ended", **ids)
+    return kept[0]
+
+
+def test_a_line_of_json_is_complete() -> None:
+    journal.bind("w-1")
+    entry = json.loads(JsonLines().format(record(job_id=7, attempt=2, error_fingerprint=None)))
+    assert entry.pop("at").endswith("Z")
+    assert entry == {
+        "level": "info",
+        "logger": "wedsync_ops.jobs.test",
+        "message": "an execution has ended",
+        "event": "execution_ended",
+        "worker_id": "w-1",
+        "job_id": 7,
+        "attempt": 2,
+    }
+
+
+def test_a_line_of_text_names_the_same() -> None:
+    line = TextLines().format(record(job_id=7))
+    assert line.endswith("INFO wedsync_ops.jobs.test: an execution has ended event=execution_ended job_id=7")
+
+
+def raised() -> journal.ExcInfo:
+    try:
+        try:
+            raise KeyError(MARK)
+        except KeyError as error:
+            raise ValueError(f"no such couple: {MARK}") from error
+    except ValueError as error:
+        return type(error), error, error.__traceback__
+
+
+@pytest.mark.parametrize("form", [JsonLines(), TextLines()])
+def test_a_traceback_tells_types_and_places_and_no_words(form: logging.Formatter) -> None:
+    made = logging.LogRecord("x", logging.ERROR, "f", 1, "it failed", None, raised())
+    line = form.format(made)
+    assert MARK not in line
+    assert line.index("KeyError") < line.index("ValueError")
+    assert "test_journal.py" in line
+
+
+def test_libraries_warn_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
+    log_to_stderr("debug", "json")
+    last = logging.lastResort
+    assert last is not None
+    assert last.level == logging.WARNING
+    last.handle(logging.LogRecord("asyncio", logging.WARNING, "f", 1, "it hangs", None, None))
+    assert json.loads(capsys.readouterr().err)["logger"] == "asyncio"
+
+
+def test_a_statement_that_fails_tells_nothing_of_what_it_was_given(database: Database) -> None:
+    statement = text("INSERT INTO pauses VALUES (:scope, :name, :reason, 'me', 1, NULL)")
+    with pytest.raises(DatabaseError) as caught, database.transaction() as connection:
+        connection.execute(statement, {"scope": f"{MARK}-scope", "name": f"{MARK}-name", "reason": f"{MARK}-reason"})
+    assert MARK not in str(caught.value)
+    assert f"{MARK}-reason" not in str(caught.value.__cause__).partition("DETAIL")[0]
+    assert MARK not in journal.places((DatabaseError, caught.value, caught.value.__traceback__))
