@@ -186,15 +186,16 @@ class Exchange:
 
 def _tell_of(concluded: Sequence[Conclusion], applied: Container[int]) -> None:
     """Log the executions that were recorded: those that went well only for who debugs, since they are many."""
-    all_of_them = _LOG.isEnabledFor(logging.DEBUG)
+    everything = _LOG.isEnabledFor(logging.DEBUG)
     for one in concluded:
-        execution, state = one.finish.execution, one.finish.transition.state
-        if (execution.outcome == Result.OK and not all_of_them) or execution.job_id not in applied:
+        well = one.outcome.result is Result.OK
+        if (well and not everything) or one.outcome.job_id not in applied:
             continue
-        level = logging.WARNING if state is State.DISCARDED else logging.INFO
+        execution, state = one.finish.execution, one.finish.transition.state
+        bad = logging.WARNING if state is State.DISCARDED else logging.INFO
         tell(
             _LOG,
-            logging.DEBUG if execution.outcome == Result.OK else level,
+            logging.DEBUG if well else bad,
             "execution_ended",
             "an execution has ended",
             job_id=execution.job_id,
