@@ -188,6 +188,16 @@ class TestWorkers:
                 take(connection, 1, worker=own)
         assert self.look(queue, 10 * MINUTE).status is Status.OK
 
+    def test_one_of_a_region_that_leaves_its_own_behind_others(self, queue: Queue) -> None:
+        add(queue, location="Boston, MA")
+        (own,) = add(queue, location="Chicago, IL")
+        employ(queue, 2 * MINUTE, region="west_coast", name="idle")
+        assert self.look(queue, 2 * MINUTE).status is Status.OK
+        employ(queue, 2 * MINUTE, region="midwest", name="asleep")
+        verdict = self.look(queue, 2 * MINUTE)
+        assert codes(verdict) == [("critical", "stuck")]
+        assert f"worker asleep is stuck: 2 of its 2 slots are free, and it does not take job {own}" in verdict.message
+
     def test_a_pause_is_a_reason(self, queue: Queue) -> None:
         add(queue)
         employ(queue, 10 * MINUTE)

@@ -38,27 +38,37 @@ def stuck(connection: Connection, rules: Rules, now: int, patience_us: int) -> l
     """
     alive = [one for one in workers.living(connection) if condition(one, now, rules.settings) is Condition.ALIVE]
     beyond = _beyond_their_limit(connection, rules, now, patience_us)
-    waiting = overdue(connection, now, patience_us)
+    regions = {worker.region for worker in alive}
+    waiting = {region: _overdue(connection, region, now, patience_us) for region in regions}
     found = []
     for worker in alive:
-        sign = beyond.get(worker.id) or _left(connection, rules, worker, waiting, now=now, patience_us=patience_us)
+        sign = beyond.get(worker.id) or _left(
+            connection, rules, worker, waiting[worker.region], now=now, patience_us=patience_us
+        )
         if sign is not None:
             found.append(Stuck(worker, *sign))
     return found
 
 
-def next_in_line(connection: Connection, now: int) -> list[Waiting]:
-    """The next job of every lane, of those that no pause keeps from starting, and one that is due and not promoted."""
+def next_in_line(connection: Connection, now: int, region: str | None = None) -> list[Waiting]:
+    """The next job of every lane, of those that no pause keeps from starting, and one that is due and not promoted.
+
+    With ``region`` the next ones that a worker of that region would take.
+    """
     counted = [count.lane for count in lanes.read(connection) if count.available > 0]
+    if region is None:
+        heads = vital.heads(connection, counted)
+    else:
+        heads = vital.heads_in(connection, counted, {region, lanes.without_region(region)} - {""})
     first = vital.unpromoted(connection)
     due = [] if first is None or first.due_at > now else [first]
     closed = control.closed(connection, now)
-    return [one for one in (*vital.heads(connection, counted), *due) if not _is_paused(one, closed)]
+    return [one for one in (*heads, *due) if not _is_paused(one, closed)]
 
 
-def overdue(connection: Connection, now: int, patience_us: int) -> list[Waiting]:
+def _overdue(connection: Connection, region: str | None, now: int, patience_us: int) -> list[Waiting]:
     """Those of them that have been due for longer than the patience, the longest first."""
-    late = [one for one in next_in_line(connection, now) if now - one.due_at > patience_us]
+    late = [one for one in next_in_line(connection, now, region) if now - one.due_at > patience_us]
     return sorted(late, key=lambda one: one.due_at)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from wedsync_ops import __version__
 from wedsync_ops.jobs.kernel import usable_cores
-from wedsync_ops.jobs.memory import machine_kb
+from wedsync_ops.jobs.memory import group_limits_kb, machine_kb
 from wedsync_ops.operations.findings import Examined, Finding, problem, warning
 from wedsync_ops.operations.health import check_disk, places
 from wedsync_ops.operations.verdict import Status
@@ -49,6 +49,7 @@ def examine(settings: Settings, database_file: Path | None) -> Examined:
         "kernel": os.uname().release,
         "cores": len(cores) or None,
         "memory_mb": machine_kb(settings.memory_mb) // 1024,
+        "control_group_memory_mb": _group_mb(),
         "open_files": soft,
         "time_zone_data": _zone_data(),
         "home": str(settings.home),
@@ -63,6 +64,15 @@ def examine(settings: Settings, database_file: Path | None) -> Examined:
         *_kernel(cores),
     ]
     return Examined(facts, findings)
+
+
+def _group_mb() -> int | None:
+    """What the control groups of this process allow of memory; ``None`` without a limit."""
+    try:
+        limits_kb = group_limits_kb(Path("/proc/self/cgroup").read_text(), Path("/sys/fs/cgroup"))
+    except (OSError, ValueError):
+        return None
+    return min(limits_kb) // 1024 if limits_kb else None
 
 
 def _folders(where: dict[str, Path], database_file: Path | None) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ _HEAD = (
     " WHERE state = 'available' AND held_by IS NULL AND module_type = :module_type AND priority = :priority"
     " ORDER BY rank, id LIMIT 1"
 )
+_HEAD_IN_REGION = _HEAD.replace(" ORDER BY", " AND region = :region ORDER BY")
 _UNPROMOTED = (
     "SELECT id, module_type, priority, due_at, supplier_id, region, wedding_on, timezone FROM jobs"
     " WHERE state IN ('scheduled','retryable') ORDER BY due_at LIMIT 1"
@@ -56,6 +57,16 @@ def heads(connection: Connection, lanes: Iterable[Lane]) -> list[Waiting]:
     found = []
     for lane in lanes:
         found += _waiting(connection, _HEAD, {"module_type": lane.module_type, "priority": int(lane.priority)})
+    return found
+
+
+def heads_in(connection: Connection, lanes: Iterable[Lane], regions: Iterable[str]) -> list[Waiting]:
+    """The same of those in each of these regions."""
+    found = []
+    for lane in lanes:
+        values = {"module_type": lane.module_type, "priority": int(lane.priority)}
+        for region in regions:
+            found += _waiting(connection, _HEAD_IN_REGION, {**values, "region": region})
     return found
 
 
