@@ -109,6 +109,11 @@ class TestSchema:
         assert (finding.code, finding.mend) == ("table_missing", None)
         assert "restore a backup" in finding.why
 
+    @pytest.mark.parametrize("table", ["workers", "lane_counts", "payloads"])
+    def test_a_table_without_which_nothing_more_can_be_told(self, database: Database, table: str) -> None:
+        execute(database, f"DROP TABLE {table}")
+        assert codes(examined(database)) == ["table_missing"]
+
     def test_an_index_that_is_not_the_same(self, sqlite_database: Database) -> None:
         execute(sqlite_database, "DROP INDEX jobs_to_promote", "CREATE INDEX jobs_to_promote ON jobs (id)")
         finding = only(examined(sqlite_database))

@@ -12,7 +12,7 @@ from wedsync_ops.clock import Clock, SystemClock
 from wedsync_ops.errors import SettingError
 from wedsync_ops.handlers.site import check_settings
 from wedsync_ops.operations import examine_database, examine_links, examine_machine
-from wedsync_ops.operations.findings import Finding, Severity, problem, warning
+from wedsync_ops.operations.findings import Finding, Severity, advised, problem, warning
 from wedsync_ops.settings import Loaded, names, shown
 
 
@@ -63,7 +63,7 @@ def _settings(loaded: Loaded, strangers: Mapping[str, str]) -> list[Finding]:
     try:
         check_settings(loaded.settings, loaded.sources)
     except SettingError as error:
-        found.append(problem("setting", error.message, "no command but this one starts", error.advice))
+        found.append(problem("setting", error.message, advised("no command but this one starts", error)))
     for name, hint in sorted(strangers.items()):
         words = f"the variable {name} is no setting{hint}"
         found.append(warning("unknown_variable", words, "what it was meant to set has another value", f"unset {name}"))

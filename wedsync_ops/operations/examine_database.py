@@ -13,7 +13,7 @@ from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs.rescue import is_dead
 from wedsync_ops.jobs.store import lanes, workers
 from wedsync_ops.operations.drift import drift
-from wedsync_ops.operations.findings import Examined, Finding, client, problem, warning
+from wedsync_ops.operations.findings import Examined, Finding, advised, client, problem, warning
 from wedsync_ops.operations.health import wal_bytes
 from wedsync_ops.settings import Settings
 
@@ -22,6 +22,7 @@ SKEW_S = 2.0
 WAL_MB = 64
 _MB = 1024 * 1024
 _OLDEST_SQLITE = (3, 38)
+_MIGRATE = "wedsync-ops db migrate"
 _RESCUE = "wedsync-ops maintenance run rescue"
 _PRAGMAS = ("journal_mode", "synchronous", "page_size", "page_count", "freelist_count", "auto_vacuum")
 _SYNCHRONOUS = {0: "off", 1: "normal", 2: "full", 3: "extra"}
@@ -51,27 +52,35 @@ _INVALID = (
 def examine(database: Database, settings: Settings, machine: Clock) -> Examined:
     """Look at everything that can be looked at; ``machine`` is this machine's own clock. Nothing is written."""
     facts: dict[str, object] = {"database": database.where, "revision": None, "newest_revision": migrate.HEAD}
+    findings: list[Finding] = []
     try:
-        revision = migrate.revision(database)
-        facts["revision"] = revision
-        if revision is None:
-            why = "nothing was ever queued here; or home or db name another place than the workers'"
-            return Examined(facts, [warning("no_database", f"{database.where}: no database yet", why, _MIGRATE)])
-        with database.reading() as connection:
-            facts |= abilities(connection, database)
-            findings = [*_moved(connection), *_able(connection, database, settings, facts)]
-            if revision != migrate.HEAD:
-                words = f"the schema is {revision}, and this version works with {migrate.HEAD}"
-                return Examined(facts, [*findings, warning("schema_older", words, "commands bring it there", _MIGRATE)])
-            findings += [*schema(connection, database), *rows(connection, database, settings)]
-        findings += clocks(database, machine)
+        for found in _examine(database, settings, machine, facts):
+            findings.append(found)  # noqa: PERF402 - what was found before a failure counts
     except WedsyncError as error:
-        why = "without it nothing can be queued, run or looked up"
-        return Examined(facts, [problem(error.code, error.message, why, error.advice)])
+        if not any(found.code.endswith("_missing") for found in findings):  # else it follows from that
+            why = "without it nothing can be queued, run or looked up"
+            findings.append(problem(error.code, error.message, advised(why, error)))
     return Examined(facts, findings)
 
 
-_MIGRATE = "wedsync-ops db migrate"
+def _examine(database: Database, settings: Settings, machine: Clock, facts: dict[str, object]) -> Iterator[Finding]:
+    revision = migrate.revision(database)
+    facts["revision"] = revision
+    if revision is None:
+        why = "nothing was ever queued here; or home or db name another place than the workers'"
+        yield warning("no_database", f"{database.where}: no database yet", why, _MIGRATE)
+        return
+    with database.reading() as connection:
+        facts |= abilities(connection, database)
+        yield from _moved(connection)
+        yield from _able(connection, database, settings, facts)
+        if revision == migrate.HEAD:
+            yield from schema(connection, database)
+            yield from rows(connection, database, settings)
+        else:
+            words = f"the schema is {revision}, and this version works with {migrate.HEAD}"
+            yield warning("schema_older", words, "commands bring it there", _MIGRATE)
+    yield from clocks(database, machine)
 
 
 def abilities(connection: Connection, database: Database) -> dict[str, object]:

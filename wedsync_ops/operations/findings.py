@@ -8,6 +8,7 @@ from enum import StrEnum
 from sqlalchemy import URL
 
 from wedsync_ops.db import Database
+from wedsync_ops.errors import WedsyncError
 
 
 class Severity(StrEnum):
@@ -46,6 +47,11 @@ def problem(code: str, words: str, why: str, mend: str | None = None) -> Finding
 def warning(code: str, words: str, why: str, mend: str | None = None) -> Finding:
     """Something that works, but should not be as it is."""
     return Finding(Severity.WARNING, code, words, why, mend)
+
+
+def advised(why: str, error: WedsyncError) -> str:
+    """Why an error matters, with the advice that it carries."""
+    return f"{why}; {error.advice}" if error.advice else why
 
 
 def client(database: Database, sql: str) -> str:
