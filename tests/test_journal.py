@@ -2,16 +2,20 @@
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from wedsync_ops import journal
-from wedsync_ops.cli.logged import JsonLines, TextLines, log_to_stderr
+from wedsync_ops.cli.logged import JsonLines, TextLines
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseError
 
+ROOT = Path(__file__).parents[1]
 MARK = "Zyxmark"
 
 
@@ -71,13 +75,15 @@ def test_a_traceback_tells_types_and_places_and_no_words(form: logging.Formatter
     assert "test_journal.py" in line
 
 
-def test_libraries_warn_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
-    log_to_stderr("debug", "json")
-    last = logging.lastResort
-    assert last is not None
-    assert last.level == logging.WARNING
-    last.handle(logging.LogRecord("asyncio", logging.WARNING, "f", 1, "it hangs", None, None))
-    assert json.loads(capsys.readouterr().err)["logger"] == "asyncio"
+def test_libraries_and_python_warn_in_the_same_form() -> None:
+    program = (
+        "import logging, warnings; from wedsync_ops.cli.logged import log_to_stderr; log_to_stderr('debug', 'json');"
+        "logging.getLogger('asyncio').warning('it hangs'); logging.getLogger('asyncio').info('no');"
+        "warnings.warn('it is odd'); logging.getLogger('wedsync_ops.x').debug('here')"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    lines = [json.loads(line) for line in answer.stderr.splitlines()]
+    assert [line["logger"] for line in lines] == ["asyncio", "py.warnings", "wedsync_ops.x"]
 
 
 def test_a_statement_that_fails_tells_nothing_of_what_it_was_given(database: Database) -> None:

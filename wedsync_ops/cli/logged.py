@@ -14,6 +14,9 @@ def log_to_stderr(level: str, form: str) -> None:
     logger.handlers = [_handler(formatter, logging.NOTSET)]
     logger.setLevel(level.upper())
     logging.lastResort = _handler(formatter, logging.WARNING)  # for loggers without a handler, which are theirs
+    if form == "json":
+        logging.captureWarnings(capture=True)
+        logging.getLogger("py.warnings").handlers = [logging.lastResort]
 
 
 def _handler(formatter: logging.Formatter, level: int) -> "_Stderr":
