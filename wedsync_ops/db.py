@@ -50,6 +50,8 @@ _CONFLICTS = ("40001", "40P01", "55P03")
 CONFLICTS = 4
 """How often a transaction is repeated that another got in the way of."""
 
+_SILENT: dict[str, Any] = {"hide_parameters": True}
+"""What statements were given holds personal data, and errors are logged."""
 _PATIENCE = {
     "connect_timeout": "10",
     "keepalives_idle": "5",
@@ -179,8 +181,8 @@ def _connect_sqlite(url: URL, settings: Settings) -> Database:
         url = url.update_query_dict({"uri": "true"})
     # One writer per process: SQLite has one write lock, and a second connection would only wait for it.
     with _options_checked():
-        writer = create_engine(url, connect_args=arguments, poolclass=QueuePool, pool_size=1, max_overflow=0)
-        reader = create_engine(url, connect_args=arguments, poolclass=QueuePool, pool_size=2, max_overflow=8)
+        writer = create_engine(url, **_SILENT, connect_args=arguments, poolclass=QueuePool, pool_size=1, max_overflow=0)
+        reader = create_engine(url, **_SILENT, connect_args=arguments, poolclass=QueuePool, pool_size=2, max_overflow=8)
     synchronous = "FULL" if settings.durability == "full" else "NORMAL"
     for engine, begin in ((writer, "BEGIN IMMEDIATE"), (reader, "BEGIN")):
         _prepare_sqlite(engine, begin, synchronous)
@@ -210,7 +212,7 @@ def _connect_postgres(url: URL, where: str) -> Database:
     url = url.set(drivername="postgresql+psycopg", query={**_PATIENCE, **url.query})
     try:
         with _options_checked():
-            engine = create_engine(url, pool_size=4, max_overflow=8, pool_pre_ping=True)
+            engine = create_engine(url, **_SILENT, pool_size=4, max_overflow=8, pool_pre_ping=True)
     except ModuleNotFoundError as error:
         raise errors.DatabaseUnreachable(
             "the PostgreSQL driver is not installed", hint="pip install 'wedsync-ops[postgres]'"
@@ -242,9 +244,15 @@ def _translate(error: BaseException | None, where: str, *, is_lost: bool = False
         return _named(error, where)
     if getattr(error, "sqlstate", None) in _CONFLICTS:
         return errors.DatabaseConflict()
+    said = _one_line(_primary(error))
     if is_lost or "connection" in str(error).lower():
-        return errors.DatabaseUnreachable(f"{where}: the database cannot be reached: {_one_line(error)}", hint="")
-    return errors.DatabaseError(f"{where}: the database failed: {_one_line(error)}")
+        return errors.DatabaseUnreachable(f"{where}: the database cannot be reached: {said}", hint="")
+    return errors.DatabaseError(f"{where}: the database failed: {said}")
+
+
+def _primary(error: BaseException | None) -> object:
+    """What PostgreSQL says in the first place; its details quote rows, and with them personal data."""
+    return getattr(getattr(error, "diag", None), "message_primary", None) or error
 
 
 def _named(error: sqlite3.Error, where: str) -> errors.WedsyncError:

@@ -55,7 +55,7 @@ class Home:
 
     def run(self, *arguments: str, stdin: str | None = None, code: int | None = 0) -> Answer:
         """Run a command to its end: a worker in a process of its own, what only looks or asks in this one."""
-        answer = self._child(arguments) if arguments[0] == "run-worker" else self._here(arguments, stdin or "")
+        answer = self._child(arguments) if "run-worker" in arguments else self._here(arguments, stdin or "")
         assert code is None or answer.returncode == code, (answer.returncode, answer.stdout[-2000:], answer.stderr)
         return answer
 
@@ -94,6 +94,10 @@ class Home:
         file.write_text("schema_version: 1\nmodules:\n" + "".join(definitions))
         return self.json("register", str(file))
 
+    def register_shipped(self) -> Any:
+        """Register the module types that are shipped."""
+        return self.json("register", str(ROOT / "modules.yaml"))
+
     def enqueue(self, module: str, config: dict[str, Any], *options: str, **context: Any) -> Any:
         """Queue one job."""
         whole = {"client_id": "c1", "supplier_id": "s1", "journey_instance_id": "j1", **context}
@@ -101,8 +105,12 @@ class Home:
 
     def start(self, *options: str) -> subprocess.Popen[str]:
         """Start a worker."""
+        return self.follow("run-worker", *options)
+
+    def follow(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command that goes on until it is ended."""
         worker = subprocess.Popen(
-            [sys.executable, "-m", "wedsync_ops", "run-worker", *options],
+            [sys.executable, "-m", "wedsync_ops", *arguments],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

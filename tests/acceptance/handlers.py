@@ -1,7 +1,9 @@
 """Handlers of module types that only these tests register."""
 
+import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Mapping
 from email.message import EmailMessage
@@ -91,3 +93,33 @@ def stubborn(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) ->
     (folder / "running").touch()
     while True:
         time.sleep(1)
+
+
+def hostile(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Tell what it was given by every way there is, or fail with it."""
+    said = str(context)
+    match config["how"]:
+        case "raise":
+            raise ValueError(said)
+        case "chain":
+            try:
+                raise KeyError(said)
+            except KeyError as error:
+                raise RuntimeError(said) from error
+        case "print":
+            print(said)  # noqa: T201
+            print(said, file=sys.stderr)  # noqa: T201
+        case "log":
+            logging.getLogger("wedsync_ops.hostile").error(said)
+            logging.getLogger().error(said)
+            run.log(said)
+        case "stderr":
+            os.write(2, said.encode())
+        case "die":
+            os.write(2, said.encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "hang":
+            time.sleep(60)
+        case _:
+            return {"it": {said}}
+    return {}

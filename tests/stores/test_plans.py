@@ -31,8 +31,10 @@ from wedsync_ops.jobs.store import (
     replace,
     retention,
     schedules,
+    trail,
     unique,
     view,
+    vital,
     workers,
 )
 from wedsync_ops.jobs.store.insert import Keyed
@@ -107,6 +109,20 @@ CASES: dict[str, tuple[Callable[[Connection], Any], str]] = {
     "lanes within a region": (
         lambda c: lanes.within(c, "south", 5),
         "jobs_to_claim_in_region (module_type=? AND priority=? AND region=?)",
+    ),
+    "next of a lane": (lambda c: vital.heads(c, [LANE]), "jobs_to_claim (module_type=? AND priority=?)"),
+    "next of a region": (
+        lambda c: vital.heads_in(c, [LANE], ["south"]),
+        "jobs_to_claim_in_region (module_type=? AND priority=? AND region=?)",
+    ),
+    "has ended something": (
+        lambda c: vital.has_finished(c, "w", ["email"], NOW),
+        "executions_by_module (module_type=? AND finished_at>?)",
+    ),
+    "history of a job": (lambda c: trail.ended(c, trail.Wanted(job=1)), "executions_by_job (job_id=?)"),
+    "history from here on": (
+        lambda c: trail.ended(c, trail.Wanted(), 5),
+        "executions USING INTEGER PRIMARY KEY (rowid>?)",
     ),
     "load": (lambda c: claim.load(c, claim.claim(c, LANE, 5, worker_id="w")), "payloads USING INTEGER PRIMARY KEY"),
     "promote": (lambda c: claim.due(c, NOW), "jobs_to_promote (due_at<?)"),

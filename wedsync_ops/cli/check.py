@@ -10,11 +10,16 @@ from wedsync_ops.errors import UsageError
 
 if TYPE_CHECKING:
     from wedsync_ops.jobs.schedules import Standing
+    from wedsync_ops.operations.verdict import Bounds, Verdict
 
 app = group("Check something for monitoring: exit code 0 ok, 1 warning, 2 critical, 3 unknown.")
 
 WORDS = ("ok", "warning", "critical")
 _UNWELL = ("missed", "refused")
+
+
+def _option(unit: str, about: str) -> Any:
+    return typer.Option(metavar=unit, min=0, callback=finite, help=about)
 
 
 @app.command()
@@ -47,6 +52,116 @@ def schedule(
     else:
         say(f"SCHEDULE {WORDS[code].upper()}: {message}")
     return code
+
+
+@app.command()
+def queue(
+    context: typer.Context,
+    warning: Annotated[float, _option("S", "Seconds that the next job of a lane may have been due.")] = 300.0,
+    critical: Annotated[float, _option("S", "Seconds that are critical.")] = 900.0,
+    warning_waiting: Annotated[float, _option("N", "Waiting jobs that are a warning.")] = 1_000.0,
+    critical_waiting: Annotated[float, _option("N", "Waiting jobs that are critical.")] = 10_000.0,
+    urgent: Annotated[float, _option("S", "Seconds after which a due job of critical priority is critical.")] = 60.0,
+    json: Json = False,
+) -> int:
+    """Check that not too many jobs wait, and none for too long."""
+    from wedsync_ops.cli.opening import observed
+    from wedsync_ops.operations.health import QueueBounds, check_queue
+
+    bounds = QueueBounds(
+        waiting=_bounds(warning_waiting, critical_waiting, "-waiting"),
+        late_s=_bounds(warning, critical),
+        urgent_s=urgent,
+    )
+    with observed(context) as site:
+        return _told(check_queue(site, bounds), json=json)
+
+
+@app.command()
+def workers(
+    context: typer.Context,
+    least: Annotated[int, typer.Option("--least", metavar="N", min=0, help="Workers that must live.")] = 1,
+    stuck_after: Annotated[float, _option("S", "Seconds that it may leave a due job, or let one overrun.")] = 60.0,
+    json: Json = False,
+) -> int:
+    """Check that enough workers live, and that those that live also work."""
+    from wedsync_ops.cli.opening import observed
+    from wedsync_ops.operations.health import WorkersBounds, check_workers
+
+    with observed(context) as site:
+        return _told(check_workers(site, WorkersBounds(least, stuck_after)), json=json)
+
+
+@app.command()
+def database(
+    context: typer.Context,
+    warning: Annotated[float, _option("MS", "Milliseconds to an answer that are a warning.")] = 250.0,
+    critical: Annotated[float, _option("MS", "Milliseconds that are critical.")] = 2_000.0,
+    warning_wal: Annotated[float, _option("MB", "MB of SQLite's write-ahead log that are a warning.")] = 64.0,
+    critical_wal: Annotated[float, _option("MB", "MB of it that are critical.")] = 1_024.0,
+    warning_connections: Annotated[float, _option("PERCENT", "Of PostgreSQL's connections, a warning.")] = 80.0,
+    critical_connections: Annotated[float, _option("PERCENT", "Of PostgreSQL's connections, critical.")] = 95.0,
+    json: Json = False,
+) -> int:
+    """Check that the database answers in time and can be written."""
+    from wedsync_ops.cli.opening import observed
+    from wedsync_ops.operations.health import DatabaseBounds, check_database_at
+
+    bounds = DatabaseBounds(
+        _bounds(warning, critical),
+        _bounds(warning_wal, critical_wal, "-wal"),
+        _bounds(warning_connections, critical_connections, "-connections"),
+    )
+    return _told(check_database_at(lambda: observed(context), bounds), json=json)
+
+
+@app.command()
+def disk(
+    context: typer.Context,
+    warning: Annotated[float, _option("PERCENT", "Free space or inodes that are a warning.")] = 10.0,
+    critical: Annotated[float, _option("PERCENT", "Free space or inodes that are critical.")] = 5.0,
+    json: Json = False,
+) -> int:
+    """Check that there are space and inodes where the platform writes."""
+    from wedsync_ops.cli.opening import load_settings
+    from wedsync_ops.operations.health import DiskBounds, check_disk, places
+
+    bounds = DiskBounds(_bounds(warning, critical, below=True))
+    return _told(check_disk(places(load_settings(context).settings), bounds), json=json)
+
+
+def _bounds(warning: float, critical: float, of: str = "", *, below: bool = False) -> "Bounds":
+    from wedsync_ops.operations.verdict import Bounds
+
+    made = Bounds(warning, critical, below)
+    if not made.is_in_order:
+        raise UsageError(f"--critical{of} is {'more' if below else 'less'} than --warning{of}")
+    return made
+
+
+def _told(verdict: "Verdict", *, json: bool) -> int:
+    """Print what a check came to, with its figures behind a bar as monitoring plugins do; its exit code."""
+    from wedsync_ops.cli.render import emit, say
+
+    if json:
+        emit(f"check-{verdict.name}", document(verdict))
+    else:
+        figures = " ".join(figure.perfdata for figure in verdict.figures)
+        said = f"{verdict.name.upper()} {verdict.status.word.upper()}: {verdict.message.replace('|', '/')}"
+        say(f"{said} | {figures}" if figures else said)
+    return int(verdict.status)
+
+
+def document(verdict: "Verdict") -> dict[str, Any]:
+    """A verdict as JSON."""
+    return {
+        "status": verdict.status.word,
+        "message": verdict.message,
+        "reasons": [
+            {"status": reason.status.word, "code": reason.code, "message": reason.words} for reason in verdict.reasons
+        ],
+        "figures": {figure.label: {"value": figure.value, "unit": figure.unit} for figure in verdict.figures},
+    }
 
 
 def _message(count: int, late: list[dict[str, Any]], unwell: list[dict[str, Any]]) -> str:

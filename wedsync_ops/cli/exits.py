@@ -11,7 +11,7 @@ REFUSED = 5
 PARTLY = 6
 INTERRUPTED = 130
 UNKNOWN = 3
-"""Of ``check``, whatever keeps it from answering: monitoring knows 0 ok, 1 warning, 2 critical."""
+"""Of ``check`` and ``health``, whatever keeps it from answering: monitoring knows 0 ok, 1 warning, 2 critical."""
 
 TABLE: tuple[tuple[type[errors.WedsyncError], int], ...] = (
     (errors.UsageError, USAGE),

@@ -34,6 +34,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("report", "Report on an hour or a day, as text, JSON or a page to send."),
     "season": ("season", "Tell the wedding season and the load to expect."),
     "check": ("check", "Check something for monitoring, by exit code."),
+    "health": ("health", "Tell in one line whether the platform is well."),
+    "doctor": ("doctor", "Find what is wrong, explain it, and say what mends it."),
+    "logs": ("logs", "Read and follow what happened to jobs and workers."),
     "db": ("db", "See and prepare the database; move the platform to PostgreSQL."),
     "maintenance": ("maintenance", "Do the housekeeping that cron calls for."),
 }

@@ -142,7 +142,7 @@ def _report(error: Exception, arguments: Sequence[str]) -> int:
             traceback.print_exception(error)
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
-    return exits.UNKNOWN if _command(arguments) == "check" else failure.exit
+    return exits.UNKNOWN if _command(arguments) in ("check", "health") else failure.exit
 
 
 def _command(arguments: Sequence[str]) -> str | None:

@@ -1,18 +1,17 @@
 """From the global options to settings, logging and the opened platform."""
 
-import logging
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from wedsync_ops.instants import SECOND, iso
+from wedsync_ops.cli.logged import log_to_stderr
 from wedsync_ops.settings import Loaded, load
 
 if TYPE_CHECKING:
     from wedsync_ops.app import App
+    from wedsync_ops.operations.maintenance import Site
 
 
 def load_settings(context: typer.Context, **overrides: Any) -> Loaded:
@@ -39,44 +38,16 @@ def opened(context: typer.Context, **overrides: Any) -> "Iterator[App]":
         app.close()
 
 
-def log_to_stderr(level: str, form: str) -> None:
-    """Send the platform's log to standard error, as text or as one JSON object a line."""
-    handler = _Stderr()
-    handler.setFormatter(_JsonLines() if form == "json" else _Text())
-    logger = logging.getLogger("wedsync_ops")
-    logger.handlers = [handler]
-    logger.setLevel(level.upper())
+@contextmanager
+def observed(context: typer.Context) -> "Iterator[Site]":
+    """The platform to look at only: nothing is made, brought up to date or written."""
+    from wedsync_ops.app import observe
+    from wedsync_ops.operations.maintenance import Site
 
-
-class _Stderr(logging.Handler):
-    """Writes to whatever standard error is at that moment."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(self.format(record) + "\n")
-
-
-class _Text(logging.Formatter):
-    """``time LEVEL logger: message``."""
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
-
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802
-        return iso(int(record.created * SECOND)) or ""
-
-
-class _JsonLines(logging.Formatter):
-    """One JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        from wedsync_ops.cli.render import to_json
-
-        entry = {
-            "at": iso(int(record.created * SECOND)),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            entry["traceback"] = self.formatException(record.exc_info)
-        return to_json(entry).decode()
+    loaded = load_settings(context)
+    log_to_stderr(loaded.settings.log_level, loaded.settings.log_format)
+    seen = observe(loaded)
+    try:
+        yield Site(seen.database, seen.clock, seen.rules())
+    finally:
+        seen.close()

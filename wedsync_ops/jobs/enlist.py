@@ -1,6 +1,7 @@
 """A worker's place among the workers: its row, its lock, its heartbeat, its wake-up socket."""
 
 import contextlib
+import logging
 import os
 import socket
 import uuid
@@ -17,7 +18,10 @@ from wedsync_ops.jobs.model import Options
 from wedsync_ops.jobs.store import workers
 from wedsync_ops.jobs.store.workers import Worker
 from wedsync_ops.jobs.wakeup import Bell, folder
+from wedsync_ops.journal import bind, tell
 from wedsync_ops.settings import Settings
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -43,6 +47,7 @@ class Enlisted:
         try:
             with database.transaction() as connection:
                 workers.stop(connection, self.id, now)
+            tell(_LOG, logging.INFO, "worker_stopped", "the worker has stopped", worker_id=self.id)
         finally:
             self.bell.close()
             self.lock.release()
@@ -73,6 +78,8 @@ def enlist(
             workers.register(connection, worker)
         heart.start()
         undo.pop_all()
+    bind(worker.id)
+    tell(_LOG, logging.INFO, "worker_started", "the worker has started", slots=worker.slots, pid=worker.pid)
     return Enlisted(worker.id, bell, heart, lock)
 
 

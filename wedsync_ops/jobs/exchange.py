@@ -5,7 +5,7 @@ All of it commits, or nothing has happened: then the outcomes are kept for the n
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -17,13 +17,15 @@ from wedsync_ops.handlers import outbox
 from wedsync_ops.jobs import further, throttle, wakeup
 from wedsync_ops.jobs.conclude import Conclusion, conclude, refused
 from wedsync_ops.jobs.dispatch import UNABLE_US, Claim, Dispatcher
+from wedsync_ops.jobs.fingerprint import fingerprint
 from wedsync_ops.jobs.housekeeping import House
-from wedsync_ops.jobs.model import Claimed, Outcome
+from wedsync_ops.jobs.model import Claimed, Outcome, Result, State
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.slots import Slots
 from wedsync_ops.jobs.store import claim, control, finish, limits, stops
 from wedsync_ops.jobs.store.stops import Stop
 from wedsync_ops.jobs.watch import Watch
+from wedsync_ops.journal import tell
 
 _LOG = logging.getLogger(__name__)
 
@@ -68,7 +70,8 @@ class Exchange:
             self.outcomes.append(outcome)
             job = self.running[outcome.job_id]
             if outcome.is_beyond_this_worker:
-                _LOG.warning("job %d of %s: %s", job.id, job.module_type, outcome.error)
+                words = "this worker has not got the handler of a job"
+                tell(_LOG, logging.WARNING, "handler_missing", words, job_id=job.id, module_type=job.module_type)
                 self._dispatch.avoid(job, self._clock.now() + UNABLE_US)
             else:
                 self._dispatch.learn(job, outcome.duration_us)
@@ -90,7 +93,7 @@ class Exchange:
                 concluded = self._settle(connection, rules, worker_id, concluded)
                 if self._in_doubt:
                     self._dispatch.return_unknown(connection, worker_id, self.running, self._clock.now())
-                finish.apply(connection, [c.finish for c in concluded])
+                applied = finish.apply(connection, [c.finish for c in concluded])
                 ended = [self.running[outcome.job_id] for outcome in batch]
                 known, provider = rules.settings.limits, rules.registry.provider
                 throttle.freed(connection, known, ended, self._clock.now(), provider=provider)
@@ -101,6 +104,7 @@ class Exchange:
             self._in_doubt = True
             raise
         self._in_doubt = False
+        _tell_of(concluded, applied)
         for outcome in batch:
             del self.running[outcome.job_id]
             self._marked.discard(outcome.job_id)
@@ -176,3 +180,27 @@ class Exchange:
         ]
         self._marked.update(job_id for job_id, _, _ in started)
         return started
+
+
+def _tell_of(concluded: Sequence[Conclusion], applied: Container[int]) -> None:
+    """Log the executions that were recorded: those that went well only for who debugs, since they are many."""
+    everything = _LOG.isEnabledFor(logging.DEBUG)
+    for one in concluded:
+        well = one.outcome.result is Result.OK
+        if (well and not everything) or one.outcome.job_id not in applied:
+            continue
+        execution, state = one.finish.execution, one.finish.transition.state
+        bad = logging.WARNING if state is State.DISCARDED else logging.INFO
+        tell(
+            _LOG,
+            logging.DEBUG if well else bad,
+            "execution_ended",
+            "an execution has ended",
+            job_id=execution.job_id,
+            attempt=execution.attempt,
+            module_type=execution.module_type,
+            outcome=str(execution.outcome),
+            state=str(state),
+            duration_ms=None if execution.duration_us is None else execution.duration_us / 1000,
+            error_fingerprint=None if execution.error is None else fingerprint(execution.error),
+        )

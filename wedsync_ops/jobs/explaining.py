@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Protocol
 
 from sqlalchemy import Connection
 
@@ -44,7 +45,7 @@ def _facts(connection: Connection, queue: Queue, found: Place, now: int) -> Fact
     module = queue.rules.registry.version(found.module_type, found.module_version)
     measured = durations.read(connection)
     expected = expected_of(measured, module)
-    able = [worker for worker in alive if _takes(worker, found)]
+    able = [worker for worker in alive if takes(worker, found.module_type, found.region)]
     rules = replace(queue.rules, expected=measured)
     pauses = [
         pause
@@ -63,12 +64,23 @@ def _facts(connection: Connection, queue: Queue, found: Place, now: int) -> Fact
         p50_us=expected.p50_us,
         p95_us=expected.p95_us,
         crew=_crew(able, others=len(alive) - len(able), silent=len(dead)),
-        refusal=_refusal(connection, rules, able, found, now) if found.state is State.AVAILABLE else None,
+        refusal=refusal_by(connection, rules, able, found, now) if found.state is State.AVAILABLE else None,
         supplier_waits=found.of_supplier,
     )
 
 
-def _refusal(connection: Connection, rules: Rules, able: Sequence[Worker], found: Place, now: int) -> str | None:
+class _Kind(Protocol):
+    """What admission asks of a job."""
+
+    @property
+    def module_type(self) -> str: ...
+    @property
+    def wedding_on(self) -> date | None: ...
+    @property
+    def timezone(self) -> str | None: ...
+
+
+def refusal_by(connection: Connection, rules: Rules, able: Sequence[Worker], found: _Kind, now: int) -> str | None:
     """Why none of the workers that have a free slot admits the job; ``None`` when one does, or none has."""
     need = _need(rules, found.module_type, found.wedding_on, found.timezone, now)
     refusals = []
@@ -96,10 +108,11 @@ def _crew(able: Sequence[Worker], *, others: int, silent: int) -> Crew:
     )
 
 
-def _takes(worker: Worker, found: Place) -> bool:
-    if not worker.takes(found.module_type):
+def takes(worker: Worker, module_type: str, region: str) -> bool:
+    """Whether a worker runs jobs of a module type for weddings in a region."""
+    if not worker.takes(module_type):
         return False
-    return worker.region is None or found.region in (worker.region, Region.UNKNOWN)
+    return worker.region is None or region in (worker.region, Region.UNKNOWN)
 
 
 def _drains(connection: Connection, found: Place, now: int) -> list[Paused]:

@@ -13,6 +13,7 @@ from wedsync_ops.jobs.rescue import rescue
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import durations
 from wedsync_ops.jobs.store.durations import Expected
+from wedsync_ops.journal import tell
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class House:
 
     def fault(self, error: Exception) -> None:
         """Report a failure. Outcomes wait in memory, leases are held by the heartbeat."""
-        _LOG.error("%s", error)
+        tell(_LOG, logging.ERROR, "database_failed", str(error), code=getattr(error, "code", None))
         self.fault_until = self._clock.monotonic() + FAULT_WAIT_S
 
     def attempt(self, write: Callable[[], None]) -> bool:
@@ -108,6 +109,7 @@ class House:
             self.fault(error)
             return
         if fires:
+            tell(_LOG, logging.INFO, "schedules_fired", "recurring schedules have fired", fires=fires)
             wakeup.ring(self._database, self.rules.settings.home)
 
     def measure(self) -> None:

@@ -5,6 +5,7 @@ lease (a stopped process keeps its lock). What it finishes afterwards carries an
 """
 
 import fcntl
+import logging
 import os
 import socket
 from enum import StrEnum
@@ -20,10 +21,12 @@ from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import finish, workers
 from wedsync_ops.jobs.store.finish import Execution, Finish
 from wedsync_ops.jobs.store.workers import Orphan, Worker
+from wedsync_ops.journal import tell
 from wedsync_ops.settings import Settings
 from wedsync_ops.weddings.model import Season
 from wedsync_ops.weddings.season import season_at
 
+_LOG = logging.getLogger(__name__)
 _CHUNK = 500
 _SILENT_AFTER = 2
 """How many heartbeats' time a worker may be silent before it is worth a word."""
@@ -53,7 +56,7 @@ def rescue(database: Database, rules: Rules, now: int, *, by: str | None = None)
         if buried:
             clear_away(worker)
             gone.append(worker.id)
-    return sum(_take_up(database, rules, worker_id, now) for worker_id in gone)
+    return sum(_taken_up(database, rules, worker_id, now) for worker_id in gone)
 
 
 def is_dead(worker: Worker, now: int, lease_s: float) -> bool:
@@ -93,6 +96,13 @@ def is_locked(path: Path) -> bool:
         return False
     finally:
         os.close(descriptor)
+
+
+def _taken_up(database: Database, rules: Rules, worker_id: str, now: int) -> int:
+    count = _take_up(database, rules, worker_id, now)
+    words = "the jobs of a worker that is gone were taken up"
+    tell(_LOG, logging.WARNING, "worker_gone", words, gone_worker_id=worker_id, jobs=count)
+    return count
 
 
 def _take_up(database: Database, rules: Rules, worker_id: str, now: int) -> int:
