@@ -198,14 +198,13 @@ class Dispatcher:
         jobs = claim.load(connection, rows)
         expired = [job for job in jobs if _has_expired(job, now)]
         claim.release(connection, expired, now=now, expired=True)
-        gone = {job.id for job in expired}
-        kept = [job for job in jobs if job.id not in gone] if gone else jobs
+        kept = [job for job in jobs if job not in expired] if expired else jobs
         recall = any(_has_expired(job, now) or _is_paused(job, pauses) for job in self._heap.lent())
-        limited, fire = next_due.limited_at, next_due.fire_at
         # A job that ends lets others in, and is met by a claim; the clock is for what nobody says.
         keeps_back = squeeze is not None and waiting > len(rows)
         again = now + _LOOK_AGAIN_US if keeps_back else None
         due = min((at for at in (next_due.at, *self._unable.values()) if at is not None), default=None)
+        limited, fire = next_due.limited_at, next_due.fire_at
         return Claim(kept, best_left is not None, due, best_left, dropped, recall, limited, fire, again)
 
     def keep(self, taken: Claim) -> None:
