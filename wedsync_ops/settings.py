@@ -87,6 +87,9 @@ class Settings:
         50, "latest failed executions per module type that keep traceback and log; as many others"
     )
     retention_days: int = _setting(90, "days that rows of finished jobs and executions stay")
+    minute_rollup_days: int = _setting(2, "days that measurements are kept minute by minute")
+    hour_rollup_days: int = _setting(90, "days that measurements are kept hour by hour")
+    day_rollup_days: int = _setting(1_095, "days that measurements are kept day by day")
     dead_letter_days: int = _setting(90, "days that a discarded job keeps what a retry needs")
     limits: tuple[Limit, ...] = _setting(
         (), "what may start, how many at once or how often: see how-to/limit-what-runs.md"
@@ -379,6 +382,9 @@ _NOT_NEGATIVE = {
     "keep_failed": 10_000_000,
     "retention_days": 36_500,
     "dead_letter_days": 36_500,
+    "minute_rollup_days": 36_500,
+    "hour_rollup_days": 36_500,
+    "day_rollup_days": 36_500,
     "wedding_week_delay_min": 525_600,
     "stop_grace_s": 86_400,
     "stop_notice_s": 86_400,

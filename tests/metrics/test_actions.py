@@ -39,8 +39,11 @@ def test_anything_else_is_wrong_usage(text: str) -> None:
 def test_an_empty_platform_has_counts_of_zero_and_knows_nothing_else(database: Database) -> None:
     unknown_times = dict.fromkeys(f"{name}_execution_time_ms" for name in ("average", "p50", "p95", "p99"))
     counts = dict.fromkeys((f"{name}_executions" for name in ("total", "successful", "failed", "lost", "cancelled")), 0)
-    common = {**counts, **unknown_times, "error_rate": None, "throughput": None, "current_queue_length": 0}
-    usage = dict.fromkeys(("cpu_usage_avg", "memory_usage_avg", "network_io_avg", "queue_wait_time_avg"))
+    rates = dict.fromkeys(("error_rate", "throughput", "availability"))
+    common = {**counts, **unknown_times, **rates, "current_queue_length": 0}
+    usage = dict.fromkeys(
+        ("cpu_usage_avg", "memory_usage_avg", "network_io_avg", "queue_wait_time_avg", "queue_wait_time_p95")
+    )
     near = ("wedding_week_executions", "wedding_day_executions", "peak_season_executions")
     weddings: dict[str, Any] = {**dict.fromkeys(near, 0), "vendor_type_breakdown": {}}
     utilization = dict.fromkeys(("cpu_usage", "memory_usage", "network_usage", "queue_processing_rate"))
@@ -102,6 +105,7 @@ def test_times_and_usage_are_of_executions_that_ran_and_were_measured(database: 
         "memory_usage_avg": 1.0,
         "network_io_avg": 2.0,
         "queue_wait_time_avg": 4.0,
+        "queue_wait_time_p95": 4.0,
     }
 
 

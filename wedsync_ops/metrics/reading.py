@@ -1,0 +1,98 @@
+"""Answers a range from buckets, and from executions where no bucket fits or none is made yet.
+
+All of it is read from one view of the database: what is rolled up in it, and what is not, is each execution once.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from sqlalchemy import Connection
+
+from wedsync_ops.metrics.adding import Sum
+from wedsync_ops.metrics.levels import WIDTHS, Level, Piece, answerable, pieces, start_of
+from wedsync_ops.metrics.model import Kind, Range, Series
+from wedsync_ops.metrics.store import buckets, executions
+from wedsync_ops.metrics.store.buckets import State
+from wedsync_ops.metrics.store.executions import Scope
+from wedsync_ops.metrics.trend import divided, level_for
+
+FEW = 50_000
+"""Up to so many ids after the last that is rolled up, executions are read by their ids, all module types at once."""
+
+
+class Reading:
+    """A view of what ``connection`` sees, over the part of a range that can be told: ``over``.
+
+    ``module_types`` are those there may be executions of. Without ``rolled`` only executions are read.
+    """
+
+    def __init__(
+        self, connection: Connection, asked: Range, module_types: Sequence[str], *, rolled: bool = True
+    ) -> None:
+        self._connection = connection
+        self._types = module_types
+        known = buckets.state(connection)
+        self._state = known if rolled else State(0, known.kept)
+        self.over = answerable(asked, known.kept) if rolled else _since(asked, known.kept.raw)
+        self._pieces = pieces(self.over, known.kept) if self._state.up_to else []
+
+    def sums(self, kind: Kind, module_type: str | None = None) -> Mapping[Series, Sum]:
+        """What the executions of each series come to, of one module type when that is named."""
+        found: defaultdict[Series, Sum] = defaultdict(Sum)
+        for level, piece in self._rolled():
+            for series, bucket in buckets.read(self._connection, kind, level, *piece[1:], module_type):
+                found[series].add_bucket(bucket)
+        for scope in self._scopes(module_type):
+            for part in executions.parts(self._connection, scope, kind):
+                if module_type in (None, part.series.module_type):
+                    found[part.series].add(part)
+        return found
+
+    def totals(self, kind: Kind) -> Counter[tuple[str, str]]:
+        """How many executions there are, by module type and name of a kind."""
+        found: Counter[tuple[str, str]] = Counter()
+        for level, piece in self._rolled():
+            found.update(buckets.totals(self._connection, kind, level, *piece[1:]))
+        for scope in self._scopes(None):
+            found.update(executions.totals(self._connection, scope, kind))
+        return found
+
+    def trend(self) -> Mapping[str, Sequence[int]]:
+        """How many executions of each module type there are in the parts of the range, in order."""
+        level = level_for(self.over, self._state.kept)
+        whole = Range(start_of(level, self.over.from_at), self.over.to_at)
+        counted = Counter(buckets.starts(self._connection, level, whole.from_at, whole.to_at))
+        counted.update(executions.starts(self._connection, executions.after(self._state.up_to, whole), WIDTHS[level]))
+        return {
+            name: divided({start: many for (owner, start), many in counted.items() if owner == name}, self.over, level)
+            for name in self._types
+        }
+
+    def _rolled(self) -> Iterator[tuple[Level, Piece]]:
+        return ((piece.level, piece) for piece in self._pieces if piece.level is not None)
+
+    def _scopes(self, module_type: str | None) -> Iterator[Scope]:
+        types = self._types if module_type is None else [module_type]
+        up_to = self._state.up_to
+        for piece in self._pieces:
+            if piece.level is None:
+                over = Range(piece.from_at, piece.to_at)
+                yield from (executions.in_range(name, over, up_to=up_to) for name in types)
+        if up_to and buckets.horizon(self._connection).id - up_to <= FEW:
+            yield executions.after(up_to, self.over)
+        else:
+            yield from (executions.in_range(name, self.over, above=up_to) for name in types)
+
+
+def _since(asked: Range, raw: int) -> Range:
+    return Range(min(max(asked.from_at, raw), asked.to_at), asked.to_at)
+
+
+def ever(connection: Connection) -> Mapping[str, Sum]:
+    """What all executions since the first one come to, by module type: none of it ever falls."""
+    found: defaultdict[str, Sum] = defaultdict(Sum)
+    for series, bucket in buckets.read(connection, Kind.ALL, Level.EVER, 0, 1):
+        found[series.module_type].add_bucket(bucket)
+    for part in executions.parts(connection, executions.between(buckets.state(connection).up_to, 2**62), Kind.ALL):
+        found[part.series.module_type].add(part)
+    return found
