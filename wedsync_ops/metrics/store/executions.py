@@ -88,23 +88,22 @@ def between(above: int, up_to: int) -> Scope:
 
 def parts(
     connection: Connection, scope: Scope, kind: Kind, *, width: int | None = None, exact_limit: int = EXACT_LIMIT
-) -> Iterator[Part]:
+) -> list[Part]:
     """What these executions come to, for each module type and name of a kind.
 
     With a ``width`` (µs) they are divided by the bucket that they finished in, too.
     """
     if width is None and _is_many(connection, scope, exact_limit):
-        yield from _grouped(connection, scope, kind)
-        return
+        return list(_grouped(connection, scope, kind))
     array = _LISTS[connection.dialect.name]
     lists = (
         f"CAST({array}({column}) FILTER (WHERE {_RAN} AND {column} IS NOT NULL) AS text) AS listed_{column}"
         for column in _TIMES
     )
-    for row in _select(connection, scope, kind, [*_columns(), *lists], width):
-        start, series, rest = row[0], Series(kind, row[1], row[2]), row[3:]
-        durations, waits = (_listed(value) for value in rest[-2:])
-        yield Part(start, series, _sums(rest[:-2]), _spread(durations), _spread(waits))
+    return [
+        Part(row[0], Series(kind, row[1], row[2]), _sums(row[3:-2]), _listed(row[-2]), _listed(row[-1]))
+        for row in _select(connection, scope, kind, [*_columns(), *lists], width)
+    ]
 
 
 def totals(connection: Connection, scope: Scope, kind: Kind) -> dict[tuple[str, str], int]:
@@ -170,12 +169,10 @@ def _is_many(connection: Connection, scope: Scope, limit: int) -> bool:
     return bool(db.run(connection, capped, scope.values).scalar_one() > limit)
 
 
-def _listed(value: str | None) -> list[int]:
-    return [] if value is None else orjson.loads(value)  # PostgreSQL's list of nothing is NULL
-
-
-def _spread(values: list[int]) -> Spread:
-    return Spread(sorted(values), None, sum(values))
+def _listed(value: str | None) -> Spread:
+    values = [] if value is None else orjson.loads(value)  # PostgreSQL's list of nothing is NULL
+    values.sort()
+    return Spread(values, None, sum(values))
 
 
 def _counted(pairs: list[tuple[int, int]], total: int) -> Spread:
