@@ -25,7 +25,7 @@ from wedsync_ops.metrics.model import (
     Times,
     Utilization,
 )
-from wedsync_ops.metrics.reading import Reading
+from wedsync_ops.metrics.reading import Reading, ever
 from wedsync_ops.metrics.store import buckets, present
 
 SCHEMA = "wedsync-ops/metrics@1"
@@ -86,6 +86,13 @@ def measure(
     )
     platform = aggregate.platform_metrics(list(tallies.values()), over, sum(lengths.values()), utilized)
     return Metrics(over, platform, measured, by, groups)
+
+
+def since_ever(database: Database, module: str | None = None) -> Mapping[str, Sum]:
+    """What all executions since the first come to, by module type, of one when that is named."""
+    with database.snapshot() as connection:
+        found = ever(connection)
+    return {name: found[name] for name in sorted(found) if module in (None, name)}
 
 
 def _tallies(reading: Reading, types: Sequence[str]) -> Mapping[str, Tally]:

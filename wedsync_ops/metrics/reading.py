@@ -93,6 +93,10 @@ def ever(connection: Connection) -> Mapping[str, Sum]:
     found: defaultdict[str, Sum] = defaultdict(Sum)
     for series, bucket in buckets.read(connection, Kind.ALL, Level.EVER, 0, 1):
         found[series.module_type].add_bucket(bucket)
-    for part in executions.parts(connection, executions.between(buckets.state(connection).up_to, 2**62), Kind.ALL):
-        found[part.series.module_type].add(part)
+    above, highest = buckets.state(connection).up_to, buckets.horizon(connection).id
+    while above < highest:
+        # Bit by bit, so that times need not be grouped: what is in one bin now must not be in another later.
+        for part in executions.parts(connection, executions.between(above, above + FEW), Kind.ALL):
+            found[part.series.module_type].add(part)
+        above += FEW
     return found
