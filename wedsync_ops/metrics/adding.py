@@ -13,9 +13,11 @@ Spot = tuple[Series, Level, int]
 class Lengths:
     """Durations: one by one as long as all of them came so, else in a sketch."""
 
+    __slots__ = ("_sketch", "_spreads")
+
     def __init__(self) -> None:
         self._spreads: list[Spread] = []
-        self._sketch = Sketch()
+        self._sketch: Sketch | None = None
 
     def add(self, spread: Spread) -> None:
         """Add durations that were read from executions."""
@@ -24,22 +26,26 @@ class Lengths:
 
     def add_encoded(self, encoded: bytes) -> None:
         """Add a sketch as a bucket keeps it."""
-        self._sketch.merge_encoded(encoded)
+        if encoded:
+            if self._sketch is None:
+                self._sketch = Sketch()
+            self._sketch.merge_encoded(encoded)
 
     def sketch(self) -> Sketch:
         """All of them as a sketch."""
+        made = self._sketch = self._sketch or Sketch()
+        # At once: what a sketch takes for a few values is mostly for the call.
+        made.add([int(value) for spread in self._spreads if spread.counts is None for value in spread.values])
         for spread in self._spreads:
-            if spread.counts is None:
-                self._sketch.add([int(value) for value in spread.values])
-            else:
+            if spread.counts is not None:
                 pairs = zip((int(value) for value in spread.values), spread.counts, strict=True)
-                self._sketch.add_counted(pairs, spread.total_us)
+                made.add_counted(pairs, spread.total_us)
         self._spreads.clear()
-        return self._sketch
+        return made
 
     def spreads(self) -> list[Spread]:
         """All of them as spreads, exact ones as long as no bucket was added."""
-        if not self._sketch.count:
+        if self._sketch is None:
             return self._spreads
         sketch = self.sketch()
         return [Spread(*sketch.ascending(), sketch.total)]

@@ -6,6 +6,7 @@ Instants are microseconds since the epoch; every other field says its unit in it
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import add
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -125,7 +126,7 @@ class Sums(NamedTuple):
 
     def plus(self, other: "Sums") -> "Sums":
         """Both together."""
-        return Sums(*(mine + its for mine, its in zip(self, other, strict=True)))
+        return Sums._make(map(add, self, other))
 
 
 class Part(NamedTuple):

@@ -134,13 +134,14 @@ class Sketch:
         for number in (self.total, self.low, self.high - self.low):
             _put(out, number)
         before = _ZERO - 1
-        for number in sorted(self.bins):
-            many, gap = self.bins[number], number - before - 1
+        for number, many in sorted(self.bins.items()):
+            code = (number - before - 1) << _BITS | min(many - 1, _MORE)
             before = number
-            if many <= _MORE:
-                _put(out, gap << _BITS | (many - 1))
+            if code < _BYTE:
+                out.append(code)
             else:
-                _put(out, gap << _BITS | _MORE)
+                _put(out, code)
+            if many > _MORE:
                 _put(out, many - _MORE - 1)
         return bytes(out)
 
@@ -148,10 +149,9 @@ class Sketch:
         """Add all that an encoded sketch holds. Raises ValueError for what is none."""
         if not encoded:
             return
-        numbers = _numbers(encoded)
+        numbers: Sequence[int] = _numbers(encoded) if max(encoded) >= _BYTE else encoded
         if len(numbers) < 4:
             raise ValueError("a sketch is cut off")
-        total, low, spread = numbers[:3]
         bins, at, count = self.bins, _ZERO - 1, 0
         rest = iter(numbers[3:])
         for number in rest:
@@ -161,6 +161,7 @@ class Sketch:
                 many += next(rest, -many)
             bins[at] += many
             count += many
+        total, low, spread = numbers[:3]
         self._widen(low, low + spread, count, total)
 
     @classmethod
