@@ -69,8 +69,8 @@ def executions(count: int) -> Iterator[list[tuple[Any, ...]]]:
         week = rand.randrange(40) - 3
         made.append(
             (
-                job + 1, 1, MODULES[job % 7], 1, "w", (1, 1, 1, 2, 0, 3)[job % 6], outcome, finished - duration, finished,
-                duration, int(rand.lognormvariate(9, 1.5)), duration // 3, 40_000 + job, 900 + job, week, 1,
+                job + 1, 1, MODULES[job % 7], 1, "w", (1, 1, 1, 2, 0, 3)[job % 6], outcome, finished - duration,
+                finished, duration, int(rand.lognormvariate(9, 1.5)), duration // 3, 40_000 + job, 900 + job, week, 1,
                 VENDORS[job % 5], None,
             )
         )  # fmt: skip
@@ -107,7 +107,7 @@ def roll(database: Database, settings: Settings, tail: int) -> tuple[int, float]
     began = time.perf_counter()
     done = Roller(database, FakeClock(NOW), settings).round().executions
     seconds = time.perf_counter() - began
-    columns = list(rows[0])
+    columns = [str(name) for name in rows[0]]
     with database.transaction() as connection:
         connection.execute(
             text(f"INSERT INTO executions ({', '.join(columns)}) VALUES ({', '.join(f':{c}' for c in columns)})"),

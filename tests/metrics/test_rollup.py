@@ -1,5 +1,6 @@
 """Rolling up: buckets and what is not in them are each execution once, in whatever order things happen."""
 
+import threading
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -12,10 +13,12 @@ from sqlalchemy import Connection, text
 from tests.metrics import rows
 from tests.metrics.reckoned import EXECUTION, expected_common, expected_module
 from tests.stores import databases
-from wedsync_ops.clock import Clock
+from wedsync_ops import db, migrate
+from wedsync_ops.clock import Clock, SystemClock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import TermOver
 from wedsync_ops.instants import DAY, HOUR, MINUTE, parse_instant
+from wedsync_ops.jobs.store import terms
 from wedsync_ops.metrics import rollup
 from wedsync_ops.metrics.actions import measure, to_document
 from wedsync_ops.metrics.adding import Spot, Sum
@@ -25,6 +28,7 @@ from wedsync_ops.metrics.reading import ever
 from wedsync_ops.metrics.rollup import Leading, Roller
 from wedsync_ops.metrics.store import buckets
 from wedsync_ops.metrics.store.buckets import State, Top
+from wedsync_ops.metrics.trend import PARTS
 from wedsync_ops.settings import Settings
 from wedsync_ops.testing.clock import FakeClock
 
@@ -117,7 +121,7 @@ class Played:
             forget_raw(self.database, before - before % DAY)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(STEPS, LENGTHS)
 def test_buckets_and_the_rest_equal_every_row_there_ever_was(shared: Database, steps: Any, length: int) -> None:
     chunk, played = rollup.CHUNK, Played(shared)
@@ -313,3 +317,51 @@ def test_it_can_be_broken_off_between_two_steps(database: Database, monkeypatch:
     assert broken_off.round().executions == 5
     assert broken_off.is_due()
     assert (roller(database).round().executions, broken_off.is_due()) == (7, False)
+
+
+def test_a_thread_rolls_up_while_a_worker_works(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollup, "EVERY_S", 0.01)
+    database = db.connect(settings)
+    migrate.ensure(database)
+    clock, waited = SystemClock(), threading.Event()
+    with rollup.rolling(settings, clock):
+        for expected in (1, 2):
+            rows.executions(database, [at(clock.now())])
+            while reached(database) < expected:
+                assert not waited.wait(0.01)
+    with database.reading() as connection:
+        (term,) = terms.read(connection)
+    assert (term.name, term.expires_at) == (rollup.TERM, term.renewed_at)
+    rows.executions(database, [at(clock.now())])
+    assert reached(database) == 2
+    database.close()
+
+
+def test_a_round_that_fails_is_reported_and_the_next_begins_anew(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(rollup, "EVERY_S", 0.01)
+    database = db.connect(settings)
+    migrate.ensure(database)
+    with database.transaction() as connection:
+        connection.execute(text("ALTER TABLE rollups RENAME TO elsewhere"))
+    rows.executions(database, [at(START)])
+    waited = threading.Event()
+    with rollup.rolling(settings, SystemClock()):
+        while "executions could not be rolled up" not in caplog.text:
+            assert not waited.wait(0.01)
+        with database.transaction() as connection:
+            connection.execute(text("ALTER TABLE elsewhere RENAME TO rollups"))
+        while reached(database) < 1:
+            assert not waited.wait(0.01)
+    database.close()
+
+
+def test_a_trend_shows_when_executions_were(database: Database) -> None:
+    rows.executions(database, [at(START - n * MINUTE) for n in (1, 1, 30, 50)])
+    roller(database).round()
+    rows.executions(database, [at(START - MINUTE), at(START - 30 * MINUTE)])
+    (email, *_) = measure(database, MODULES, range_us=HOUR, now=START, with_trend=True).modules
+    assert sum(email.trend) == 6
+    assert [count for count in email.trend if count] == [1, 2, 3]
+    assert len(email.trend) <= PARTS

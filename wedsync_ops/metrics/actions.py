@@ -75,7 +75,7 @@ def measure(
         reading = Reading(connection, asked, executed, rolled=by is not Kind.SUPPLIER)
         over = reading.over
         tallies = _tallies(reading, types)
-        groups = () if by is None else _groups(reading.sums(by, module), over)
+        groups = () if by is None else _groups(reading.sums(by, module, waits=False), over)
         trends = reading.trend() if with_trend else {}
         utilized = _utilization(connection, executed, now, network_capacity_mbps)
     measured = tuple(

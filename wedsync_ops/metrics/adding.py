@@ -67,6 +67,10 @@ class Sum:
         self.durations.add(part.durations)
         self.waits.add(part.waits)
 
+    def add_sums(self, sums: Sums) -> None:
+        """Add what adds up, without durations."""
+        self.sums = self.sums.plus(sums)
+
     def add_bucket(self, bucket: Bucket) -> None:
         """Add a bucket."""
         self.sums = self.sums.plus(bucket.sums)

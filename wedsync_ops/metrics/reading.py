@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from sqlalchemy import Connection
 
 from wedsync_ops.metrics.adding import Sum
-from wedsync_ops.metrics.levels import WIDTHS, Level, Piece, answerable, pieces, start_of
+from wedsync_ops.metrics.levels import WIDTHS, Level, answerable, pieces, start_of
 from wedsync_ops.metrics.model import Kind, Range, Series
 from wedsync_ops.metrics.store import buckets, executions
-from wedsync_ops.metrics.store.buckets import State
+from wedsync_ops.metrics.store.buckets import State, Within
 from wedsync_ops.metrics.store.executions import Scope
 from wedsync_ops.metrics.trend import divided, level_for
 
@@ -36,12 +36,14 @@ class Reading:
         self.over = answerable(asked, known.kept) if rolled else _since(asked, known.kept.raw)
         self._pieces = pieces(self.over, known.kept) if self._state.up_to else []
 
-    def sums(self, kind: Kind, module_type: str | None = None) -> Mapping[Series, Sum]:
-        """What the executions of each series come to, of one module type when that is named."""
+    def sums(self, kind: Kind, module_type: str | None = None, *, waits: bool = True) -> Mapping[Series, Sum]:
+        """What the executions of each series come to, of one module type when that is named.
+
+        Without ``waits`` there are none of those.
+        """
         found: defaultdict[Series, Sum] = defaultdict(Sum)
-        for level, piece in self._rolled():
-            for series, bucket in buckets.read(self._connection, kind, level, *piece[1:], module_type):
-                found[series].add_bucket(bucket)
+        for within in self._rolled(module_type):
+            _add_buckets(found, self._connection, kind, within, waits=waits)
         for scope in self._scopes(module_type):
             for part in executions.parts(self._connection, scope, kind):
                 if module_type in (None, part.series.module_type):
@@ -51,8 +53,8 @@ class Reading:
     def totals(self, kind: Kind) -> Counter[tuple[str, str]]:
         """How many executions there are, by module type and name of a kind."""
         found: Counter[tuple[str, str]] = Counter()
-        for level, piece in self._rolled():
-            found.update(buckets.totals(self._connection, kind, level, *piece[1:]))
+        for within in self._rolled(None):
+            found.update(buckets.totals(self._connection, kind, within))
         for scope in self._scopes(None):
             found.update(executions.totals(self._connection, scope, kind))
         return found
@@ -61,15 +63,17 @@ class Reading:
         """How many executions of each module type there are in the parts of the range, in order."""
         level = level_for(self.over, self._state.kept)
         whole = Range(start_of(level, self.over.from_at), self.over.to_at)
-        counted = Counter(buckets.starts(self._connection, level, whole.from_at, whole.to_at))
+        counted = Counter(buckets.starts(self._connection, Within(level, whole.from_at, whole.to_at)))
         counted.update(executions.starts(self._connection, executions.after(self._state.up_to, whole), WIDTHS[level]))
         return {
             name: divided({start: many for (owner, start), many in counted.items() if owner == name}, self.over, level)
             for name in self._types
         }
 
-    def _rolled(self) -> Iterator[tuple[Level, Piece]]:
-        return ((piece.level, piece) for piece in self._pieces if piece.level is not None)
+    def _rolled(self, module_type: str | None) -> Iterator[Within]:
+        for level, from_at, to_at in self._pieces:
+            if level is not None:
+                yield Within(level, from_at, to_at, module_type)
 
     def _scopes(self, module_type: str | None) -> Iterator[Scope]:
         types = self._types if module_type is None else [module_type]
@@ -88,11 +92,22 @@ def _since(asked: Range, raw: int) -> Range:
     return Range(min(max(asked.from_at, raw), asked.to_at), asked.to_at)
 
 
+def _add_buckets(
+    found: defaultdict[Series, Sum], connection: Connection, kind: Kind, within: Within, *, waits: bool
+) -> None:
+    for series, sums in buckets.sums(connection, kind, within):
+        found[series].add_sums(sums)
+    for series, durations, waited in buckets.sketches(connection, kind, within, waits=waits):
+        there = found[series]
+        there.durations.add_encoded(durations)
+        there.waits.add_encoded(waited)
+
+
 def ever(connection: Connection) -> Mapping[str, Sum]:
     """What all executions since the first one come to, by module type: none of it ever falls."""
-    found: defaultdict[str, Sum] = defaultdict(Sum)
-    for series, bucket in buckets.read(connection, Kind.ALL, Level.EVER, 0, 1):
-        found[series.module_type].add_bucket(bucket)
+    series: defaultdict[Series, Sum] = defaultdict(Sum)
+    _add_buckets(series, connection, Kind.ALL, Within(Level.EVER, 0, 1), waits=True)
+    found = defaultdict(Sum, {key.module_type: added for key, added in series.items()})
     above, highest = buckets.state(connection).up_to, buckets.horizon(connection).id
     while above < highest:
         # Bit by bit, so that times need not be grouped: what is in one bin now must not be in another later.

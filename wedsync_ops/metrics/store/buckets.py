@@ -40,6 +40,25 @@ class Horizon(NamedTuple):
     transaction: int
 
 
+class Within(NamedTuple):
+    """Which buckets of a kind are meant: of a level, that start in a range, of one module type when that is named."""
+
+    level: Level
+    from_at: int
+    to_at: int
+    module_type: str | None = None
+
+    @property
+    def only(self) -> str:
+        """The condition for the module type."""
+        return "" if self.module_type is None else " AND s.module_type = :module_type"
+
+    def values(self, kind: Kind) -> dict[str, Any]:
+        """What the statement's names are bound to."""
+        found = {"kind": kind, **self._asdict()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
 _KEPT = ", ".join(f"kept_{name}" for name in Kept._fields)
 _SUMS = ", ".join(f"r.{name}" for name in Sums._fields)
 _NAMES = ("series", "level", "start_at", *Sums._fields, "durations", "waits")
@@ -129,31 +148,38 @@ def module_types(connection: Connection) -> list[str]:
     )
 
 
-def read(
-    connection: Connection, kind: Kind, level: Level, from_at: int, to_at: int, module_type: str | None = None
-) -> Iterator[tuple[Series, Bucket]]:
-    """The buckets of a kind and a level that start in a range, of one module type when that is named."""
-    values: dict[str, object] = {"kind": kind, "level": level, "from_at": from_at, "to_at": to_at}
-    only = "" if module_type is None else " AND s.module_type = :module_type"
-    if module_type is not None:
-        values["module_type"] = module_type
-    statement = f"SELECT s.module_type, s.name, {_SUMS}, r.durations, r.waits{_IN}{only}"
-    for row in _rows(connection, statement, values):
-        yield Series(kind, row[0], row[1]), _bucket(row[2:])
+def sums(connection: Connection, kind: Kind, within: Within) -> Iterator[tuple[Series, Sums]]:
+    """What the buckets of each series of a kind come to."""
+    added = ", ".join(f"CAST(sum(r.{name}) AS bigint)" for name in Sums._fields)
+    statement = f"SELECT s.module_type, s.name, {added}{_IN}{within.only} GROUP BY s.id, s.module_type, s.name"
+    for row in _rows(connection, statement, within.values(kind)):
+        yield Series(kind, row[0], row[1]), Sums._make(row[2:])
 
 
-def totals(connection: Connection, kind: Kind, level: Level, from_at: int, to_at: int) -> dict[tuple[str, str], int]:
-    """How many executions the buckets in a range hold, by module type and name of a kind."""
-    values = {"kind": kind, "level": level, "from_at": from_at, "to_at": to_at}
-    statement = f"SELECT s.module_type, s.name, sum({_TOTAL}){_IN} GROUP BY s.id, s.module_type, s.name"
-    return {(row[0], row[1]): int(row[2]) for row in _rows(connection, statement, values)}
+def sketches(
+    connection: Connection, kind: Kind, within: Within, *, waits: bool = True
+) -> Iterator[tuple[Series, bytes, bytes]]:
+    """The sketches of durations and of waits, where these are wanted, of the buckets of a kind."""
+    second = "r.waits" if waits else "r.durations"
+    statement = f"SELECT s.module_type, s.name, r.durations, {second}{_IN}{within.only}"
+    series: dict[tuple[str, str], Series] = {}
+    for module_type, name, durations, waited in _rows(connection, statement, within.values(kind)):
+        key = (module_type, name)
+        if key not in series:
+            series[key] = Series(kind, module_type, name)
+        yield series[key], bytes(durations), bytes(waited) if waits else b""
 
 
-def starts(connection: Connection, level: Level, from_at: int, to_at: int) -> dict[tuple[str, int], int]:
-    """How many executions each bucket in a range holds, by module type and start."""
-    values = {"kind": Kind.ALL, "level": level, "from_at": from_at, "to_at": to_at}
-    statement = f"SELECT s.module_type, r.start_at, {_TOTAL}{_IN}"
-    return {(row[0], row[1]): row[2] for row in _rows(connection, statement, values)}
+def totals(connection: Connection, kind: Kind, within: Within) -> dict[tuple[str, str], int]:
+    """How many executions the buckets hold, by module type and name of a kind."""
+    statement = f"SELECT s.module_type, s.name, sum({_TOTAL}){_IN}{within.only} GROUP BY s.id, s.module_type, s.name"
+    return {(row[0], row[1]): int(row[2]) for row in _rows(connection, statement, within.values(kind))}
+
+
+def starts(connection: Connection, within: Within) -> dict[tuple[str, int], int]:
+    """How many executions each bucket holds, by module type and start."""
+    statement = f"SELECT s.module_type, r.start_at, {_TOTAL}{_IN}{within.only}"
+    return {(row[0], row[1]): row[2] for row in _rows(connection, statement, within.values(Kind.ALL))}
 
 
 def series(connection: Connection) -> dict[Series, int]:
