@@ -100,6 +100,14 @@ class Database:
         with translated(self.where), self.reader.connect() as connection:
             yield connection
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A read-only view of one moment, however many statements look at it, on PostgreSQL, too."""
+        with self.reading() as connection:
+            if not self.is_sqlite:
+                connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield connection
+
     def server_clock(self) -> Clock:
         """This machine's clock on SQLite; on PostgreSQL the server's, so that all machines agree."""
         if self.is_sqlite:

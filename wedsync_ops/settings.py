@@ -86,6 +86,9 @@ class Settings:
         50, "latest failed executions per module type that keep traceback and log; as many others"
     )
     retention_days: int = _setting(90, "days that rows of finished jobs and executions stay")
+    minute_rollup_days: int = _setting(2, "days that measurements are kept minute by minute")
+    hour_rollup_days: int = _setting(90, "days that measurements are kept hour by hour")
+    day_rollup_days: int = _setting(1_095, "days that measurements are kept day by day")
     dead_letter_days: int = _setting(90, "days that a discarded job keeps what a retry needs")
     reports_dir: Path | None = _setting(None, "folder that reports are kept in; reports in the home unless given")
     keep_reports: int = _setting(100, "hourly reports that are kept, and as many daily ones; 0: none is made")

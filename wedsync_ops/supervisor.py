@@ -10,6 +10,7 @@ from dataclasses import replace
 from wedsync_ops.app import App
 from wedsync_ops.jobs.model import Options
 from wedsync_ops.jobs.worker import End, Worker
+from wedsync_ops.metrics.rollup import rolling
 from wedsync_ops.settings import Settings
 from wedsync_ops.weddings.model import Calendar, Season
 from wedsync_ops.weddings.season import season_at
@@ -45,7 +46,8 @@ def run_worker(app: App, options: Options, *, signals: bool = True) -> int:
             signal.signal(number, worker.stop)
         signal.signal(signal.SIGUSR1, worker.quiet)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
-    end = worker.run()
+    with rolling(settings, app.clock):
+        end = worker.run()
     if end is End.RECYCLE and signals:
         _LOG.warning("a thread went on past its time limit; the worker starts afresh")
         signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)  # a stop that comes now waits for the fresh process

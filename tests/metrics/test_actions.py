@@ -5,15 +5,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.metrics import rows
+from tests.metrics.reckoned import EXECUTION, RAN, expected_common, expected_module
 from tests.metrics.rows import NOW
 from wedsync_ops.db import Database
 from wedsync_ops.errors import UnknownModule, UsageError
 from wedsync_ops.instants import DAY, HOUR, MINUTE, SECOND
-from wedsync_ops.metrics import store
 from wedsync_ops.metrics.actions import measure, parse_range, to_document
-from wedsync_ops.metrics.model import Range
+from wedsync_ops.metrics.model import Kind, Range
+from wedsync_ops.metrics.store import executions
 
-RAN = ("ok", "error", "timeout", "oom", "killed")
 MODULES = ("email", "sms")
 
 
@@ -39,8 +39,11 @@ def test_anything_else_is_wrong_usage(text: str) -> None:
 def test_an_empty_platform_has_counts_of_zero_and_knows_nothing_else(database: Database) -> None:
     unknown_times = dict.fromkeys(f"{name}_execution_time_ms" for name in ("average", "p50", "p95", "p99"))
     counts = dict.fromkeys((f"{name}_executions" for name in ("total", "successful", "failed", "lost", "cancelled")), 0)
-    common = {**counts, **unknown_times, "error_rate": None, "throughput": None, "current_queue_length": 0}
-    usage = dict.fromkeys(("cpu_usage_avg", "memory_usage_avg", "network_io_avg", "queue_wait_time_avg"))
+    rates = dict.fromkeys(("error_rate", "throughput", "availability"))
+    common = {**counts, **unknown_times, **rates, "current_queue_length": 0}
+    usage = dict.fromkeys(
+        ("cpu_usage_avg", "memory_usage_avg", "network_io_avg", "queue_wait_time_avg", "queue_wait_time_p95")
+    )
     near = ("wedding_week_executions", "wedding_day_executions", "peak_season_executions")
     weddings: dict[str, Any] = {**dict.fromkeys(near, 0), "vendor_type_breakdown": {}}
     utilization = dict.fromkeys(("cpu_usage", "memory_usage", "network_usage", "queue_processing_rate"))
@@ -102,6 +105,7 @@ def test_times_and_usage_are_of_executions_that_ran_and_were_measured(database: 
         "memory_usage_avg": 1.0,
         "network_io_avg": 2.0,
         "queue_wait_time_avg": 4.0,
+        "queue_wait_time_p95": 4.0,
     }
 
 
@@ -207,92 +211,21 @@ def test_very_many_executions_are_measured_within_one_percent(database: Database
     sizes = [value * 10**power + 7 for power in range(9) for value in range(1, 40)]
     rows.executions(
         database,
-        [{"duration_us": us, "vendor_type": "venue", "cpu_us": 1} for us in sizes]
+        [{"duration_us": us, "queue_wait_us": us + 3, "vendor_type": "venue", "cpu_us": 1} for us in sizes]
         + [{"outcome": "lost", "duration_us": 5}, {"outcome": "error", "duration_us": 999}, {"duration_us": None}],
     )
-    over = Range(NOW - HOUR, NOW)
+    scope = executions.in_range("email", Range(NOW - HOUR, NOW))
+    elsewhere = executions.in_range("sms", Range(NOW - HOUR, NOW))
     with database.reading() as connection:
-        exact = store.tally(connection, "email", over)
-        rounded = store.tally(connection, "email", over, exact_limit=10)
-        elsewhere = store.tally(connection, "sms", over, exact_limit=10)
-    assert exact.spread.counts is None
-    assert rounded.spread.counts is not None
-    assert elsewhere.spread.counts is None
-    assert rounded.counts == exact.counts
-    assert rounded.weddings == exact.weddings
-    assert (rounded.cpu_us, rounded.cpu_wall_us) == (exact.cpu_us, exact.cpu_wall_us)
-    assert (rounded.spread.size, rounded.spread.total_us) == (exact.spread.size, exact.spread.total_us)
-    listed = [v for v, many in zip(rounded.spread.values, rounded.spread.counts, strict=True) for _ in range(many)]
-    assert listed == pytest.approx(list(exact.spread.values), rel=0.005)
-
-
-EXECUTION = st.fixed_dictionaries(
-    {
-        "module_type": st.sampled_from(("email", "sms", "other")),
-        "outcome": st.sampled_from((*RAN, "lost", "cancelled")),
-        "finished_at": st.integers(-MINUTE, HOUR + MINUTE).map(lambda ago: NOW - ago),
-        "duration_us": st.none() | st.integers(0, 10**9),
-        "queue_wait_us": st.none() | st.integers(0, 10**10),
-        "cpu_us": st.none() | st.integers(0, 10**9),
-        "memory_kb": st.none() | st.integers(0, 10**6),
-        "bytes_sent": st.none() | st.integers(0, 10**6),
-        "wedding_days": st.none() | st.integers(-2, 10),
-        "in_peak": st.integers(0, 1),
-        "vendor_type": st.none() | st.sampled_from(("venue", "florist", "Fotógrafo 📷")),
-    }
-)
-
-
-def average(values: list[Any], scale: float = 1.0) -> Any:
-    known = [value for value in values if value is not None]
-    return pytest.approx(sum(known) / len(known) / scale) if known else None
-
-
-def expected_common(found: list[dict[str, Any]]) -> dict[str, Any]:
-    ran = [row for row in found if row["outcome"] in RAN]
-    good = sum(row["outcome"] == "ok" for row in found)
-    times = sorted(row["duration_us"] for row in ran if row["duration_us"] is not None)
-
-    def nearest(percent: int) -> float | None:
-        ranked = [t for i, t in enumerate(times, 1) if 100 * i >= percent * len(times)]
-        return ranked[0] / 1000 if ranked else None
-
-    return {
-        "total_executions": len(found),
-        "successful_executions": good,
-        "failed_executions": len(ran) - good,
-        "lost_executions": sum(row["outcome"] == "lost" for row in found),
-        "cancelled_executions": sum(row["outcome"] == "cancelled" for row in found),
-        "average_execution_time_ms": average(times, 1000),
-        "p50_execution_time_ms": nearest(50),
-        "p95_execution_time_ms": nearest(95),
-        "p99_execution_time_ms": nearest(99),
-        "error_rate": pytest.approx((len(ran) - good) / len(ran) * 100) if ran else None,
-        "throughput": pytest.approx(len(ran) / 60) if found else None,
-        "current_queue_length": 0,
-    }
-
-
-def expected_module(found: list[dict[str, Any]]) -> dict[str, Any]:
-    ran = [row for row in found if row["outcome"] in RAN]
-    both = [row for row in ran if row["cpu_us"] is not None and row["duration_us"] is not None]
-    wall = sum(row["duration_us"] for row in both)
-    vendors = [row["vendor_type"] for row in found if row["vendor_type"] is not None]
-    return {
-        **expected_common(found),
-        "resource_usage": {
-            "cpu_usage_avg": pytest.approx(sum(row["cpu_us"] for row in both) / wall * 100) if wall else None,
-            "memory_usage_avg": average([row["memory_kb"] for row in ran], 1024),
-            "network_io_avg": average([row["bytes_sent"] for row in ran], 1024),
-            "queue_wait_time_avg": average([row["queue_wait_us"] for row in ran], 1000),
-        },
-        "wedding_specific_metrics": {
-            "wedding_week_executions": sum(row["wedding_days"] in range(8) for row in found),
-            "wedding_day_executions": sum(row["wedding_days"] == 0 for row in found),
-            "peak_season_executions": sum(row["in_peak"] for row in found),
-            "vendor_type_breakdown": {vendor: vendors.count(vendor) for vendor in set(vendors)},
-        },
-    }
+        (exact,) = executions.parts(connection, scope, Kind.VENDOR_TYPE, exact_limit=1000)[1:]
+        (rounded,) = executions.parts(connection, scope, Kind.VENDOR_TYPE, exact_limit=10)[1:]
+        assert not executions.parts(connection, elsewhere, Kind.ALL, exact_limit=10)
+    assert (exact.series, exact.sums) == (rounded.series, rounded.sums)
+    for true, found in ((exact.durations, rounded.durations), (exact.waits, rounded.waits)):
+        assert (true.counts, found.size, found.total_us) == (None, true.size, true.total_us)
+        assert found.counts is not None
+        listed = [v for v, many in zip(found.values, found.counts, strict=True) for _ in range(many)]
+        assert listed == pytest.approx(list(true.values), rel=0.0005)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -4,8 +4,21 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from wedsync_ops.metrics import aggregate
+from wedsync_ops.metrics.adding import Sum
 from wedsync_ops.metrics.exposition import exposition
-from wedsync_ops.metrics.model import Counts, HostLoad, Metrics, Range, Spread, Tally, WeddingCounts
+from wedsync_ops.metrics.model import (
+    Counts,
+    HostLoad,
+    Kind,
+    Metrics,
+    Part,
+    Range,
+    Series,
+    Spread,
+    Sums,
+    Tally,
+    WeddingCounts,
+)
 
 HOUR = Range(0, 3_600_000_000)
 ODD = 'back\\slash "quoted"\nline'
@@ -18,9 +31,20 @@ BUSY = Tally(
     bytes_sent=2048.0,
     queue_wait_us=1_500_000.0,
     weddings=WeddingCounts(4, 1, 6, {"venue": 3, ODD: 1}),
+    urgent=4,
+    urgent_late=1,
 )
 
 
+def since_ever() -> Sum:
+    found = Sum()
+    sums = Sums(ok=90, timeout=10, lost=2, cpu_us=2_500_000, bytes_sent=77, week_ran=5, week_failed=1, urgent=4)
+    spread = Spread([2_000, 250_000, 700_000_000], [7, 2, 1], 700_514_000)
+    found.add(Part(0, Series(Kind.ALL, "email", ""), sums._replace(urgent_late=1), spread, spread))
+    return found
+
+
+EVER = {"email": since_ever()}
 LOAD = HostLoad(50.0, 25.0, 100.0)
 
 
@@ -72,34 +96,66 @@ def parsed(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
         ("host_memory_ratio", {}, 0.25),
         ("host_network_ratio", {}, 0.1),
         ("queue_processing_per_second", {}, 10 / 60),
+        ("availability_ratio", {"module": "email"}, 0.75),
+        ("platform_availability_ratio", {}, 0.75),
+        ("finished_executions_total", {"module": "email", "outcome": "ok"}, 90),
+        ("finished_executions_total", {"module": "email", "outcome": "lost"}, 2),
+        ("finished_executions_total", {"module": "email", "outcome": "killed"}, 0),
+        ("cpu_seconds_total", {"module": "email"}, 2.5),
+        ("sent_bytes_total", {"module": "email"}, 77),
+        ("wedding_week_ran_total", {"module": "email"}, 5),
+        ("wedding_week_failed_total", {"module": "email"}, 1),
+        ("critical_ran_total", {"module": "email"}, 4),
+        ("critical_late_total", {"module": "email"}, 1),
+        ("execution_time_seconds_bucket", {"module": "email", "le": "0.001"}, 0),
+        ("execution_time_seconds_bucket", {"module": "email", "le": "0.005"}, 7),
+        ("execution_time_seconds_bucket", {"module": "email", "le": "0.5"}, 9),
+        ("execution_time_seconds_bucket", {"module": "email", "le": "+Inf"}, 10),
+        ("execution_time_seconds_count", {"module": "email"}, 10),
+        ("execution_time_seconds_sum", {"module": "email"}, 700.514),
+        ("queue_wait_time_seconds_bucket", {"module": "email", "le": "900.0"}, 10),
+        ("queue_wait_time_seconds_sum", {"module": "email"}, 700.514),
     ],
 )
 def test_every_figure_is_there_in_base_units(name: str, labels: dict[str, str], value: float) -> None:
-    assert parsed(exposition(metrics(BUSY)))[name, frozenset(labels.items())] == pytest.approx(value)
+    assert parsed(exposition(metrics(BUSY), EVER))[name, frozenset(labels.items())] == pytest.approx(value)
 
 
-def test_every_metric_is_a_gauge_explained_once_and_no_name_looks_like_a_counter() -> None:
-    text = exposition(metrics(BUSY))
+def test_every_metric_is_explained_once_and_says_what_it_is() -> None:
+    text = exposition(metrics(BUSY), EVER)
+    types = re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE)
+    assert len(types) == len(dict(types)) == text.count("# HELP ")
+    assert {kind for _, kind in types} == {"gauge", "counter", "histogram"}
+    assert all(re.fullmatch(r"wedsync_ops_[a-z_]+", name) for name, _ in types)
+    assert all(name.endswith("_total") == (kind == "counter") for name, kind in types)
+    assert all(name.endswith("_seconds") for name, kind in types if kind == "histogram")
     families = list(text_string_to_metric_families(text))
-    names = [family.name for family in families]
-    assert {family.type for family in families} == {"gauge"}
     assert all(family.documentation.endswith(".") for family in families)
-    assert len(names) == len(set(names)) == text.count("# HELP ")
-    assert all(re.fullmatch(r"wedsync_ops_[a-z_]+", name) and not name.endswith("_total") for name in names)
+    # Whoever reads it as OpenMetrics knows a counter without its suffix: even then no name is taken twice.
+    assert len({family.name for family in families}) == len(families) == len(types)
+
+
+def test_the_buckets_of_a_histogram_never_fall() -> None:
+    (found,) = (
+        f for f in text_string_to_metric_families(exposition(metrics(BUSY), EVER)) if "execution_time" in f.name
+    )
+    counts = [sample.value for sample in found.samples if sample.name.endswith("_bucket")]
+    assert counts == sorted(counts)
+    assert len(counts) == 16
 
 
 def test_what_is_not_known_has_no_sample_and_keeps_its_name() -> None:
-    text = exposition(metrics(Tally(), HostLoad(None, None, None)))
+    text = exposition(metrics(Tally(), HostLoad(None, None, None)), {})
     assert "None" not in text
     assert "NaN" not in text
     found = {name for name, _ in parsed(text)}
     assert {"executions", "queue_length", "wedding_day_executions", "range_seconds"} <= found
     assert not found & {"error_ratio", "throughput_per_second", "execution_duration_seconds", "host_cpu_ratio"}
-    full = exposition(metrics(BUSY))
+    full = exposition(metrics(BUSY), EVER)
     assert re.findall("# TYPE (.+)", text) == re.findall("# TYPE (.+)", full)
 
 
 def test_the_text_ends_in_a_line_feed_and_odd_labels_stay_on_their_line() -> None:
-    text = exposition(metrics(BUSY, module="odd-module"))
+    text = exposition(metrics(BUSY, module="odd-module"), {ODD: EVER["email"]})
     assert text.endswith("\n")
     assert all(line.startswith(("# HELP ", "# TYPE ", "wedsync_ops_")) for line in text.splitlines())

@@ -31,4 +31,4 @@ def test_the_reference_explains_every_key_of_the_document() -> None:
 
 def test_the_reference_lists_exactly_the_prometheus_names_there_are() -> None:
     listed = re.findall(rf"^\| `({PREFIX}\w+)` \|", REFERENCE, re.MULTILINE)
-    assert sorted(listed) == sorted(PREFIX + family.name for family in families(EMPTY))
+    assert sorted(listed) == sorted(PREFIX + family.name for family in families(EMPTY, {}))

@@ -9,6 +9,7 @@ from sqlalchemy import inspect, text
 from tests.stores.rows import NOW, add_many
 from wedsync_ops import db, migrate
 from wedsync_ops.db import Database
+from wedsync_ops.metrics.model import Sums
 from wedsync_ops.moves import Progress
 from wedsync_ops.operations import copying
 from wedsync_ops.operations.copying import Table
@@ -65,6 +66,18 @@ def test_what_a_column_can_hold_arrives_unchanged(sqlite_database: Database, tar
         (module,) = connection.execute(text("SELECT * FROM modules")).all()
     assert tuple(sample) == ("a\tb\\n\nü💍", 2**63 - 1, 0.1, 100.0, None)
     assert tuple(module) == ("m", 1, True, None, -5)
+
+
+def test_bytes_arrive_unchanged(sqlite_database: Database, target: Database) -> None:
+    every_byte = bytes(range(256))
+    sums = ", ".join("0" for _ in Sums._fields)
+    with sqlite_database.transaction() as connection:
+        connection.execute(text(f"INSERT INTO rollups VALUES (1, 2, 3, {sums}, :sketch, x'')"), {"sketch": every_byte})
+    (done,) = copied(sqlite_database, target, "rollups")
+    with target.reading() as connection:
+        found = copying.verify(connection, table(sqlite_database, "rollups"))
+        assert connection.execute(text("SELECT durations, waits FROM rollups")).one() == (every_byte, b"")
+    assert (done.copied, done.digest) == (found.copied, found.digest)
 
 
 def test_a_nul_which_postgres_cannot_keep_is_replaced(sqlite_database: Database, target: Database) -> None:

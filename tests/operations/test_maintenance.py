@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from tests.metrics import rows
 from tests.stores import databases
 from tests.stores.queues import NOW, queue_on
 from tests.stores.rows import add_many
@@ -17,6 +18,8 @@ from wedsync_ops.errors import TermOver
 from wedsync_ops.instants import DAY, SECOND
 from wedsync_ops.jobs.leader import Leader
 from wedsync_ops.jobs.store import durations, terms
+from wedsync_ops.metrics.actions import measure
+from wedsync_ops.metrics.rollup import Rolled, Roller
 from wedsync_ops.operations import maintenance
 from wedsync_ops.operations.maintenance import Site
 from wedsync_ops.testing.clock import FakeClock
@@ -43,14 +46,14 @@ def numbers(site: Site) -> dict[str, int]:
         return {term.name: term.number for term in terms.read(connection)}
 
 
-@pytest.mark.parametrize("task", ["retention", "counters"])
+@pytest.mark.parametrize("task", ["retention", "counters", "rollup"])
 def test_what_another_process_is_at_is_left_out(site: Site, task: str) -> None:
     holding(site, f"maintenance {task}")
     (done,) = maintenance.run(site, [task])
     assert (done.counts, done.skipped) == ({}, "another process is at it")
 
 
-@pytest.mark.parametrize("task", ["retention", "counters"])
+@pytest.mark.parametrize("task", ["retention", "counters", "rollup"])
 def test_the_next_one_need_not_wait_for_the_end_of_a_term(site: Site, task: str) -> None:
     for _ in range(2):
         (done,) = maintenance.run(site, [task])
@@ -58,7 +61,7 @@ def test_the_next_one_need_not_wait_for_the_end_of_a_term(site: Site, task: str)
     assert numbers(site)[f"maintenance {task}"] == 2
 
 
-@pytest.mark.parametrize("task", ["retention", "counters"])
+@pytest.mark.parametrize("task", ["retention", "counters", "rollup"])
 def test_after_one_that_was_killed_the_next_takes_over(site: Site, task: str) -> None:
     holding(site, f"maintenance {task}")
     (done,) = maintenance.run(replace(site, clock=FakeClock(NOW + 61 * SECOND)), [task])
@@ -114,3 +117,25 @@ def test_a_long_task_renews_its_term(site: Site) -> None:
     clock.set(clock.now() + 50 * SECOND)
     with pytest.raises(TermOver), sole.writing():
         pass
+
+
+def test_retention_takes_only_executions_that_are_measured(site: Site) -> None:
+    """An execution that comes after the rollup stays, however old: else it would be in no figure."""
+    old, day = NOW - 91 * DAY, NOW - NOW % DAY
+    rows.executions(site.database, [{"finished_at": old}, {"finished_at": day - 90 * DAY}, {"finished_at": NOW - 1}])
+    assert maintenance.run(site, ["rollup"])[0].counts["executions_rolled_up"] == 3
+    rows.executions(site.database, [{"finished_at": old, "module_type": "sms"}])
+    with site.database.transaction() as connection:
+        connection.execute(text("INSERT INTO lane_counts VALUES ('email', 1, 0, 0, 0), ('sms', 1, 0, 0, 0)"))
+
+    class Elsewhere(Roller):
+        def round(self) -> Rolled:
+            return Rolled(0, 0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(maintenance, "Roller", Elsewhere)
+        assert maintenance.run(site, ["retention"])[0].counts["executions_dropped"] == 1
+    assert maintenance.run(site, ["retention"])[0].counts["executions_dropped"] == 1
+    measured = measure(site.database, ["email", "sms"], range_us=95 * DAY, now=NOW)
+    assert [module.counts.total for module in measured.modules] == [3, 1]
+    assert measured.range.from_at == day - 95 * DAY

@@ -11,6 +11,9 @@ from wedsync_ops import db, migrate
 from wedsync_ops.settings import Settings
 
 TABLES = (
+    "rollups",
+    "rollup_series",
+    "rollup_state",
     "execution_details",
     "executions",
     "payloads",

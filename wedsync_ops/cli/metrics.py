@@ -1,5 +1,7 @@
 """``metrics``: what the platform measured."""
 
+from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +17,15 @@ if TYPE_CHECKING:
 app = single()
 
 
+class By(StrEnum):
+    """What figures can be told apart by."""
+
+    VENDOR_TYPE = "vendor-type"
+    PRIORITY = "priority"
+    REGION = "region"
+    SUPPLIER = "supplier"
+
+
 @app.command()
 def metrics(
     context: typer.Context,
@@ -22,33 +33,70 @@ def metrics(
     range_: Annotated[
         str, typer.Option("--range", metavar="RANGE", help="How far back: 5m, 1h, 24h, 7d, 30d, …")
     ] = "1h",
+    by: Annotated[By | None, typer.Option("--by", help="Tell the figures apart by this, too.")] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Again and again, until Ctrl-C; JSON Lines with --json.")
     ] = False,
     interval: Annotated[
         float, typer.Option(metavar="S", min=0.1, max=86400, callback=finite, help="With --watch: how often.")
     ] = 2.0,
+    *,
     prometheus: Annotated[bool, typer.Option("--prometheus", help="In Prometheus's text format.")] = False,
+    textfile: Annotated[
+        Path | None,
+        typer.Option("--textfile", metavar="FILE", help="In Prometheus's text format, into a file that is replaced."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Measure the platform over a range: executions, times, errors, throughput, queue, resources, weddings."""
-    import time
-
     from wedsync_ops.cli.opening import opened
     from wedsync_ops.metrics.actions import parse_range
 
-    if prometheus and (json or watch):
-        raise UsageError("--prometheus excludes --json and --watch")
+    if (prometheus or textfile is not None) and (json or watch or by is not None):
+        raise UsageError("--prometheus and --textfile exclude --json, --watch and --by")
     length = parse_range(range_)
     with opened(context) as opened_app:
-        _show(_measured(opened_app, length, module), json=json, prometheus=prometheus, lines=watch)
-        while watch:
+        if prometheus or textfile is not None:
+            _expose(opened_app, length, module, textfile)
+        elif watch:
+            _watch(opened_app, length, module, by, interval, json=json)
+        else:
+            _show(_measured(opened_app, length, module, by, with_trend=not json), json=json, lines=False)
+
+
+def _expose(app: "App", range_us: int, module: str | None, file: Path | None) -> None:
+    from wedsync_ops.cli.files import replace_file
+    from wedsync_ops.cli.render import emit_raw
+    from wedsync_ops.metrics.actions import since_ever
+    from wedsync_ops.metrics.exposition import exposition
+
+    found = _measured(app, range_us, module, None, with_trend=False)
+    text = exposition(found, since_ever(app.database, module)).encode()
+    if file is None:
+        emit_raw([text])
+    else:
+        replace_file(file, text)
+
+
+def _watch(app: "App", range_us: int, module: str | None, by: By | None, interval: float, *, json: bool) -> None:
+    import time
+
+    from wedsync_ops.cli.render import clear
+
+    try:
+        while True:
+            found = _measured(app, range_us, module, by, with_trend=not json)
+            if not json:
+                clear()
+            _show(found, json=json, lines=True)
             time.sleep(interval)
-            _show(_measured(opened_app, length, module), json=json, prometheus=False, lines=True)
+    except KeyboardInterrupt:
+        return  # it is how watching ends
 
 
-def _measured(app: "App", range_us: int, module: str | None) -> "Metrics":
+def _measured(app: "App", range_us: int, module: str | None, by: By | None, *, with_trend: bool) -> "Metrics":
     from wedsync_ops.metrics.actions import measure
+    from wedsync_ops.metrics.model import Kind
 
     return measure(
         app.database,
@@ -57,23 +105,55 @@ def _measured(app: "App", range_us: int, module: str | None) -> "Metrics":
         now=app.clock.now(),
         module=module,
         network_capacity_mbps=app.settings.network_capacity_mbps,
+        by=None if by is None else Kind(by.value),
+        with_trend=with_trend,
     )
 
 
-def _show(found: "Metrics", *, json: bool, prometheus: bool, lines: bool) -> None:
+def _show(found: "Metrics", *, json: bool, lines: bool) -> None:
     from wedsync_ops.cli.render import emit, emit_raw, to_json
     from wedsync_ops.metrics.actions import to_document
 
-    if prometheus:
-        from wedsync_ops.metrics.exposition import exposition
-
-        emit_raw([exposition(found).encode()])
-    elif json and lines:
+    if json and lines:
         emit_raw([to_json(to_document(found)), b"\n"])
     elif json:
         emit("metrics", to_document(found))
     else:
         _print(found)
+        _print_trends(found)
+        _print_groups(found)
+
+
+def _print_trends(found: "Metrics") -> None:
+    from wedsync_ops.cli.render import table
+    from wedsync_ops.metrics.trend import sparkline
+
+    rows = [(item.module_type, sparkline(item.trend), item.availability) for item in found.modules if any(item.trend)]
+    if rows:
+        table(("Module", "Executions over the range", ">In time %"), rows)
+
+
+def _print_groups(found: "Metrics") -> None:
+    from wedsync_ops.cli.render import table
+    from wedsync_ops.metrics.actions import group_name
+
+    if found.by is None:
+        return
+    rows = [
+        (
+            group_name(group, found.by),
+            group.counts.total,
+            group.counts.failed,
+            group.error_rate,
+            group.times.average_ms,
+            group.times.p95_ms,
+            group.throughput,
+            group.availability,
+        )
+        for group in found.groups
+    ]
+    name = found.by.value.replace("-", " ").capitalize()
+    table((name, ">Runs", ">Failed", ">Error %", ">Mean ms", ">p95 ms", ">/min", ">In time %"), rows)
 
 
 def _print(found: "Metrics") -> None:

@@ -92,6 +92,11 @@ def paragraph(text: str) -> None:
     emit_raw([line.encode("utf-8", "replace") + b"\n" for line in lines])
 
 
+def clear() -> None:
+    """Begin a terminal's screen anew; where there is none, set what follows apart by an empty line."""
+    emit_raw([b"\x1b[H\x1b[2J" if sys.stdout.isatty() else b"\n"])
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
     """Print a table that fits the terminal; numbers to the right, long texts folded, unknown values as a dash.
 

@@ -9,8 +9,24 @@ from sqlalchemy import Connection
 from wedsync_ops.db import Database
 from wedsync_ops.errors import UnknownModule, UsageError, quoted
 from wedsync_ops.instants import DAY, HOUR, MINUTE, SECOND, iso
-from wedsync_ops.metrics import aggregate, store
-from wedsync_ops.metrics.model import Counts, Metrics, ModuleMetrics, PlatformMetrics, Range, Times, Utilization
+from wedsync_ops.jobs.model import Priority
+from wedsync_ops.metrics import aggregate
+from wedsync_ops.metrics.adding import Sum
+from wedsync_ops.metrics.model import (
+    Counts,
+    Group,
+    Kind,
+    Metrics,
+    ModuleMetrics,
+    PlatformMetrics,
+    Range,
+    Series,
+    Tally,
+    Times,
+    Utilization,
+)
+from wedsync_ops.metrics.reading import Reading, ever
+from wedsync_ops.metrics.store import buckets, present
 
 SCHEMA = "wedsync-ops/metrics@1"
 _LATELY = MINUTE
@@ -39,37 +55,72 @@ def measure(
     now: int,
     module: str | None = None,
     network_capacity_mbps: float = 1000.0,
+    by: Kind | None = None,
+    with_trend: bool = False,
 ) -> Metrics:
     """The figures of the ``range_us`` before ``now`` (not included): of the platform, and of each module type.
 
     Every registered module type is listed, in the order given, then any other that has executions in the range or
-    jobs waiting. ``module`` narrows that list to one; the platform's figures stay those of all. Raises UnknownModule
-    for one that is neither registered nor ever ran.
+    jobs waiting. ``module`` narrows that list and the groups ``by`` a kind to one; the platform's figures stay those of
+    all. Where the executions at its start are gone, the range starts with the bucket that holds it. Raises
+    UnknownModule for a module that is neither registered nor ever ran.
     """
-    over = Range(max(now - range_us, 0), now)
-    with database.reading() as connection:
-        lengths = store.queue_lengths(connection, now)
-        executed = store.executed_types(connection)
+    asked = Range(max(now - range_us, 0), now)
+    with database.snapshot() as connection:
+        lengths = present.queue_lengths(connection, now)
+        executed = list(dict.fromkeys((*present.executed_types(connection), *buckets.module_types(connection))))
         types = list(dict.fromkeys((*registry_modules, *sorted({*executed, *lengths}))))
         if module is not None and module not in types:
             raise UnknownModule(f"there is no module type {quoted(module)}")
-        tallies = {name: store.tally(connection, name, over) for name in types}
+        reading = Reading(connection, asked, executed, rolled=by is not Kind.SUPPLIER)
+        over = reading.over
+        tallies = _tallies(reading, types)
+        groups = () if by is None else _groups(reading.sums(by, module, waits=False), over)
+        trends = reading.trend() if with_trend else {}
         utilized = _utilization(connection, executed, now, network_capacity_mbps)
     measured = tuple(
-        aggregate.module_metrics(name, tallies[name], over, lengths.get(name, 0))
+        aggregate.module_metrics(name, tallies[name], over, lengths.get(name, 0), trends.get(name, ()))
         for name in types
         if name == module
         or (module is None and (name in registry_modules or tallies[name].counts.total or lengths.get(name, 0)))
     )
     platform = aggregate.platform_metrics(list(tallies.values()), over, sum(lengths.values()), utilized)
-    return Metrics(over, platform, measured)
+    return Metrics(over, platform, measured, by, groups)
+
+
+def since_ever(database: Database, module: str | None = None) -> Mapping[str, Sum]:
+    """What all executions since the first come to, by module type, of one when that is named."""
+    with database.snapshot() as connection:
+        found = ever(connection)
+    return {name: found[name] for name in sorted(found) if module in (None, name)}
+
+
+def _tallies(reading: Reading, types: Sequence[str]) -> Mapping[str, Tally]:
+    sums = reading.sums(Kind.ALL)
+    vendors = reading.totals(Kind.VENDOR_TYPE)
+    return {
+        name: aggregate.tally(
+            sums.get(Series(Kind.ALL, name, "")),
+            {vendor: many for (owner, vendor), many in vendors.items() if owner == name and vendor},
+        )
+        for name in types
+    }
+
+
+def _groups(sums: Mapping[Series, Sum], over: Range) -> tuple[Group, ...]:
+    """The busiest first."""
+    named: dict[str, list[Tally]] = {}
+    for series, found in sums.items():
+        named.setdefault(series.name, []).append(aggregate.tally(found, {}))
+    groups = [aggregate.group(name or None, tallies, over) for name, tallies in named.items()]
+    return tuple(sorted(groups, key=lambda group: (-group.counts.total, group.name or "")))
 
 
 def _utilization(connection: Connection, types: Sequence[str], now: int, capacity_mbps: float) -> Utilization:
     lately = Range(max(now - _LATELY, 0), now)
     return aggregate.utilization(
-        store.host_load(connection, now - _LATELY, now),
-        sum(store.ran(connection, name, lately) for name in types),
+        present.host_load(connection, now - _LATELY, now),
+        sum(present.ran(connection, name, lately) for name in types),
         seconds=_LATELY / SECOND,
         network_capacity_mbps=capacity_mbps,
     )
@@ -77,12 +128,34 @@ def _utilization(connection: Connection, types: Sequence[str], now: int, capacit
 
 def to_document(metrics: Metrics) -> dict[str, Any]:
     """The figures as the document that ``metrics --json`` prints."""
-    return {
+    document = {
         "schema": SCHEMA,
         "range": {"from": iso(metrics.range.from_at), "to": iso(metrics.range.to_at)},
         "platform": _platform(metrics.platform),
         "modules": [_module(module) for module in metrics.modules],
     }
+    if metrics.by is not None:
+        document["by"] = metrics.by
+        document["groups"] = [_group(group, metrics.by) for group in metrics.groups]
+    return document
+
+
+def _group(group: Group, by: Kind) -> dict[str, Any]:
+    return {
+        "name": group_name(group, by),
+        **_counts(group.counts),
+        **_times(group.times),
+        "error_rate": group.error_rate,
+        "throughput": group.throughput,
+        "availability": group.availability,
+    }
+
+
+def group_name(group: Group, by: Kind) -> str | None:
+    """How a group is called: a priority by its word; ``None`` where the name is not known."""
+    if by is Kind.PRIORITY and group.name is not None:
+        return Priority(int(group.name)).word
+    return group.name
 
 
 def _platform(platform: PlatformMetrics) -> dict[str, Any]:
@@ -107,6 +180,7 @@ def _module(module: ModuleMetrics) -> dict[str, Any]:
             "memory_usage_avg": module.usage.memory_mb,
             "network_io_avg": module.usage.network_kb,
             "queue_wait_time_avg": module.usage.queue_wait_ms,
+            "queue_wait_time_p95": module.usage.queue_wait_p95_ms,
         },
         "wedding_specific_metrics": {
             "wedding_week_executions": module.weddings.week,
@@ -123,6 +197,7 @@ def _common(figures: PlatformMetrics | ModuleMetrics) -> Mapping[str, Any]:
         **_times(figures.times),
         "error_rate": figures.error_rate,
         "throughput": figures.throughput,
+        "availability": figures.availability,
         "current_queue_length": figures.queue_length,
     }
 

@@ -2,11 +2,13 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate, chain
 
+from wedsync_ops.metrics.adding import Sum
 from wedsync_ops.metrics.model import (
     Counts,
+    Group,
     HostLoad,
     ModuleMetrics,
     PlatformMetrics,
@@ -16,6 +18,7 @@ from wedsync_ops.metrics.model import (
     Times,
     Usage,
     Utilization,
+    WeddingCounts,
 )
 
 _US_PER_MS = 1000
@@ -23,7 +26,7 @@ _KB_PER_MB = 1024
 _BYTES_PER_KB = 1024
 
 
-def percentile(spread: Spread, percent: int) -> int | None:
+def percentile(spread: Spread, percent: int) -> float | None:
     """The smallest value that at least ``percent`` (1 to 100) of all values do not exceed: the nearest rank, in µs."""
     if not spread.values:
         return None
@@ -43,7 +46,7 @@ def merged(spreads: Sequence[Spread]) -> Spread:
     total_us = sum(spread.total_us for spread in spreads)
     if all(spread.counts is None for spread in spreads):
         return Spread(sorted(chain.from_iterable(spread.values for spread in spreads)), None, total_us)
-    occurrences: Counter[int] = Counter()
+    occurrences: Counter[float] = Counter()
     for spread in spreads:
         if spread.counts is None:
             occurrences.update(spread.values)
@@ -52,6 +55,31 @@ def merged(spreads: Sequence[Spread]) -> Spread:
                 occurrences[value] += count
     values = sorted(occurrences)
     return Spread(values, [occurrences[value] for value in values], total_us)
+
+
+def tally(total: Sum | None, vendors: Mapping[str, int]) -> Tally:
+    """What is known of a module type's executions; ``vendors`` counts them by vendor type."""
+    if total is None:
+        return Tally()
+    sums, durations, waits = total.sums, merged(total.durations.spreads()), merged(total.waits.spreads())
+    return Tally(
+        counts=sums.counts,
+        spread=durations,
+        cpu_us=sums.cpu_us,
+        cpu_wall_us=sums.cpu_wall_us,
+        memory_kb=sums.memory_kb / sums.memory_known if sums.memory_known else None,
+        bytes_sent=sums.bytes_sent / sums.bytes_known if sums.bytes_known else None,
+        queue_wait_us=waits.total_us / waits.size if waits.size else None,
+        weddings=WeddingCounts(sums.week, sums.day, sums.peak, dict(sorted(vendors.items()))),
+        waits=waits,
+        urgent=sums.urgent,
+        urgent_late=sums.urgent_late,
+    )
+
+
+def availability(urgent: int, late: int) -> float | None:
+    """Percent of the critical executions that started in time; ``None`` without any."""
+    return 100 * (urgent - late) / urgent if urgent else None
 
 
 def error_rate(counts: Counts) -> float | None:
@@ -81,6 +109,7 @@ def usage(tally: Tally) -> Usage:
         memory_mb=_over(tally.memory_kb, _KB_PER_MB),
         network_kb=_over(tally.bytes_sent, _BYTES_PER_KB),
         queue_wait_ms=_over(tally.queue_wait_us, _US_PER_MS),
+        queue_wait_p95_ms=_over(percentile(tally.waits, 95), _US_PER_MS),
     )
 
 
@@ -95,7 +124,9 @@ def utilization(load: HostLoad, lately: int, *, seconds: float, network_capacity
     )
 
 
-def module_metrics(module_type: str, tally: Tally, over: Range, queue_length: int) -> ModuleMetrics:
+def module_metrics(
+    module_type: str, tally: Tally, over: Range, queue_length: int, trend: Sequence[int] = ()
+) -> ModuleMetrics:
     """The figures of one module type."""
     return ModuleMetrics(
         module_type=module_type,
@@ -106,6 +137,21 @@ def module_metrics(module_type: str, tally: Tally, over: Range, queue_length: in
         queue_length=queue_length,
         usage=usage(tally),
         weddings=tally.weddings,
+        availability=availability(tally.urgent, tally.urgent_late),
+        trend=trend,
+    )
+
+
+def group(name: str | None, tallies: Sequence[Tally], over: Range) -> Group:
+    """The figures of all executions of a name, of whatever module type."""
+    counts = _added([tally.counts for tally in tallies])
+    return Group(
+        name=name,
+        counts=counts,
+        times=times(merged([tally.spread for tally in tallies])),
+        error_rate=error_rate(counts),
+        throughput=throughput(counts, over),
+        availability=_availability(tallies),
     )
 
 
@@ -121,7 +167,12 @@ def platform_metrics(
         throughput=throughput(counts, over),
         queue_length=queue_length,
         utilization=utilized,
+        availability=_availability(tallies),
     )
+
+
+def _availability(tallies: Sequence[Tally]) -> float | None:
+    return availability(sum(tally.urgent for tally in tallies), sum(tally.urgent_late for tally in tallies))
 
 
 def _added(several: Sequence[Counts]) -> Counts:

@@ -1,36 +1,49 @@
 """The figures in Prometheus's text format 0.0.4. Pure.
 
-Everything here is a gauge, because it describes a range that slides on, or a moment: it falls as well as it rises.
-Counting all executions on record would be no counter either: retention deletes old rows, and a scraper would take the
-fall for a restart. Base units only: seconds, bytes, ratios of 1. What is not known has no sample. Platform-wide counts
-are left to the reader (``sum``); only what can't be added up over module types has a platform series.
+What describes a range that slides on, or a moment, is a gauge: it falls as well as it rises. Counters and histograms
+are of all executions since the first, which no retention makes fewer. Base units only: seconds, bytes, ratios of 1.
+What is not known has no sample. Platform-wide counts are left to the reader (``sum``); only what can't be added up over
+module types has a platform series.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 from wedsync_ops.instants import SECOND
-from wedsync_ops.metrics.model import Counts, Metrics, ModuleMetrics, PlatformMetrics, Times
+from wedsync_ops.metrics.adding import Sum
+from wedsync_ops.metrics.model import Counts, Metrics, ModuleMetrics, PlatformMetrics, Sums, Times
+from wedsync_ops.metrics.sketch import Sketch
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX = "wedsync_ops_"
 
+TIME_BOUNDS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+WAIT_BOUNDS_S = (0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 86400.0)
+"""Upper bounds of the histograms, in seconds; a time within 1 % of one may be counted on its other side."""
 _PERCENT = 100
 _MS_PER_S = 1000
 _S_PER_MINUTE = 60
 _BYTES_PER_KB = 1024
 _BYTES_PER_MB = 1024 * 1024
 
-Sample = tuple[Mapping[str, str], float | None]
+
+class Sample(NamedTuple):
+    """A value under labels; ``suffix`` follows the metric's name."""
+
+    labels: Mapping[str, str]
+    value: float | None
+    suffix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A metric with its samples; ``name`` goes without the prefix."""
+    """A metric with its samples; ``name`` goes without the prefix, ``type`` is gauge, counter or histogram."""
 
     name: str
     about: str
     samples: tuple[Sample, ...]
+    type: str = "gauge"
 
 
 # Name, meaning, and where the figure is found, in base units.
@@ -46,6 +59,7 @@ _PER_MODULE: tuple[tuple[str, str, Callable[[ModuleMetrics], float | None]], ...
         "Executions that ran to an end per second of the range.",
         lambda m: _over(m.throughput, _S_PER_MINUTE),
     ),
+    ("availability_ratio", "Critical executions that started in time.", lambda m: _over(m.availability, _PERCENT)),
     ("queue_length", "Jobs that wait now and are due.", lambda m: m.queue_length),
     (
         "execution_cpu_ratio",
@@ -71,6 +85,18 @@ _PER_MODULE: tuple[tuple[str, str, Callable[[ModuleMetrics], float | None]], ...
     ("wedding_day_executions", "Executions on the wedding day.", lambda m: m.weddings.day),
     ("peak_season_executions", "Executions in the peak season.", lambda m: m.weddings.peak_season),
 )
+_COUNTERS: tuple[tuple[str, str, Callable[[Sums], float]], ...] = (
+    ("cpu_seconds_total", "CPU time of executions that ran to an end.", lambda sums: sums.cpu_us / SECOND),
+    ("sent_bytes_total", "What executions that ran to an end delivered.", lambda sums: sums.bytes_sent),
+    (
+        "wedding_week_ran_total",
+        "Executions that ran to an end 0 to 7 days before the wedding.",
+        lambda sums: sums.week_ran,
+    ),
+    ("wedding_week_failed_total", "Those of them that failed.", lambda sums: sums.week_failed),
+    ("critical_ran_total", "Critical executions that ran to an end, with a known wait.", lambda sums: sums.urgent),
+    ("critical_late_total", "Those of them that waited longer than 60 s.", lambda sums: sums.urgent_late),
+)
 _PLATFORM: tuple[tuple[str, str, Callable[[PlatformMetrics], float | None]], ...] = (
     (
         "platform_execution_duration_average_seconds",
@@ -81,6 +107,11 @@ _PLATFORM: tuple[tuple[str, str, Callable[[PlatformMetrics], float | None]], ...
         "platform_error_ratio",
         "Failed executions of any module type among those that ran to an end.",
         lambda p: _over(p.error_rate, _PERCENT),
+    ),
+    (
+        "platform_availability_ratio",
+        "Critical executions of any module type that started in time.",
+        lambda p: _over(p.availability, _PERCENT),
     ),
     ("platform_queue_length", "Jobs of any module type that wait now and are due.", lambda p: p.queue_length),
     (
@@ -106,20 +137,65 @@ _PLATFORM: tuple[tuple[str, str, Callable[[PlatformMetrics], float | None]], ...
 )
 
 
-def exposition(metrics: Metrics) -> str:
-    """The whole text; every line ends in a line feed."""
-    return "".join(f"{line}\n" for family in families(metrics) for line in _lines(family))
+def exposition(metrics: Metrics, ever: Mapping[str, Sum]) -> str:
+    """The whole text; every line ends in a line feed. ``ever`` is what all executions come to, by module type."""
+    return "".join(f"{line}\n" for family in families(metrics, ever) for line in _lines(family))
 
 
-def families(metrics: Metrics) -> Iterator[Family]:
+def families(metrics: Metrics, ever: Mapping[str, Sum]) -> Iterator[Family]:
     """Every metric, whether or not it has samples now, so that names and meanings are always there."""
+    yield from _gauges(metrics)
+    yield from _counters(ever)
+    yield _histogram(
+        "execution_time_seconds",
+        "Wall time of executions that ran to an end, since the first.",
+        {name: found.durations.sketch() for name, found in ever.items()},
+        TIME_BOUNDS_S,
+    )
+    yield _histogram(
+        "queue_wait_time_seconds",
+        "Time from due to start of executions that ran to an end, since the first.",
+        {name: found.waits.sketch() for name, found in ever.items()},
+        WAIT_BOUNDS_S,
+    )
+
+
+def _counters(ever: Mapping[str, Sum]) -> Iterator[Family]:
+    yield Family(
+        "finished_executions_total",
+        "Executions that finished, since the first.",
+        tuple(
+            Sample({"module": name, "outcome": outcome}, count)
+            for name, found in ever.items()
+            for outcome, count in _outcomes(found.sums.counts)
+        ),
+        "counter",
+    )
+    for metric, about, figure in _COUNTERS:
+        samples = tuple(Sample({"module": name}, figure(found.sums)) for name, found in ever.items())
+        yield Family(metric, about, samples, "counter")
+
+
+def _histogram(metric: str, about: str, sketches: Mapping[str, Sketch], bounds_s: Sequence[float]) -> Family:
+    def samples(name: str, sketch: Sketch) -> Iterator[Sample]:
+        for bound in bounds_s:
+            yield Sample({"module": name, "le": repr(bound)}, sketch.at_most(round(bound * SECOND)), "_bucket")
+        yield Sample({"module": name, "le": "+Inf"}, sketch.count, "_bucket")
+        yield Sample({"module": name}, sketch.total / SECOND, "_sum")
+        yield Sample({"module": name}, sketch.count, "_count")
+
+    found = tuple(sample for name, sketch in sketches.items() for sample in samples(name, sketch))
+    return Family(metric, about, found, "histogram")
+
+
+def _gauges(metrics: Metrics) -> Iterator[Family]:
     seconds = (metrics.range.to_at - metrics.range.from_at) / SECOND
-    yield Family("range_seconds", "Length of the range that the figures describe.", (({}, seconds),))
+    yield Family("range_seconds", "Length of the range that the figures describe.", (Sample({}, seconds),))
     yield from _distributions(metrics)
     for name, about, figure in _PER_MODULE:
-        yield Family(name, about, tuple(({"module": m.module_type}, figure(m)) for m in metrics.modules))
+        yield Family(name, about, tuple(Sample({"module": m.module_type}, figure(m)) for m in metrics.modules))
     for name, about, of_platform in _PLATFORM:
-        yield Family(name, about, (({}, of_platform(metrics.platform)),))
+        yield Family(name, about, (Sample({}, of_platform(metrics.platform)),))
 
 
 def _distributions(metrics: Metrics) -> Iterator[Family]:
@@ -128,7 +204,7 @@ def _distributions(metrics: Metrics) -> Iterator[Family]:
         "executions",
         "Executions that finished in the range.",
         tuple(
-            ({"module": m.module_type, "outcome": outcome}, count)
+            Sample({"module": m.module_type, "outcome": outcome}, count)
             for m in modules
             for outcome, count in _outcomes(m.counts)
         ),
@@ -137,7 +213,7 @@ def _distributions(metrics: Metrics) -> Iterator[Family]:
         "execution_duration_seconds",
         "Nearest-rank percentiles of the wall time of executions.",
         tuple(
-            ({"module": m.module_type, "quantile": quantile}, value)
+            Sample({"module": m.module_type, "quantile": quantile}, value)
             for m in modules
             for quantile, value in _quantiles(m.times)
         ),
@@ -145,13 +221,13 @@ def _distributions(metrics: Metrics) -> Iterator[Family]:
     yield Family(
         "platform_execution_duration_seconds",
         "Nearest-rank percentiles of the wall time of executions of any module type.",
-        tuple(({"quantile": quantile}, value) for quantile, value in _quantiles(metrics.platform.times)),
+        tuple(Sample({"quantile": quantile}, value) for quantile, value in _quantiles(metrics.platform.times)),
     )
     yield Family(
         "vendor_executions",
         "Executions that finished in the range, by the supplier's vendor type.",
         tuple(
-            ({"module": m.module_type, "vendor_type": vendor}, count)
+            Sample({"module": m.module_type, "vendor_type": vendor}, count)
             for m in modules
             for vendor, count in m.weddings.by_vendor.items()
         ),
@@ -171,10 +247,10 @@ def _quantiles(times: Times) -> tuple[tuple[str, float | None], ...]:
 def _lines(family: Family) -> Iterator[str]:
     name = PREFIX + family.name
     yield f"# HELP {name} {family.about}"
-    yield f"# TYPE {name} gauge"
-    for labels, value in family.samples:
-        if value is not None:
-            yield f"{name}{_labelled(labels)} {value!r}"
+    yield f"# TYPE {name} {family.type}"
+    for sample in family.samples:
+        if sample.value is not None:
+            yield f"{name}{sample.suffix}{_labelled(sample.labels)} {sample.value!r}"
 
 
 def _labelled(labels: Mapping[str, str]) -> str:

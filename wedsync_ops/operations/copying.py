@@ -117,7 +117,7 @@ def _kept(value: Any) -> Any:
 
 def canonical(values: Iterable[Any]) -> bytes:
     """A row in the one form that is digested, the same from both databases."""
-    return orjson.dumps(list(values))
+    return orjson.dumps(list(values), default=bytes.hex)  # sketches are bytes
 
 
 def digest_of(row: bytes) -> int:

@@ -8,7 +8,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from secrets import token_hex
 
 from sqlalchemy import Connection
@@ -26,6 +26,9 @@ from wedsync_ops.jobs.store import durations, events, lanes, retention, terms
 from wedsync_ops.jobs.store.retention import Key, Policy, Sweep
 from wedsync_ops.jobs.store.terms import Term
 from wedsync_ops.jobs.webhooks import deliver
+from wedsync_ops.metrics.levels import Kept, Level, start_of
+from wedsync_ops.metrics.rollup import Roller
+from wedsync_ops.metrics.store import buckets
 from wedsync_ops.operations.report.keeping import keep
 
 TERM_S = 120.0
@@ -158,11 +161,24 @@ def _events(site: Site, before: int, writing: Writing) -> int:
             return total
 
 
+def _rollup(site: Site, writing: Writing) -> Mapping[str, int]:
+    rolled = Roller(site.database, site.clock, site.rules.settings, writing).round()
+    return {"executions_rolled_up": rolled.executions, "buckets_dropped": rolled.dropped}
+
+
+def _measured(site: Site, before: int, writing: Writing) -> int:
+    """Roll up, and note from when on executions are kept; returns the last id that may go: those after it are new."""
+    _rollup(site, writing)
+    with writing() as connection:
+        buckets.keep(connection, Kept(raw=before))
+        return buckets.state(connection).up_to
+
+
 def _retention(site: Site, writing: Writing) -> Mapping[str, int]:
     settings, now = site.rules.settings, site.clock.now()
     policy = Policy(
         now=now,
-        old=now - settings.retention_days * DAY,
+        old=start_of(Level.DAY, now - settings.retention_days * DAY),
         dead=now - settings.dead_letter_days * DAY,
         samples=now - DAY,
         workers=now - 7 * DAY,
@@ -173,6 +189,7 @@ def _retention(site: Site, writing: Writing) -> Mapping[str, int]:
         module_types = retention.module_types(connection)
         untold = None if settings.webhook_url is None else events.Untold(connection)
     counts = dict.fromkeys(retention.COUNTS, 0)
+    policy = replace(policy, measured=_measured(site, policy.old, writing))
     for one in retention.sweeps(policy, module_types, untold or retention.nothing_held):
         for name, count in sweep(site.database, one, writing).items():
             counts[name] += count
@@ -197,6 +214,7 @@ def sweep(database: Database, one: Sweep, writing: Writing | None = None) -> Map
 TASKS: Mapping[str, Task] = {
     "rescue": Task("take up the jobs of workers that died", _rescue),
     "counters": Task("check the lane counters against the jobs, and measure expected durations", _counters, alone=True),
+    "rollup": Task("add finished executions to the buckets that metrics are read from", _rollup, alone=True),
     "drains": Task("note what has been drained, so that nothing of it starts", _drains),
     "webhooks": Task("post finished jobs to the webhook, as workers do while they run", _webhooks),
     "reports": Task("write the reports of the last hour and the last day, and forget old ones", _reports, alone=True),

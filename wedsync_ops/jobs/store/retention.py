@@ -34,7 +34,10 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is kept. Instants in microseconds: rows that ended before ``old`` go, dead jobs before ``dead`` are bare."""
+    """What is kept. Instants in microseconds: rows that ended before ``old`` go, dead jobs before ``dead`` are bare.
+
+    Of executions only those go whose ids are up to ``measured``: what came after it is in no measurement yet.
+    """
 
     now: int
     old: int
@@ -43,6 +46,7 @@ class Policy:
     workers: int
     keep_completed: int
     keep_failed: int
+    measured: int = 2**63 - 1
 
 
 Held = Callable[[Connection], int]
@@ -85,7 +89,7 @@ def sweeps(policy: Policy, module_types: Sequence[str], held: Held = nothing_hel
         return max(held(connection), policy.old)
 
     for module_type in module_types:
-        yield executions(module_type, policy.old, held)
+        yield executions(module_type, policy.old, held, policy.measured)
     yield dead_jobs(min(policy.old, policy.dead), held)
     yield completed_payloads(policy.keep_completed, bounded)
     yield dead_payloads(policy.dead, bounded)
@@ -105,19 +109,19 @@ def module_types(connection: Connection) -> list[str]:
     return sorted(connection.execute(text("SELECT DISTINCT module_type FROM lane_counts")).scalars())
 
 
-def executions(module_type: str, before: int, held: Held = nothing_held) -> Sweep:
-    """A module type's executions that finished before an instant, and with them the jobs that they completed.
+def executions(module_type: str, before: int, held: Held = nothing_held, up_to: int = _NEVER) -> Sweep:
+    """A module type's executions that finished before an instant, with ids up to one, and the jobs they completed.
 
     A completed job ended with the execution that completed it, so that these need no index of their own on jobs.
     """
     old = text(
         "SELECT finished_at, id FROM executions WHERE module_type = :module_type AND finished_at < :before"
-        " AND (finished_at, id) > (:at, :last) ORDER BY finished_at, id LIMIT :chunk"
+        " AND (finished_at, id) > (:at, :last) AND id <= :up_to ORDER BY finished_at, id LIMIT :chunk"
     )
 
     def look(connection: Connection, after: Key) -> tuple[list[Key], Key | None]:
         at, last = after or (-1, 0)
-        values = {"module_type": module_type, "before": before, "at": at, "last": last, "chunk": CHUNK}
+        values = {"module_type": module_type, "before": before, "at": at, "last": last, "chunk": CHUNK, "up_to": up_to}
         rows = connection.execute(old, values).all()
         return [(row.id,) for row in rows], _next(rows)
 

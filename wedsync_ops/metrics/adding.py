@@ -1,0 +1,97 @@
+"""Adds up parts and buckets, in any order. Pure."""
+
+from collections.abc import Iterable
+
+from wedsync_ops.metrics.levels import Kept, Level, levels_of, start_of
+from wedsync_ops.metrics.model import Bucket, Kind, Part, Series, Spread, Sums
+from wedsync_ops.metrics.sketch import Sketch
+
+Spot = tuple[Series, Level, int]
+"""Which bucket of a series: its level and its start."""
+
+
+class Lengths:
+    """Durations: one by one as long as all of them came so, else in a sketch."""
+
+    __slots__ = ("_sketch", "_spreads")
+
+    def __init__(self) -> None:
+        self._spreads: list[Spread] = []
+        self._sketch: Sketch | None = None
+
+    def add(self, spread: Spread) -> None:
+        """Add durations that were read from executions."""
+        if spread.values:
+            self._spreads.append(spread)
+
+    def add_encoded(self, encoded: bytes) -> None:
+        """Add a sketch as a bucket keeps it."""
+        if encoded:
+            if self._sketch is None:
+                self._sketch = Sketch()
+            self._sketch.merge_encoded(encoded)
+
+    def sketch(self) -> Sketch:
+        """All of them as a sketch."""
+        made = self._sketch = self._sketch or Sketch()
+        # At once: what a sketch takes for a few values is mostly for the call.
+        made.add([int(value) for spread in self._spreads if spread.counts is None for value in spread.values])
+        for spread in self._spreads:
+            if spread.counts is not None:
+                pairs = zip((int(value) for value in spread.values), spread.counts, strict=True)
+                made.add_counted(pairs, spread.total_us)
+        self._spreads.clear()
+        return made
+
+    def spreads(self) -> list[Spread]:
+        """All of them as spreads, exact ones as long as no bucket was added."""
+        if self._sketch is None:
+            return self._spreads
+        sketch = self.sketch()
+        return [Spread(*sketch.ascending(), sketch.total)]
+
+
+class Sum:
+    """What several parts and buckets come to together."""
+
+    __slots__ = ("durations", "sums", "waits")
+
+    def __init__(self) -> None:
+        self.sums = Sums()
+        self.durations = Lengths()
+        self.waits = Lengths()
+
+    def add(self, part: Part) -> None:
+        """Add what executions come to."""
+        self.sums = self.sums.plus(part.sums)
+        self.durations.add(part.durations)
+        self.waits.add(part.waits)
+
+    def add_sums(self, sums: Sums) -> None:
+        """Add what adds up, without durations."""
+        self.sums = self.sums.plus(sums)
+
+    def add_bucket(self, bucket: Bucket) -> None:
+        """Add a bucket."""
+        self.sums = self.sums.plus(bucket.sums)
+        self.durations.add_encoded(bucket.durations)
+        self.waits.add_encoded(bucket.waits)
+
+    def bucket(self) -> Bucket:
+        """All of it as a bucket keeps it."""
+        return Bucket(self.sums, self.durations.sketch().encode(), self.waits.sketch().encode())
+
+
+def folded(parts: Iterable[Part], kept: Kept) -> dict[Spot, Sum]:
+    """What parts add to the buckets of every level that is kept; of all times only to those of module types."""
+    found: dict[Spot, Sum] = {}
+    for part in parts:
+        for level in levels_of(part.start, kept):
+            if level is Level.EVER and part.series.kind is not Kind.ALL:
+                continue
+            spot = (part.series, level, start_of(level, part.start))
+            there = found.get(spot)
+            if there is None:
+                there = found[spot] = Sum()
+            there.add(part)
+    return found
