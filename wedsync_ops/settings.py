@@ -95,6 +95,9 @@ class Settings:
         None,
         "MB that the jobs of one worker may expect together; what the machine or its control group has unless given",
     )
+    alerts_every_s: float = _setting(
+        30.0, "seconds between two evaluations of the alert rules by a worker, at most 60; 0: workers leave it to cron"
+    )
     network_capacity_mbps: float = _setting(1000.0, "the host's network capacity, for network_usage")
 
     @property
@@ -380,6 +383,7 @@ _NOT_NEGATIVE = {
     "retention_days": 36_500,
     "dead_letter_days": 36_500,
     "wedding_week_delay_min": 525_600,
+    "alerts_every_s": 60,
     "stop_grace_s": 86_400,
     "stop_notice_s": 86_400,
 }
