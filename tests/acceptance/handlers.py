@@ -91,3 +91,8 @@ def stubborn(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) ->
     (folder / "running").touch()
     while True:
         time.sleep(1)
+
+
+def failing(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Never comes to anything."""
+    raise ValueError("it fails")

@@ -120,7 +120,7 @@ class TestRestart:
         assert Leader(watch.database, watch.clock, TERM_S).lead(TERM, "another") is not None
         done = watch.evaluate()
         assert (done.skipped, watch.events()) == ("another process evaluates the alerts", [])
-        assert watch.evaluate(after="91s").events == {EventKind.OPENED: 1}
+        assert watch.evaluate(after="46s").events == {EventKind.OPENED: 1}
 
     def test_whoever_lost_the_term_meanwhile_writes_nothing(self, watch: Watch) -> None:
         watch.run(*["error"] * 10)
