@@ -3,7 +3,8 @@
     python -m tests.bench.alerts [EXECUTIONS_PER_SECOND]
 
 Prints the median and the longest of 20 evaluations in ms, compares with the bound, and how long the process itself was
-busy, which other load on the machine changes less. The executions of the last minute or two are read anew each time; all that went before is added up.
+busy, which other load on the machine changes less. The executions of the last minute or two are read anew each time;
+all that went before is added up.
 """
 
 import statistics
