@@ -50,6 +50,7 @@ _NOT_NEGATIVE = {
     "hour_rollup_days": 36_500,
     "day_rollup_days": 36_500,
     "wedding_week_delay_min": 525_600,
+    "alerts_every_s": 60,
     "stop_grace_s": 86_400,
     "stop_notice_s": 86_400,
 }

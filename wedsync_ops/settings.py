@@ -99,6 +99,9 @@ class Settings:
         None,
         "MB that the jobs of one worker may expect together; what the machine or its control group has unless given",
     )
+    alerts_every_s: float = _setting(
+        30.0, "seconds between two evaluations of the alert rules by a worker, at most 60; 0: workers leave it to cron"
+    )
     network_capacity_mbps: float = _setting(1000.0, "the host's network capacity, for network_usage")
 
     @property

@@ -5,8 +5,10 @@ import os
 import random
 import signal
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
+from wedsync_ops.alerts.alerter import alerting
 from wedsync_ops.app import App
 from wedsync_ops.jobs.model import Options
 from wedsync_ops.jobs.worker import End, Worker
@@ -46,7 +48,7 @@ def run_worker(app: App, options: Options, *, signals: bool = True) -> int:
             signal.signal(number, worker.stop)
         signal.signal(signal.SIGUSR1, worker.quiet)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
-    with rolling(settings, app.clock):
+    with rolling(settings, app.clock), _watching(app, options):
         end = worker.run()
     if end is End.RECYCLE and signals:
         _LOG.warning("a thread went on past its time limit; the worker starts afresh")
@@ -54,3 +56,8 @@ def run_worker(app: App, options: Options, *, signals: bool = True) -> int:
         app.close()
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own command line again
     return 1 if end is End.ABORTED else 0
+
+
+def _watching(app: App, options: Options) -> AbstractContextManager[None]:
+    """Evaluate alerts beside the worker; one that only drains leaves that to others, or to ``maintenance``."""
+    return nullcontext() if options.drain else alerting(app.settings, app.clock, app.rules)

@@ -123,3 +123,8 @@ def hostile(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> 
         case _:
             return {"it": {said}}
     return {}
+
+
+def failing(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Never comes to anything."""
+    raise ValueError("it fails")

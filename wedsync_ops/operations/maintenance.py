@@ -13,6 +13,8 @@ from secrets import token_hex
 
 from sqlalchemy import Connection
 
+from wedsync_ops.alerts.alerter import Alerter
+from wedsync_ops.alerts.model import EventKind
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import TermOver, UsageError, quoted
@@ -67,7 +69,7 @@ def run(site: Site, names: Sequence[str]) -> list[Done]:
 def _done(site: Site, name: str) -> Done:
     task = TASKS[name]
     if not task.alone:
-        return Done(name, task.run(site, site.database.transaction))
+        return _attempted(site, name)
     sole = Sole(site, f"maintenance {name}")
     try:
         if not sole.take():
@@ -77,6 +79,13 @@ def _done(site: Site, name: str) -> Done:
         return Done(name, {}, error.message)
     finally:
         sole.leave()
+
+
+def _attempted(site: Site, name: str) -> Done:
+    try:
+        return Done(name, TASKS[name].run(site, site.database.transaction))
+    except TermOver as error:
+        return Done(name, {}, error.message)
 
 
 class Sole:
@@ -190,12 +199,19 @@ def _retention(site: Site, writing: Writing) -> Mapping[str, int]:
         untold = None if settings.webhook_url is None else events.Untold(connection)
     counts = dict.fromkeys(retention.COUNTS, 0)
     policy = replace(policy, measured=_measured(site, policy.old, writing))
-    for one in retention.sweeps(policy, module_types, untold or retention.nothing_held):
+    several = (*retention.sweeps(policy, module_types, untold or retention.nothing_held), *_told_long_ago(policy.old))
+    for one in several:
         for name, count in sweep(site.database, one, writing).items():
             counts[name] += count
     counts["events_dropped"] = _events(site, policy.old, writing)
     counts["events_untold"] = 0 if untold is None else untold.count
     return counts
+
+
+def _told_long_ago(before: int) -> Iterator[Sweep]:
+    """Alerts that were resolved before an instant, what happened then, and silences that ended."""
+    for table, column in (("alerts", "resolved_at"), ("alert_events", "at"), ("alert_silences", "until")):
+        yield retention.leftovers(table, {"id": "bigint"}, column, before)
 
 
 def sweep(database: Database, one: Sweep, writing: Writing | None = None) -> Mapping[str, int]:
@@ -211,11 +227,25 @@ def sweep(database: Database, one: Sweep, writing: Writing | None = None) -> Map
     return counts
 
 
+def _alerts(site: Site, _writing: Writing) -> Mapping[str, int]:
+    """Evaluate under the term that workers evaluate under, too."""
+    alerter = Alerter(site.database, site.clock, lambda: site.rules)
+    try:
+        done = alerter.evaluate()
+    finally:
+        alerter.leave()
+    if done.skipped is not None:
+        raise TermOver(done.skipped)
+    names = {EventKind.OPENED: "opened", EventKind.RESOLVED: "resolved"}
+    return {"rules": done.rules, **{name: done.events.get(kind, 0) for kind, name in names.items()}}
+
+
 TASKS: Mapping[str, Task] = {
     "rescue": Task("take up the jobs of workers that died", _rescue),
     "counters": Task("check the lane counters against the jobs, and measure expected durations", _counters, alone=True),
     "rollup": Task("add finished executions to the buckets that metrics are read from", _rollup, alone=True),
     "drains": Task("note what has been drained, so that nothing of it starts", _drains),
+    "alerts": Task("evaluate the alert rules, as workers do while they run", _alerts),
     "webhooks": Task("post finished jobs to the webhook, as workers do while they run", _webhooks),
     "reports": Task("write the reports of the last hour and the last day, and forget old ones", _reports, alone=True),
     "retention": Task("forget what has been kept for long enough", _retention, alone=True),
