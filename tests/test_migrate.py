@@ -26,6 +26,12 @@ from wedsync_ops.settings import Settings
 
 TABLES = {
     "alembic_version",
+    "alert_events",
+    "alert_marks",
+    "alert_points",
+    "alert_rules",
+    "alert_silences",
+    "alerts",
     "customisations",
     "drains",
     "durations",

@@ -11,6 +11,12 @@ from wedsync_ops import db, migrate
 from wedsync_ops.settings import Settings
 
 TABLES = (
+    "alert_events",
+    "alert_marks",
+    "alert_points",
+    "alert_rules",
+    "alert_silences",
+    "alerts",
     "execution_details",
     "executions",
     "payloads",
