@@ -6,13 +6,15 @@ from enum import StrEnum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from wedsync_ops.instants import MINUTE, SECOND
+from wedsync_ops.alerts.model import Alert
+from wedsync_ops.instants import SECOND
 
 
 class Kind(StrEnum):
     """What a page says of its alerts."""
 
     OPENED = "opened"
+    WORSENED = "worsened"
     ESCALATED = "escalated"
     REPEATED = "repeated"
     ACKNOWLEDGED = "acknowledged"
@@ -20,7 +22,7 @@ class Kind(StrEnum):
     TEST = "test"
 
 
-CALLS = (Kind.OPENED, Kind.ESCALATED, Kind.REPEATED)
+CALLS = frozenset({Kind.OPENED, Kind.WORSENED, Kind.ESCALATED, Kind.REPEATED})
 """The pages that ask somebody to act; an acknowledgement, a silence and the end of the alert call them off."""
 
 
@@ -89,14 +91,18 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """Whom the alerts of one kind go to. Lengths in microseconds; no repeat without ``repeat_us``."""
+    """Whom the alerts of one kind go to. Lengths in microseconds.
+
+    ``repeat_us`` after which an alert is told again that nobody has acknowledged: 0 for never, ``None`` for whenever its
+    rule says so.
+    """
 
     name: str
     match: Match
     channels: tuple[str, ...]
     goes_on: bool = False
     steps: tuple[Step, ...] = ()
-    repeat_us: int | None = 240 * MINUTE
+    repeat_us: int | None = None
     group_window_us: int = 30 * SECOND
 
 
@@ -124,9 +130,9 @@ class Plan:
 
 
 class Planned(NamedTuple):
-    """A page that is to be sent over a channel at an instant.
+    """A page that is to be sent over a channel at an instant, and again every ``repeat_us`` until it is called off.
 
-    Pages of one ``group`` may go together, within ``window_us`` of the first; ``None`` for one that goes by itself.
+    Pages of one ``group`` may go together, at the instant of the first; ``None`` for one that goes by itself.
     """
 
     channel: str
@@ -135,11 +141,33 @@ class Planned(NamedTuple):
     route: str
     repeat_us: int | None = None
     group: str | None = None
-    window_us: int = 0
 
 
 class Decision(NamedTuple):
-    """What follows from an event: the pages that are called off, and those that are planned."""
+    """What follows from an event: whether the pages that wait are called off, and those that are planned."""
 
     calls_off: bool
     planned: tuple[Planned, ...] = ()
+
+
+class Message(NamedTuple):
+    """One message to a channel, about one alert or several; ``id`` is the same at every attempt."""
+
+    id: str
+    kind: Kind
+    at: int
+    alerts: tuple[Alert, ...]
+
+
+class Outcome(NamedTuple):
+    """What became of an attempt; without an error it was taken.
+
+    A ``final`` error is one that the same message would meet again. ``retry_after_s`` is what the receiver asked for.
+    """
+
+    error: str | None = None
+    final: bool = False
+    retry_after_s: float | None = None
+
+
+TAKEN = Outcome()

@@ -71,6 +71,13 @@ def _one_or_more(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _events(value: Any) -> Any:
+    value = _one_or_more(value)
+    if isinstance(value, list) and Kind.OPENED not in value:
+        raise ValueError("must hold opened: who is not told that an alert opened is told nothing of it")
+    return value
+
+
 def _span(value: Any) -> tuple[time, time]:
     if not isinstance(value, str):
         raise ValueError("must be a span of the day, such as 08:00-18:00")
@@ -109,7 +116,7 @@ class _Model(BaseModel):
 
 class _Channel(_Model):
     type: str
-    events: Annotated[tuple[Annotated[str, _word_of(*EVENTS)], ...], BeforeValidator(_one_or_more)] | None = None
+    events: Annotated[tuple[Annotated[str, _word_of(*EVENTS)], ...], BeforeValidator(_events)] | None = None
     timeout_s: Annotated[float, Field(gt=0, le=60, allow_inf_nan=False)] = 10.0
 
 
@@ -193,7 +200,7 @@ class _File(_Model):
     channels: dict[str, Any]
     routes: Annotated[tuple[_Route, ...], Field(min_length=1)]
     heartbeat: _Heartbeat | None = None
-    repeat_min: _Minutes = 240.0
+    repeat_min: _Minutes | None = None
     group_window_s: _Seconds = 30.0
 
 
@@ -270,13 +277,22 @@ def _faults(document: Document, model: type[_Model], value: Any, place: yamldoc.
     try:
         model.model_validate(value)
     except ValidationError as error:
-        for fault in error.errors(include_url=False):
-            yield reading.problem(document, (*place, *fault["loc"]), _words(dict(fault), model))
+        faults = error.errors(include_url=False)
+        for fault in faults:
+            is_follow_up = fault["type"] == "too_short" and any(
+                other is not fault and other["loc"][: len(fault["loc"])] == fault["loc"] for other in faults
+            )
+            if not is_follow_up:  # pydantic does not count the items that it has refused
+                yield reading.problem(document, (*place, *fault["loc"]), _words(dict(fault), model))
 
 
 def _words(fault: Mapping[str, Any], model: type[_Model]) -> str:
     if fault["type"] == "value_error":
         return str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "too_short":
+        return "must be a list of at least one"
+    if fault["type"].startswith("bool_"):
+        return "must be true or false"
     if fault["type"] == "extra_forbidden":
         inner = [_MODELS[part] for part in fault["loc"][:-1] if part in _MODELS]
         return reading.words(fault, _keys(inner[-1] if inner else model))
@@ -333,7 +349,7 @@ def _route(number: int, given: _Route, file: _File) -> Route:
         channels=given.channels,
         goes_on=given.goes_on,
         steps=tuple(Step(round(step.after_min * MINUTE), step.channels) for step in given.escalate),
-        repeat_us=round(repeat_min * MINUTE) or None,
+        repeat_us=None if repeat_min is None else round(repeat_min * MINUTE),
         group_window_us=round(window_s * SECOND),
     )
 

@@ -1,0 +1,139 @@
+"""What people are told of an event, over which channels, when: routes, groups, escalations, repeats. Pure."""
+
+from collections.abc import Collection, Iterable, Iterator
+from datetime import date
+
+from wedsync_ops.alerts.model import Alert, AlertEvent, AlertState, AlertType, EventKind, Severity
+from wedsync_ops.alerts.notify_model import CALLS, Decision, Kind, Match, Plan, Planned, Route
+from wedsync_ops.instants import MINUTE, SECOND, local_date, to_datetime
+from wedsync_ops.jobs import events
+
+WEEK_DAYS = 7
+"""Days before a wedding in which what is critical is told at once."""
+LONGEST_WAIT_US = MINUTE
+"""A channel that fails is tried again after this at the latest, in microseconds: a page must not wait for long."""
+GIVE_UP_US = 24 * 60 * MINUTE
+"""How long a page is tried, in microseconds; nobody wants yesterday's."""
+_OF_THE_WEEK = (AlertType.WEDDING_WEEK_ERRORS, AlertType.CAPACITY)
+_AT_WORK = (AlertState.FIRING, AlertState.NO_DATA)
+
+
+def decide(event: AlertEvent, plan: Plan, told: Collection[str], now: int) -> Decision:
+    """What follows from an event at the instant ``now``; ``told`` are the channels that were told of the alert."""
+    alert = event.alert
+    routes = list(routes_for(alert, now, plan))
+    match event.kind:
+        case EventKind.OPENED:
+            return Decision(False, _calls(alert, routes, plan, now, Kind.OPENED))
+        case EventKind.WORSENED:
+            return Decision(True, _calls(alert, routes, plan, now, Kind.WORSENED))
+        case EventKind.UNSILENCED if alert.state in _AT_WORK:
+            return Decision(True, _calls(alert, routes, plan, now, Kind.REPEATED if told else Kind.OPENED))
+        case EventKind.REPEATED:
+            return Decision(False, _repeats(alert, routes, plan, told, now))
+        case EventKind.ACKNOWLEDGED:
+            return Decision(True, _ends(alert, routes, plan, told, now, Kind.ACKNOWLEDGED))
+        case EventKind.RESOLVED:
+            return Decision(True, _ends(alert, routes, plan, told, now, Kind.RESOLVED))
+        case EventKind.SILENCED:
+            return Decision(True)
+        case _:
+            return Decision(False)
+
+
+def routes_for(alert: Alert, at: int, plan: Plan) -> Iterator[Route]:
+    """The routes that an alert takes at an instant: the first that matches, and on as long as they go on."""
+    for route in plan.routes:
+        if _matches(route.match, alert, at, plan):
+            yield route
+            if not route.goes_on:
+                return
+
+
+def is_urgent(alert: Alert, at: int, plan: Plan) -> bool:
+    """Whether an alert is told at once, by itself: it is critical, and about the wedding week."""
+    if alert.severity is not Severity.CRITICAL:
+        return False
+    if alert.type in _OF_THE_WEEK:
+        return True
+    today = local_date(at, plan.zone)
+    return any(0 <= (date.fromisoformat(one.wedding_on) - today).days <= WEEK_DAYS for one in alert.weddings)
+
+
+def retry_us(attempts: int, rand: float, asked_s: float | None = None) -> int:
+    """How long a page waits after so many failed attempts, in microseconds; at least what its receiver has asked for."""
+    asked = 0 if asked_s is None else round(min(asked_s, LONGEST_WAIT_US / SECOND) * SECOND)
+    return max(asked, min(events.wait_us(attempts, None, rand), LONGEST_WAIT_US))
+
+
+def _matches(match: Match, alert: Alert, at: int, plan: Plan) -> bool:
+    wanted = (
+        (match.severities, alert.severity.value),
+        (match.types, alert.type.value),
+        (match.modules, alert.module_type),
+    )
+    if any(words is not None and word not in words for words, word in wanted):
+        return False
+    local = to_datetime(at, plan.zone)
+    if match.between is None:
+        return match.days is None or local.weekday() in match.days
+    start, end = match.between
+    clock = local.time()
+    is_after = clock >= start
+    is_within = is_after and clock < end if start < end else is_after or clock < end
+    # The hours after midnight belong to the night that began the day before.
+    day = local.weekday() if start < end or is_after else (local.weekday() - 1) % 7
+    return is_within and (match.days is None or day in match.days)
+
+
+def _calls(alert: Alert, routes: Iterable[Route], plan: Plan, now: int, kind: Kind) -> tuple[Planned, ...]:
+    """Who is asked to act, and who is when nobody does."""
+    planned: list[Planned] = []
+    for route in routes:
+        at, group = _when(alert, route, plan, now, kind)
+        repeat_us = route.repeat_us or None
+        planned += [Planned(name, kind, at, route.name, repeat_us, group) for name in route.channels]
+        for step in route.steps:
+            planned += [
+                Planned(name, Kind.ESCALATED, now + step.after_us, route.name, repeat_us) for name in step.channels
+            ]
+    return _once_each(planned, plan)
+
+
+def _repeats(alert: Alert, routes: Iterable[Route], plan: Plan, told: Collection[str], now: int) -> tuple[Planned, ...]:
+    planned: list[Planned] = []
+    for route in routes:
+        if route.repeat_us is None:
+            at, group = _when(alert, route, plan, now, Kind.REPEATED)
+            names = [*route.channels, *(name for step in route.steps for name in step.channels)]
+            planned += [Planned(name, Kind.REPEATED, at, route.name, None, group) for name in names if name in told]
+    return _once_each(planned, plan)
+
+
+def _ends(
+    alert: Alert, routes: list[Route], plan: Plan, told: Collection[str], now: int, kind: Kind
+) -> tuple[Planned, ...]:
+    """Whoever was told of the alert hears that it is over, or that somebody is at it; over whichever route."""
+    if not routes:
+        return ()
+    route = routes[0]
+    at, group = _when(alert, route, plan, now, kind) if kind is Kind.RESOLVED else (now, None)
+    return _once_each([Planned(name, kind, at, route.name, None, group) for name in sorted(told)], plan)
+
+
+def _when(alert: Alert, route: Route, plan: Plan, now: int, kind: Kind) -> tuple[int, str | None]:
+    """When a page goes, and with which others."""
+    if is_urgent(alert, now, plan) or not route.group_window_us:
+        return now, None
+    return now + route.group_window_us, f"{route.name} {kind}"
+
+
+def _once_each(planned: Iterable[Planned], plan: Plan) -> tuple[Planned, ...]:
+    """The first page of each kind over each channel, where the channel is told of such."""
+    first: dict[tuple[str, Kind], Planned] = {}
+    for page in sorted(planned, key=lambda page: page.at):
+        channel = plan.channel(page.channel)
+        wanted = Kind.OPENED if page.kind in CALLS else page.kind
+        if channel is not None and wanted in channel.events:
+            first.setdefault((page.channel, page.kind), page)
+    return tuple(first.values())
