@@ -16,9 +16,9 @@ from wedsync_ops import moves
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseCorrupt, DatabaseNewer, DatabaseReadOnly, DatabaseUnreachable
 
-HEAD = "0012"
+HEAD = "0013"
 """The newest revision that this version knows; a test compares it with the migrations."""
-KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0012")
+KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0012", "0013")
 _ADVISORY_LOCK = 0x57454453
 
 

@@ -11,6 +11,8 @@ from wedsync_ops import db, migrate
 from wedsync_ops.settings import Settings
 
 TABLES = (
+    "alert_cursors",
+    "alert_deliveries",
     "alert_events",
     "alert_marks",
     "alert_points",

@@ -15,30 +15,27 @@ LONGEST_WAIT_US = MINUTE
 GIVE_UP_US = 24 * 60 * MINUTE
 """How long a page is tried, in microseconds; nobody wants yesterday's."""
 _OF_THE_WEEK = (AlertType.WEDDING_WEEK_ERRORS, AlertType.CAPACITY)
+_CALLS_OFF = frozenset(
+    {EventKind.WORSENED, EventKind.ACKNOWLEDGED, EventKind.SILENCED, EventKind.UNSILENCED, EventKind.RESOLVED}
+)
+"""After these, what was planned before is not so any more."""
 _AT_WORK = (AlertState.FIRING, AlertState.NO_DATA)
 
 
 def decide(event: AlertEvent, plan: Plan, told: Collection[str], now: int) -> Decision:
     """What follows from an event at the instant ``now``; ``told`` are the channels that were told of the alert."""
-    alert = event.alert
+    alert, kind = event.alert, event.kind
     routes = list(routes_for(alert, now, plan))
-    match event.kind:
-        case EventKind.OPENED:
-            return Decision(False, _calls(alert, routes, plan, now, Kind.OPENED))
-        case EventKind.WORSENED:
-            return Decision(True, _calls(alert, routes, plan, now, Kind.WORSENED))
-        case EventKind.UNSILENCED if alert.state in _AT_WORK:
-            return Decision(True, _calls(alert, routes, plan, now, Kind.REPEATED if told else Kind.OPENED))
-        case EventKind.REPEATED:
-            return Decision(False, _repeats(alert, routes, plan, told, now))
-        case EventKind.ACKNOWLEDGED:
-            return Decision(True, _ends(alert, routes, plan, told, now, Kind.ACKNOWLEDGED))
-        case EventKind.RESOLVED:
-            return Decision(True, _ends(alert, routes, plan, told, now, Kind.RESOLVED))
-        case EventKind.SILENCED:
-            return Decision(True)
-        case _:
-            return Decision(False)
+    planned: tuple[Planned, ...] = ()
+    if kind is EventKind.OPENED or kind is EventKind.WORSENED:
+        planned = _calls(alert, routes, plan, now, Kind(kind.value))
+    elif kind is EventKind.UNSILENCED and alert.state in _AT_WORK:
+        planned = _calls(alert, routes, plan, now, Kind.REPEATED if told else Kind.OPENED)
+    elif kind is EventKind.REPEATED:
+        planned = _repeats(alert, routes, plan, told, now)
+    elif kind is EventKind.ACKNOWLEDGED or kind is EventKind.RESOLVED:
+        planned = _ends(alert, routes, plan, told, now, Kind(kind.value))
+    return Decision(calls_off=kind in _CALLS_OFF, planned=planned)
 
 
 def routes_for(alert: Alert, at: int, plan: Plan) -> Iterator[Route]:
@@ -61,7 +58,7 @@ def is_urgent(alert: Alert, at: int, plan: Plan) -> bool:
 
 
 def retry_us(attempts: int, rand: float, asked_s: float | None = None) -> int:
-    """How long a page waits after so many failed attempts, in microseconds; at least what its receiver has asked for."""
+    """How long a page waits after so many failed attempts, in microseconds; at least what its receiver asked for."""
     asked = 0 if asked_s is None else round(min(asked_s, LONGEST_WAIT_US / SECOND) * SECOND)
     return max(asked, min(events.wait_us(attempts, None, rand), LONGEST_WAIT_US))
 

@@ -93,8 +93,8 @@ class Step:
 class Route:
     """Whom the alerts of one kind go to. Lengths in microseconds.
 
-    ``repeat_us`` after which an alert is told again that nobody has acknowledged: 0 for never, ``None`` for whenever its
-    rule says so.
+    ``repeat_us`` is after how long an alert is told again that nobody has acknowledged: 0 for never, ``None`` for
+    whenever its rule says so.
     """
 
     name: str

@@ -29,7 +29,7 @@ _SEVERITIES = ("warning", "critical")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,49}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+")
-_SECRET_WANTED = "must be {env: NAME} or {file: PATH}; a secret is never written into this file"
+_NOT_IN_HERE = "must be {env: NAME} or {file: PATH}; a secret is never written into this file"
 _QUIET = frozenset({"acknowledged"})
 
 
@@ -42,7 +42,7 @@ class Read(NamedTuple):
 
 def _secret(value: Any) -> Secret:
     if not isinstance(value, Mapping) or len(value) != 1 or not set(value) <= {"env", "file"}:
-        raise ValueError(_SECRET_WANTED)
+        raise ValueError(_NOT_IN_HERE)
     ((name, given),) = value.items()
     if not isinstance(given, str) or not given.strip():
         raise ValueError(f"{name} must be text")
