@@ -95,6 +95,7 @@ class Settings:
         None,
         "MB that the jobs of one worker may expect together; what the machine or its control group has unless given",
     )
+    notify: Path | None = _setting(None, "YAML file of who is told of alerts, over which channels; unset: nobody")
     network_capacity_mbps: float = _setting(1000.0, "the host's network capacity, for network_usage")
 
     @property
@@ -145,6 +146,11 @@ def load(
     settings = Settings(**given)
     _check(settings, sources)
     return Loaded(settings, sources)
+
+
+def variable(name: str) -> str | None:
+    """A variable of the environment that a configuration names as the place of a secret."""
+    return os.environ.get(name)
 
 
 def names() -> tuple[str, ...]:
