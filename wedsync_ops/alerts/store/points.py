@@ -1,0 +1,105 @@
+"""The SQL of points: executions added up by minute and by hour, so that evaluation reads each execution about once.
+
+The minutes that are over are written down; the last few are read from the executions themselves every time, because a
+row becomes visible a little after its ``finished_at``. Points can be thrown away at any time and are made again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlalchemy import Connection
+
+from wedsync_ops import db
+from wedsync_ops.alerts.facts import Point, Sums
+from wedsync_ops.instants import HOUR, MINUTE
+
+_SUMS = Sums._fields
+_COLUMNS = {"span_us": "bigint", "from_at": "bigint", "module_type": "text", **dict.fromkeys(_SUMS, "bigint")}
+_RAN = "(outcome = 'ok' OR outcome NOT IN ('lost', 'cancelled'))"
+_WEEK = "wedding_days BETWEEN 0 AND 7"
+_ADDED = (
+    f"count(*) AS ran, sum(CASE WHEN outcome <> 'ok' THEN 1 ELSE 0 END) AS failed,"
+    f" sum(CASE WHEN {_WEEK} THEN 1 ELSE 0 END) AS week_ran,"
+    f" sum(CASE WHEN {_WEEK} AND outcome <> 'ok' THEN 1 ELSE 0 END) AS week_failed,"
+    f" sum(CASE WHEN {_WEEK} THEN coalesce(duration_us, 0) ELSE 0 END) AS week_us,"
+    " sum(coalesce(duration_us, 0)) AS total_us, max(coalesce(duration_us, 0)) AS longest_us"
+)
+_READ = (
+    f"SELECT finished_at - finished_at % :span_us AS from_at, {_ADDED} FROM executions"
+    f" WHERE module_type = :module_type AND finished_at >= :from_at AND finished_at < :to_at AND {_RAN} GROUP BY 1"
+)
+_KEPT = ", ".join(("module_type", "from_at", *_SUMS))
+_TOGETHER = ", ".join(f"{'max' if name == 'longest_us' else 'sum'}({name})" for name in _SUMS)
+
+
+def executed(
+    connection: Connection, module_types: Iterable[str], span_us: int, from_at: int, to_at: int
+) -> list[Point]:
+    """The points of executions that finished in a range (its end not included), read from the executions."""
+    values = {"span_us": span_us, "from_at": from_at, "to_at": to_at}
+    return [
+        Point(name, row[0], Sums._make(map(int, row[1:])))
+        for name in module_types
+        for row in db.run(connection, _READ, {**values, "module_type": name})
+    ]
+
+
+def write(connection: Connection, span_us: int, points: Sequence[Point]) -> None:
+    """Write points down, each in place of the one that was there."""
+    if not points:
+        return
+    names = ", ".join(_COLUMNS)
+    changes = ", ".join(f"{name} = excluded.{name}" for name in _SUMS)
+    picked = ", ".join(f"r.{name}" for name in _COLUMNS)
+    statement = (
+        f"INSERT INTO alert_points ({names}) SELECT {picked} FROM {db.rows_source(connection, _COLUMNS)} WHERE true"
+        f" ON CONFLICT (span_us, from_at, module_type) DO UPDATE SET {changes}"
+    )
+    rows = [[span_us, point.from_at, point.module_type, *point.sums] for point in points]
+    db.run(connection, statement, {"rows": db.many(rows)})
+
+
+def kept(connection: Connection, span_us: int, from_at: int, to_at: int) -> list[Point]:
+    """The points that were written down for a range (its end not included), in the order of time."""
+    statement = (
+        f"SELECT {_KEPT} FROM alert_points WHERE span_us = :span_us AND from_at >= :from_at AND from_at < :to_at"
+        " ORDER BY from_at, module_type"
+    )
+    rows = db.run(connection, statement, {"span_us": span_us, "from_at": from_at, "to_at": to_at})
+    return [Point(row[0], row[1], Sums._make(row[2:])) for row in rows]
+
+
+def added(connection: Connection, from_at: int, to_at: int) -> Mapping[str, Sums]:
+    """The minutes that were written down for a range, added up by module type."""
+    statement = (
+        f"SELECT module_type, {_TOGETHER} FROM alert_points"
+        " WHERE span_us = :span_us AND from_at >= :from_at AND from_at < :to_at GROUP BY module_type"
+    )
+    rows = db.run(connection, statement, {"span_us": MINUTE, "from_at": from_at, "to_at": to_at})
+    return {row[0]: Sums._make(map(int, row[1:])) for row in rows}
+
+
+def hours(connection: Connection, starts: Sequence[int]) -> list[Point]:
+    """The hours that began at these instants."""
+    statement = f"SELECT {_KEPT} FROM alert_points WHERE span_us = :span_us AND from_at IN {db.ids_source(connection)}"
+    rows = db.run(connection, statement, {"span_us": HOUR, "ids": db.many(list(starts))})
+    return [Point(row[0], row[1], Sums._make(row[2:])) for row in rows]
+
+
+def drop(connection: Connection, span_us: int, before: int) -> int:
+    """Forget the points of before an instant; returns how many."""
+    statement = "DELETE FROM alert_points WHERE span_us = :span_us AND from_at < :before"
+    return db.run(connection, statement, {"span_us": span_us, "before": before}).rowcount
+
+
+def mark(connection: Connection, name: str) -> int | None:
+    """How far something has come; ``None`` before its beginning."""
+    found = db.run(connection, "SELECT at FROM alert_marks WHERE name = :name", {"name": name}).scalar()
+    return None if found is None else int(found)
+
+
+def set_mark(connection: Connection, name: str, at: int) -> None:
+    """Note how far something has come."""
+    statement = (
+        "INSERT INTO alert_marks (name, at) VALUES (:name, :at) ON CONFLICT (name) DO UPDATE SET at = excluded.at"
+    )
+    db.run(connection, statement, {"name": name, "at": at})
