@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from wedsync_ops.app import App
@@ -45,10 +46,20 @@ def run_worker(app: App, options: Options, *, signals: bool = True) -> int:
             signal.signal(number, worker.stop)
         signal.signal(signal.SIGUSR1, worker.quiet)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
-    end = worker.run()
+    with _telling(app):
+        end = worker.run()
     if end is End.RECYCLE and signals:
         _LOG.warning("a thread went on past its time limit; the worker starts afresh")
         signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)  # a stop that comes now waits for the fresh process
         app.close()
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own command line again
     return 1 if end is End.ABORTED else 0
+
+
+def _telling(app: App) -> AbstractContextManager[None]:
+    """Tells people of alerts meanwhile, where that is configured."""
+    if app.settings.notify is None:
+        return nullcontext()
+    from wedsync_ops.alerts.notifying import notifying  # with HTTP, mail and YAML behind it; most workers never need it
+
+    return notifying(app.settings, app.site, app.clock)
