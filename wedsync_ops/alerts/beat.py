@@ -7,15 +7,13 @@ from wedsync_ops import codec
 from wedsync_ops.alerts.channels.http import Post, post
 from wedsync_ops.alerts.channels.opened import address
 from wedsync_ops.alerts.notify_model import Heartbeat, Outcome
-from wedsync_ops.alerts.store import points
+from wedsync_ops.alerts.store import deliveries
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.instants import MINUTE, SECOND, iso
 
 _LOG = logging.getLogger(__name__)
 
-EVALUATED = "evaluated"
-"""The mark that evaluation leaves behind each time it has come to its end."""
 STALE_US = 5 * MINUTE
 """An evaluation that is older than this, in microseconds, and than two beats, is no sign of life."""
 
@@ -45,7 +43,7 @@ class Beat:
             return False
         self._beat_at = now
         with database.reading() as connection:
-            evaluated_at = points.mark(connection, EVALUATED)
+            evaluated_at = deliveries.evaluated_at(connection)
         instant = self._clock.now()
         if evaluated_at is None or instant - evaluated_at > max(STALE_US, 2 * beat.every_us):
             since = iso(evaluated_at) or "ever"

@@ -12,6 +12,7 @@ WEEK_DAYS = 7
 """Days before a wedding in which what is critical is told at once."""
 LONGEST_WAIT_US = MINUTE
 """A channel that fails is tried again after this at the latest, in microseconds: a page must not wait for long."""
+_MOST_DOUBLED = 7
 GIVE_UP_US = 24 * 60 * MINUTE
 """How long a page is tried, in microseconds; nobody wants yesterday's."""
 _OF_THE_WEEK = (AlertType.WEDDING_WEEK_ERRORS, AlertType.CAPACITY)
@@ -60,7 +61,7 @@ def is_urgent(alert: Alert, at: int, plan: Plan) -> bool:
 def retry_us(attempts: int, rand: float, asked_s: float | None = None) -> int:
     """How long a page waits after so many failed attempts, in microseconds; at least what its receiver asked for."""
     asked = 0 if asked_s is None else round(min(asked_s, LONGEST_WAIT_US / SECOND) * SECOND)
-    return max(asked, min(events.wait_us(attempts, None, rand), LONGEST_WAIT_US))
+    return max(asked, min(events.wait_us(min(attempts, _MOST_DOUBLED), None, rand), LONGEST_WAIT_US))
 
 
 def _matches(match: Match, alert: Alert, at: int, plan: Plan) -> bool:

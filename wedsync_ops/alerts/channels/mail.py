@@ -14,6 +14,9 @@ from wedsync_ops.handlers.delivery import mail_domain
 from wedsync_ops.handlers.uplink import Uplink
 from wedsync_ops.instants import to_datetime
 
+_POLICY = SMTP.clone(max_line_length=998)
+"""Python folds a subject before its first word; one of ours fits a line, which may be so long (RFC 5322)."""
+
 
 class Mail:
     """A server, a sender and the recipients. The Message-ID is made of the message's id: repeats can be told apart."""
@@ -27,7 +30,7 @@ class Mail:
 
     def send(self, message: Message) -> Outcome:
         """Send a message."""
-        raw = self._mail(message).as_bytes(policy=SMTP)
+        raw = self._mail(message).as_bytes(policy=_POLICY)
         try:
             smtp.send(
                 raw,

@@ -15,6 +15,8 @@ from wedsync_ops.alerts.store import alerts
 
 CURSOR = "notify"
 """The name of notification's place among the events."""
+EVALUATED = "evaluated"
+"""The mark that evaluation leaves behind each time it has come to its end."""
 CHUNK = 500
 """The most rows that one statement forgets or one look reads."""
 _COLUMNS = (
@@ -210,6 +212,13 @@ def begin_now(connection: Connection) -> int:
     )
     first: int | None = db.run(connection, statement).scalar()
     return alerts.last_event(connection) if first is None else first - 1
+
+
+def evaluated_at(connection: Connection) -> int | None:
+    """When evaluation last came to its end; ``None`` when it never has."""
+    statement = "SELECT at FROM alert_marks WHERE name = :name"
+    found: int | None = db.run(connection, statement, {"name": EVALUATED}).scalar()
+    return found
 
 
 def _joined(connection: Connection, page: Planned, now: int) -> int:
