@@ -70,8 +70,8 @@ class Scene:
         known = {name: sum(one[1] == name for one in self.heard) for name in ("pager", "hook", "mail")}
         for action, key in pages(self._pager.taken)[known["pager"] :]:
             self.heard.append((second, "pager", action, (int(key.rpartition("-")[2]),)))
-        for kind, ids in hooked(self._hook)[known["hook"] :]:
-            self.heard.append((second, "hook", kind, tuple(ids)))
+        for kind, about in hooked(self._hook)[known["hook"] :]:
+            self.heard.append((second, "hook", kind, tuple(about)))
         for mail in self._mailbox.mails[known["mail"] :]:
             body = mail.get_content()
             ids = tuple(int(line.rpartition(" ")[2]) for line in body.splitlines() if line.startswith("Acknowledge:"))

@@ -7,7 +7,7 @@ nor repeats: what was not begun is pending, what was begun and not settled is tr
 
 import logging
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ _LOG = logging.getLogger(__name__)
 
 TERM = "notify"
 """The name of the term of whoever sends."""
-TERM_S = 30.0
+TERM_S = 15.0
 """After how long another takes over from a sender that died, in seconds."""
 PATIENCE_S = 1.0
 """How long a round waits for its channels, in seconds; the rest is settled by a later one."""
@@ -158,38 +158,26 @@ class Notifier:
 
     def _begin(self, term: Term) -> int:
         """Begin one message on each free channel; returns how many."""
+        now = self._clock.now()
         with self._database.reading() as connection:
-            due = deliveries.come(connection, self._clock.now())
-        unknown = [page for page in due if page.channel not in self._senders]
-        first: dict[str, Delivery] = {}
-        for page in due:
-            if page.channel in self._senders and page.channel not in self._under_way:
-                first.setdefault(page.channel, page)
-        if not first and not unknown:
+            waiting = deliveries.waiting(connection, now)
+            free = [name for name in waiting if name in self._senders and name not in self._under_way]
+            due = {name: deliveries.come(connection, name, now) for name in free}
+        unknown = [name for name in waiting if name not in self._senders]
+        if not free and not unknown:
             return 0
         begun: list[tuple[Message, tuple[Delivery, ...]]] = []
         with self._leader.writing(term) as connection:
-            now = self._clock.now()
-            if unknown:
-                deliveries.give_up(connection, [page.id for page in unknown], "there is no such channel any more", now)
-            for page in first.values():
-                message, pages = self._message(connection, self._together(page, due), now)
-                if pages:
-                    begun.append((message, pages))
-        for message, pages in begun:
-            name = pages[0].channel
-            self._under_way[name] = _Attempt(pages, self._threads.submit(self._senders[name].send, message))
+            for name in unknown:
+                deliveries.forsake(connection, name, "there is no such channel any more", now)
+            for pages in due.values():
+                message, with_it = self._message(connection, _together(pages), now)
+                if with_it:
+                    begun.append((message, with_it))
+        for message, with_it in begun:
+            name = with_it[0].channel
+            self._under_way[name] = _Attempt(with_it, self._threads.submit(self._senders[name].send, message))
         return len(begun)
-
-    def _together(self, page: Delivery, due: Collection[Delivery]) -> list[int]:
-        """The pages that go with one: those it went with before, else those of its group that are due, too."""
-        channel = self._plan.channel(page.channel)
-        if page.message_id is not None:
-            return [one.id for one in due if (one.channel, one.message_id) == (page.channel, page.message_id)]
-        if page.group_key is None or channel is None or not channel.is_grouping:
-            return [page.id]
-        group = (page.channel, page.group_key, None)
-        return [one.id for one in due if (one.channel, one.group_key, one.message_id) == group][:MOST_TOGETHER]
 
     def _message(self, connection: Connection, ids: list[int], now: int) -> tuple[Message, tuple[Delivery, ...]]:
         """The message of some pages, begun; without pages when all were called off meanwhile."""
@@ -243,6 +231,16 @@ class Notifier:
         delay = retry_us(first.attempts, self._rand.random(), outcome.retry_after_s)
         deliveries.put_off(connection, ids, error, now + delay)
         _LOG.warning("the channel %s failed: %s; the next attempt is in %.0f s", name, error, delay / SECOND)
+
+
+def _together(due: Sequence[Delivery]) -> list[int]:
+    """The first of the pages that are due, and those that go with it: as before, else of its group."""
+    first = due[0]
+    if first.message_id is not None:
+        return [one.id for one in due if one.message_id == first.message_id]
+    if first.group_key is None:
+        return [first.id]
+    return [one.id for one in due if one.message_id is None and one.group_key == first.group_key][:MOST_TOGETHER]
 
 
 def _outcome(future: "Future[Outcome]") -> Outcome:

@@ -12,9 +12,9 @@ WEEK_DAYS = 7
 """Days before a wedding in which what is critical is told at once."""
 LONGEST_WAIT_US = MINUTE
 """A channel that fails is tried again after this at the latest, in microseconds: a page must not wait for long."""
-_MOST_DOUBLED = 7
 GIVE_UP_US = 24 * 60 * MINUTE
 """How long a page is tried, in microseconds; nobody wants yesterday's."""
+_MOST_DOUBLED = 7
 _OF_THE_WEEK = (AlertType.WEDDING_WEEK_ERRORS, AlertType.CAPACITY)
 _CALLS_OFF = frozenset(
     {EventKind.WORSENED, EventKind.ACKNOWLEDGED, EventKind.SILENCED, EventKind.UNSILENCED, EventKind.RESOLVED}
@@ -69,6 +69,7 @@ def _matches(match: Match, alert: Alert, at: int, plan: Plan) -> bool:
         (match.severities, alert.severity.value),
         (match.types, alert.type.value),
         (match.modules, alert.module_type),
+        (match.rules, alert.rule),
     )
     if any(words is not None and word not in words for words, word in wanted):
         return False
@@ -88,9 +89,10 @@ def _calls(alert: Alert, routes: Iterable[Route], plan: Plan, now: int, kind: Ki
     """Who is asked to act, and who is when nobody does."""
     planned: list[Planned] = []
     for route in routes:
-        at, group = _when(alert, route, plan, now, kind)
         repeat_us = route.repeat_us or None
-        planned += [Planned(name, kind, at, route.name, repeat_us, group) for name in route.channels]
+        for name in route.channels:
+            at, group = _when(alert, route, name, plan, now, kind)
+            planned.append(Planned(name, kind, at, route.name, repeat_us, group))
         for step in route.steps:
             planned += [
                 Planned(name, Kind.ESCALATED, now + step.after_us, route.name, repeat_us) for name in step.channels
@@ -101,10 +103,11 @@ def _calls(alert: Alert, routes: Iterable[Route], plan: Plan, now: int, kind: Ki
 def _repeats(alert: Alert, routes: Iterable[Route], plan: Plan, told: Collection[str], now: int) -> tuple[Planned, ...]:
     planned: list[Planned] = []
     for route in routes:
-        if route.repeat_us is None:
-            at, group = _when(alert, route, plan, now, Kind.REPEATED)
-            names = [*route.channels, *(name for step in route.steps for name in step.channels)]
-            planned += [Planned(name, Kind.REPEATED, at, route.name, None, group) for name in names if name in told]
+        names = [*route.channels, *(name for step in route.steps for name in step.channels)]
+        for name in names if route.repeat_us is None else ():
+            if name in told:
+                at, group = _when(alert, route, name, plan, now, Kind.REPEATED)
+                planned.append(Planned(name, Kind.REPEATED, at, route.name, None, group))
     return _once_each(planned, plan)
 
 
@@ -112,18 +115,26 @@ def _ends(
     alert: Alert, routes: list[Route], plan: Plan, told: Collection[str], now: int, kind: Kind
 ) -> tuple[Planned, ...]:
     """Whoever was told of the alert hears that it is over, or that somebody is at it; over whichever route."""
-    if not routes:
-        return ()
-    route = routes[0]
-    at, group = _when(alert, route, plan, now, kind) if kind is Kind.RESOLVED else (now, None)
-    return _once_each([Planned(name, kind, at, route.name, None, group) for name in sorted(told)], plan)
+    planned: list[Planned] = []
+    for name in sorted(told) if routes else ():
+        route = next((route for route in routes if name in route.channels), routes[0])
+        at, group = _when(alert, route, name, plan, now, kind) if kind is Kind.RESOLVED else (now, None)
+        planned.append(Planned(name, kind, at, route.name, None, group))
+    return _once_each(planned, plan)
 
 
-def _when(alert: Alert, route: Route, plan: Plan, now: int, kind: Kind) -> tuple[int, str | None]:
-    """When a page goes, and with which others."""
-    if is_urgent(alert, now, plan) or not route.group_window_us:
+def _when(alert: Alert, route: Route, name: str, plan: Plan, now: int, kind: Kind) -> tuple[int, str | None]:
+    """When a page goes over a channel, and with which others. Whoever takes each by itself gets it at once."""
+    channel = plan.channel(name)
+    is_alone = channel is not None and not channel.is_grouping
+    if is_alone or not route.group_window_us or is_urgent(alert, now, plan):
         return now, None
-    return now + route.group_window_us, f"{route.name} {kind}"
+    return now + route.group_window_us, group_of(route.name, kind)
+
+
+def group_of(route: str, kind: Kind) -> str:
+    """What pages of a route and a kind that may go together have in common."""
+    return f"{route} {kind}"
 
 
 def _once_each(planned: Iterable[Planned], plan: Plan) -> tuple[Planned, ...]:

@@ -72,13 +72,9 @@ class Match:
     severities: frozenset[str] | None = None
     types: frozenset[str] | None = None
     modules: frozenset[str] | None = None
+    rules: frozenset[str] | None = None
     between: tuple[time, time] | None = None
     days: frozenset[int] | None = None
-
-    @property
-    def is_everything(self) -> bool:
-        """Whether no alert is left out."""
-        return self == Match()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from wedsync_ops import codec, yamldoc
+from wedsync_ops.alerts.model import AlertType, Severity
 from wedsync_ops.alerts.notify_model import Channel, Heartbeat, Kind, Match, Plan, Route, Secret, Step
 from wedsync_ops.errors import InvalidYaml, WedsyncError, quoted
 from wedsync_ops.instants import MINUTE, SECOND, parse_span
@@ -25,7 +26,6 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 EVENTS = (Kind.OPENED, Kind.ACKNOWLEDGED, Kind.RESOLVED)
 """What a channel can be told of; escalations and repeats come with ``opened``."""
 PAGERDUTY_URL = "https://events.pagerduty.com/v2/enqueue"
-_SEVERITIES = ("warning", "critical")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,49}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+")
@@ -167,9 +167,10 @@ _ENDS_ONLY = ("smtp", "apprise")
 
 
 class _Match(_Model):
-    severity: Annotated[tuple[Annotated[str, _word_of(*_SEVERITIES)], ...], BeforeValidator(_one_or_more)] | None = None
-    type: _Words | None = None
+    severity: Annotated[tuple[Annotated[str, _word_of(*Severity)], ...], BeforeValidator(_one_or_more)] | None = None
+    type: Annotated[tuple[Annotated[str, _word_of(*AlertType)], ...], BeforeValidator(_one_or_more)] | None = None
     module: _Words | None = None
+    rule: _Words | None = None
     between: Annotated[tuple[time, time], BeforeValidator(_span)] | None = None
     days: Annotated[tuple[Annotated[str, _word_of(*DAYS)], ...], BeforeValidator(_one_or_more)] | None = None
 
@@ -343,6 +344,7 @@ def _route(number: int, given: _Route, file: _File) -> Route:
             severities=_set(match.severity),
             types=_set(match.type),
             modules=_set(match.module),
+            rules=_set(match.rule),
             between=match.between,
             days=None if match.days is None else frozenset(map(DAYS.index, match.days)),
         ),

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from wedsync_ops import db
+from wedsync_ops.alerts.notify import group_of
 from wedsync_ops.alerts.notify_model import CALLS, DeliveryState, Kind, Planned
 from wedsync_ops.alerts.store import alerts
 
@@ -27,7 +28,7 @@ _PENDING = "state = 'pending'"
 _IS_CALL = "(" + " OR ".join(f"kind = '{kind}'" for kind in sorted(CALLS)) + ")"
 _WAS_TOLD = "(state = 'sent' OR attempts > 0)"
 _COME = (
-    f"SELECT {_COLUMNS} FROM alert_deliveries WHERE {_PENDING} AND next_at <= :now"
+    f"SELECT {_COLUMNS} FROM alert_deliveries WHERE {_PENDING} AND next_at <= :now AND channel = :channel"
     f" ORDER BY (group_key IS NOT NULL), due_at, id LIMIT {CHUNK}"
 )
 _INSERT = (
@@ -84,18 +85,7 @@ def told(connection: Connection, alert_id: int) -> frozenset[str]:
 def plan(connection: Connection, event_id: int, alert_id: int, planned: Iterable[Planned], now: int) -> None:
     """Write pages that are to be sent. One of a group that already waits goes with it."""
     for page in planned:
-        values = {
-            "event_id": event_id,
-            "alert_id": alert_id,
-            "channel": page.channel,
-            "kind": page.kind.value,
-            "route": page.route,
-            "group_key": page.group,
-            "repeat_us": page.repeat_us,
-            "due_at": _joined(connection, page, now),
-            "now": now,
-        }
-        db.run(connection, _INSERT, values)
+        _insert(connection, event_id, alert_id, page._replace(at=_joined(connection, page, now)), now)
 
 
 def call_off(connection: Connection, alert_id: int, now: int) -> int:
@@ -106,9 +96,15 @@ def call_off(connection: Connection, alert_id: int, now: int) -> int:
     return db.run(connection, statement, {"alert_id": alert_id, "now": now}).rowcount
 
 
-def come(connection: Connection, now: int) -> list[Delivery]:
-    """The pages that are due, those that go by themselves first, at most a chunk."""
-    return _deliveries(db.run(connection, _COME, {"now": now}))
+def waiting(connection: Connection, now: int) -> list[str]:
+    """The channels over which pages are due."""
+    statement = f"SELECT DISTINCT channel FROM alert_deliveries WHERE {_PENDING} AND next_at <= :now ORDER BY channel"
+    return list(db.run(connection, statement, {"now": now}).scalars())
+
+
+def come(connection: Connection, channel: str, now: int) -> list[Delivery]:
+    """The pages that are due over a channel, those that go by themselves first, at most a chunk."""
+    return _deliveries(db.run(connection, _COME, {"channel": channel, "now": now}))
 
 
 def begin(connection: Connection, ids: Collection[int], message_id: str, until: int) -> list[Delivery]:
@@ -153,19 +149,28 @@ def give_up(connection: Connection, ids: Collection[int], error: str, now: int) 
     db.run(connection, statement, {"ids": db.many(list(ids)), "error": error, "now": now})
 
 
+def forsake(connection: Connection, channel: str, error: str, now: int) -> None:
+    """Note that what is due over a channel will never be taken."""
+    statement = (
+        "UPDATE alert_deliveries SET state = 'failed', error = :error, ended_at = :now"
+        f" WHERE {_PENDING} AND next_at <= :now AND channel = :channel"
+    )
+    db.run(connection, statement, {"channel": channel, "error": error, "now": now})
+
+
 def repeat(connection: Connection, done: Iterable[Delivery], now: int) -> None:
     """Plan the next telling of pages that are told until somebody acknowledges: one for each alert and channel."""
-    waiting = (
+    is_waiting = (
         f"SELECT 1 FROM alert_deliveries WHERE alert_id = :alert_id AND channel = :channel AND {_PENDING}"
         " AND kind = 'repeated' LIMIT 1"
     )
     for page in done:
-        if (
-            page.repeat_us
-            and db.run(connection, waiting, {"alert_id": page.alert_id, "channel": page.channel}).first() is None
-        ):
-            again = Planned(page.channel, Kind.REPEATED, now + page.repeat_us, page.route, page.repeat_us)
-            plan(connection, page.event_id, page.alert_id, [again], now)
+        of = {"alert_id": page.alert_id, "channel": page.channel}
+        if page.repeat_us and db.run(connection, is_waiting, of).first() is None:
+            # Those of one message are due together again, and go together; others are not waited for.
+            group = None if page.group_key is None else group_of(page.route, Kind.REPEATED)
+            again = Planned(page.channel, Kind.REPEATED, now + page.repeat_us, page.route, page.repeat_us, group)
+            _insert(connection, page.event_id, page.alert_id, again, now)
 
 
 def show(
@@ -219,6 +224,21 @@ def evaluated_at(connection: Connection) -> int | None:
     statement = "SELECT at FROM alert_marks WHERE name = :name"
     found: int | None = db.run(connection, statement, {"name": EVALUATED}).scalar()
     return found
+
+
+def _insert(connection: Connection, event_id: int, alert_id: int, page: Planned, now: int) -> None:
+    values = {
+        "event_id": event_id,
+        "alert_id": alert_id,
+        "channel": page.channel,
+        "kind": page.kind.value,
+        "route": page.route,
+        "group_key": page.group,
+        "repeat_us": page.repeat_us,
+        "due_at": page.at,
+        "now": now,
+    }
+    db.run(connection, _INSERT, values)
 
 
 def _joined(connection: Connection, page: Planned, now: int) -> int:
