@@ -143,6 +143,13 @@ class UnknownSchedule(NotFound):
     hint = "see 'wedsync-ops schedules list'"
 
 
+class UnknownAlert(NotFound):
+    """There is no such alert."""
+
+    code = "unknown_alert"
+    hint = "see 'wedsync-ops alerts list --all'"
+
+
 class Refused(WedsyncError):
     """The request was refused."""
 

@@ -63,11 +63,15 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What becomes of an alert: as it is then (``None``: it never opened, and is forgotten), and what happened to it."""
+    """What becomes of an alert: as it is then (``None``: it never opened and is forgotten), and what happened to it.
+
+    ``before`` is what it was, ``None`` for a new one.
+    """
 
     alert: Alert | None
     events: tuple[EventKind, ...] = ()
     note: str | None = None
+    before: Alert | None = None
 
 
 def readings(rules: Sequence[Rule], facts: Facts) -> list[Reading]:
@@ -136,16 +140,16 @@ def evaluate(
     """What becomes of every alert that is not over, and which new ones there are; only what changes is listed."""
     known = {alert.key: alert for alert in alerts}
     in_force = {rule.name: rule for rule in rules}
-    steps = []
+    steps: list[Step] = []
     for reading in readings(rules, facts):
         alert = known.pop(reading.key, None)
         step = advance(alert, reading, facts.now)
-        steps.append((alert, _told(alert, step, reading.rule, silences, facts.now)))
+        steps.append(_told(alert, step, reading.rule, silences, facts.now))
     for alert in known.values():
         rule = in_force.get(alert.rule)
         step = _absent(alert, rule, facts.now)
-        steps.append((alert, _told(alert, step, rule, silences, facts.now)))
-    return [step for before, step in steps if step.events or step.alert != before]
+        steps.append(_told(alert, step, rule, silences, facts.now))
+    return [step for step in steps if step.events or step.alert != step.before]
 
 
 def advance(alert: Alert | None, reading: Reading, now: int) -> Step:
@@ -274,18 +278,18 @@ def _absent(alert: Alert, rule: Rule | None, now: int) -> Step:
 def _told(before: Alert | None, step: Step, rule: Rule | None, silences: Sequence[Silence], now: int) -> Step:
     """A step with the silences of the moment, and with a word when an alert that still fires was told long ago."""
     if step.alert is None or step.alert.state is AlertState.RESOLVED:
-        return step
+        return replace(step, before=before)
     alert, events = settled(step.alert, silences, now)
     if before is None or before.state is AlertState.PENDING:
         events = ()  # it opens silenced; that is not news of its own
-    told = Step(alert, (*step.events, *events), step.note)
+    told = Step(alert, (*step.events, *events), step.note, before)
     return told if told.events or rule is None else _reminded(told, alert, rule, now)
 
 
 def _reminded(step: Step, alert: Alert, rule: Rule, now: int) -> Step:
     if alert.state is not AlertState.FIRING or alert.told_at is None or now - alert.told_at < rule.repeat_us:
         return step
-    return Step(replace(alert, told_at=now), (EventKind.REPEATED,))
+    return replace(step, alert=replace(alert, told_at=now), events=(EventKind.REPEATED,))
 
 
 def settled(alert: Alert, silences: Sequence[Silence], now: int) -> tuple[Alert, tuple[EventKind, ...]]:

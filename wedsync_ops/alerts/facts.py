@@ -21,12 +21,10 @@ class Sums(NamedTuple):
     total_us: int = 0
     longest_us: int = 0
 
-    def __add__(self, other: object) -> "Sums":
+    def plus(self, other: "Sums") -> "Sums":
         """Both together."""
-        if not isinstance(other, Sums):
-            return NotImplemented
-        *added, _ = map(sum, zip(self, other, strict=True))
-        return Sums(*added, max(self.longest_us, other.longest_us))
+        added = Sums._make(mine + theirs for mine, theirs in zip(self, other, strict=True))
+        return added._replace(longest_us=max(self.longest_us, other.longest_us))
 
 
 NOTHING = Sums()
@@ -41,11 +39,15 @@ class Point(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """What a module type is held to: percent, ms, executions per minute (``None`` where it has no such target)."""
+    """What a module type is held to: percent, ms, executions per minute (``None`` where it has no such target).
+
+    One that is not used any more is watched only as long as something of it is left.
+    """
 
     error_rate: float
     execution_ms: float
     throughput: float | None
+    is_used: bool = True
 
 
 class SilentWorker(NamedTuple):
@@ -113,7 +115,7 @@ def total(several: Iterable[Sums]) -> Sums:
     """All of them together."""
     added = NOTHING
     for one in several:
-        added += one
+        added = added.plus(one)
     return added
 
 
@@ -123,7 +125,7 @@ def windows_of(points: Iterable[Point], now: int, lengths: Iterable[int]) -> Map
     for point in points:
         for length, window in found.items():
             if now - length <= point.from_at < now:
-                window[point.module_type] = window.get(point.module_type, NOTHING) + point.sums
+                window[point.module_type] = window.get(point.module_type, NOTHING).plus(point.sums)
     return found
 
 

@@ -6,6 +6,7 @@ the value (a target for throughput counts only while jobs wait).
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import sqrt
 
 from wedsync_ops.alerts.anomaly import Expected, expected
 from wedsync_ops.alerts.facts import Facts, SilentWorker, Sums
@@ -46,9 +47,10 @@ def samples(rule: Rule, facts: Facts) -> list[Sample]:
 def _watched(rule: Rule, facts: Facts) -> list[str | None]:
     if not rule.per_module:
         return [None]
-    seen = {*facts.modules, *facts.waiting, *facts.windows.get(rule.window_us, {})}
+    used = (name for name, targets in facts.modules.items() if targets.is_used)
+    seen = {*used, *facts.waiting, *facts.windows.get(rule.window_us, {})}
     seen |= set(facts.ended.get(rule.window_us, {}))
-    return sorted(seen if rule.modules is None else seen & rule.modules)
+    return [*sorted(seen if rule.modules is None else seen & rule.modules)]
 
 
 def by_subject(metric: str) -> bool:
@@ -199,7 +201,7 @@ def _deviation(rule: Rule, facts: Facts, module: str | None) -> Iterator[Sample]
 def _noise(volumes: tuple[float, ...], minutes: float) -> float:
     """What a count scatters by itself, per minute: the root of it."""
     middle = sorted(volumes)[len(volumes) // 2] if volumes else 0.0
-    return max((middle * minutes) ** 0.5, 1.0) / minutes
+    return max(sqrt(middle * minutes), 1.0) / minutes
 
 
 def _only_above(value: float | None, usually: Expected | None, is_busy: bool) -> float | None:  # noqa: FBT001

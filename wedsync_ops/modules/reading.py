@@ -16,10 +16,10 @@ MOST_PROBLEMS = 200
 _FIELDS = {"string": "text", "dictionary": "a mapping", "tuple": "a list", "integer": "a whole number"}
 
 
-def read(raw: bytes, key: str, entry: str, beside: str | None = None) -> tuple[Document, list[Any], list[Problem]]:
+def read(raw: bytes, key: str, entry: str, beside: tuple[str, ...] = ()) -> tuple[Document, list[Any], list[Problem]]:
     """The document, the items that stand under ``key``, and what is wrong around them; ``entry`` names one item.
 
-    ``beside`` is another key of the file, which others read; a file that has it need not have any items. Never raises
+    ``beside`` are other keys of the file, which others read; a file that has one need not have any items. Never raises
     for bad content.
     """
     try:
@@ -32,7 +32,7 @@ def read(raw: bytes, key: str, entry: str, beside: str | None = None) -> tuple[D
     return document, items, problems
 
 
-def _envelope(document: Document, name: str, entry: str, beside: str | None) -> tuple[list[Any], list[Problem]]:
+def _envelope(document: Document, name: str, entry: str, beside: tuple[str, ...]) -> tuple[list[Any], list[Problem]]:
     value = document.value
     if value is None:
         return [], [Problem(1, "", f"the file is empty; it needs schema_version: {SCHEMA_VERSION} and {name}:")]
@@ -43,11 +43,11 @@ def _envelope(document: Document, name: str, entry: str, beside: str | None) -> 
     version = value.get("schema_version")
     if type(version) is not int or version != SCHEMA_VERSION:
         problems.append(problem(document, ("schema_version",), f"must be {SCHEMA_VERSION}"))
-    known = ("schema_version", name) if beside is None else ("schema_version", name, beside)
+    known = ("schema_version", name, *beside)
     problems += [
         problem(document, (key,), f"there is no such key{near(key, known)}") for key in value if key not in known
     ]
-    if name not in value and beside in value:
+    if name not in value and any(key in value for key in beside):
         return [], problems
     items = value.get(name)
     if not isinstance(items, list) or not items:

@@ -51,7 +51,9 @@ _DEAD = (
 def ended(connection: Connection, since: int, now: int) -> Mapping[str, Ended]:
     """The jobs that expired or were quarantined since an instant, by module type; types without any are left out."""
     rows = db.run(connection, _ENDED, {"since": since, "now": now})
-    return {row[0]: Ended(int(row[1]), int(row[2])) for row in rows if row[1] or row[2]}
+    return {
+        row.module_type: Ended(int(row.expired), int(row.quarantined)) for row in rows if row.expired or row.quarantined
+    }
 
 
 def living(connection: Connection, now: int, lease_us: int) -> tuple[int, int]:
@@ -74,7 +76,7 @@ def silent(connection: Connection, since: int, now: int, lease_us: int) -> tuple
 
 def late(connection: Connection, now: int) -> Mapping[str, int]:
     """For how long, in µs, the fires of schedules have been due that nobody has fired."""
-    return {row[0]: now - row[1] for row in db.run(connection, _LATE, {"now": now})}
+    return {row.id: now - row.next_due_at for row in db.run(connection, _LATE, {"now": now})}
 
 
 def webhook(connection: Connection) -> tuple[int, str | None]:
@@ -95,7 +97,7 @@ def weddings(connection: Connection, module_type: str, since: int, today: date) 
     found = [*db.run(connection, _FAILED, values), *db.run(connection, _DEAD, values)]
     for priority in _PRIORITIES:
         found += db.run(connection, _WAITING, {**values, "priority": priority})
-    by_client = {}
+    by_client: dict[tuple[str, str | None], Wedding] = {}
     for wedding_on, client_id, supplier_id, job_id in sorted(found, key=lambda row: (row[0], row[3])):
         by_client.setdefault((wedding_on, client_id), Wedding(wedding_on, client_id, supplier_id, job_id))
     return tuple(by_client.values())[:WEDDINGS]

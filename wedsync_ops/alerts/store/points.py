@@ -5,6 +5,7 @@ row becomes visible a little after its ``finished_at``. Points can be thrown awa
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -65,7 +66,7 @@ def kept(connection: Connection, span_us: int, from_at: int, to_at: int) -> list
         " ORDER BY from_at, module_type"
     )
     rows = db.run(connection, statement, {"span_us": span_us, "from_at": from_at, "to_at": to_at})
-    return [Point(row[0], row[1], Sums._make(row[2:])) for row in rows]
+    return [_point(row) for row in rows]
 
 
 def added(connection: Connection, from_at: int, to_at: int) -> Mapping[str, Sums]:
@@ -82,7 +83,11 @@ def hours(connection: Connection, starts: Sequence[int]) -> list[Point]:
     """The hours that began at these instants."""
     statement = f"SELECT {_KEPT} FROM alert_points WHERE span_us = :span_us AND from_at IN {db.ids_source(connection)}"
     rows = db.run(connection, statement, {"span_us": HOUR, "ids": db.many(list(starts))})
-    return [Point(row[0], row[1], Sums._make(row[2:])) for row in rows]
+    return [_point(row) for row in rows]
+
+
+def _point(row: Any) -> Point:
+    return Point(row.module_type, row.from_at, Sums._make(row[2:]))
 
 
 def drop(connection: Connection, span_us: int, before: int) -> int:

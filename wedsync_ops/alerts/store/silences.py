@@ -47,7 +47,7 @@ def end(connection: Connection, ids: Sequence[int], now: int, by: str) -> int:
 def own_rules(connection: Connection) -> Mapping[str, str]:
     """The rules that were registered, each as the JSON text of its definition, by name."""
     rows = db.run(connection, "SELECT name, definition FROM alert_rules ORDER BY name")
-    return {row[0]: row[1] for row in rows}
+    return {row.name: row.definition for row in rows}
 
 
 def save_rule(connection: Connection, name: str, definition: str, now: int) -> None:

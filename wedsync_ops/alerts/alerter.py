@@ -1,0 +1,238 @@
+"""Evaluates the rules: reads what they are judged by, and writes what that makes of the alerts.
+
+One of all processes does it at a time, under a term. All that is known is in the database: whoever is next goes on
+where the last one stopped, and evaluating twice changes nothing. Telling people is not done here: whoever does it reads
+the events. In a worker this runs in a thread with connections of its own; the loop knows nothing of it.
+"""
+
+import logging
+import os
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from secrets import token_hex
+
+from sqlalchemy import Connection
+
+from wedsync_ops import db
+from wedsync_ops.alerts.definitions import from_text
+from wedsync_ops.alerts.evaluate import Step, evaluate
+from wedsync_ops.alerts.facts import Affected, Facts, Targets
+from wedsync_ops.alerts.model import EventKind, Rule
+from wedsync_ops.alerts.rules import together
+from wedsync_ops.alerts.store import alerts, facts, points, silences
+from wedsync_ops.alerts.watching import Watching
+from wedsync_ops.clock import Clock
+from wedsync_ops.db import Database
+from wedsync_ops.errors import DatabaseError, InvalidInput, StorageFull, TermOver, WedsyncError
+from wedsync_ops.instants import SECOND, local_date
+from wedsync_ops.jobs.leader import Leader, Leadership
+from wedsync_ops.jobs.rules import Rules
+from wedsync_ops.jobs.store import terms
+from wedsync_ops.metrics import store as metrics
+from wedsync_ops.settings import Settings
+
+_LOG = logging.getLogger(__name__)
+
+EVERY_S = 30.0
+"""Seconds between two evaluations of a worker."""
+TERM = "alerts"
+"""The name of the term under which one process evaluates."""
+TERM_S = 3 * EVERY_S
+EVALUATED = "evaluated"
+"""The mark that says when the rules were last evaluated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What an evaluation came to: events by kind, and how many rules; ``skipped`` says why it was left out."""
+
+    rules: int
+    events: Mapping[EventKind, int]
+    skipped: str | None = None
+
+
+class Alerter:
+    """Evaluates again and again, as long as nobody else does. Not for several threads at once."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        load_rules: Callable[[], Rules],
+        leadership: Leadership | None = None,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._load_rules = load_rules
+        self._leadership = leadership or Leader(database, clock, TERM_S)
+        self._holder = f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
+
+    def evaluate(self) -> Evaluated:
+        """Evaluate once, unless another process does. Raises DatabaseError, StorageFull."""
+        term = self._leadership.lead(TERM, self._holder)
+        if term is None:
+            return Evaluated(0, {}, "another process evaluates the alerts")
+        try:
+            rules = self._load_rules()
+            watching = Watching(self._database, lambda: self._leadership.writing(term))
+            watching.catch_up(self._clock.now())
+            now = self._clock.now()
+            with self._database.reading() as connection:
+                watched = rules_in_force(connection)
+                found = look(connection, watching, watched, rules, now)
+                affected = _affected(connection, watched, found, rules, now)
+            with self._leadership.writing(term) as connection:
+                counts = apply(connection, watched, found, affected)
+                points.set_mark(connection, EVALUATED, now)
+        except TermOver as error:
+            return Evaluated(0, {}, error.message)
+        return Evaluated(len(watched), counts)
+
+    def leave(self) -> None:
+        """Let another process evaluate at once."""
+        with self._database.transaction() as connection:
+            terms.vacate(connection, self._holder)
+
+
+def rules_in_force(connection: Connection) -> tuple[Rule, ...]:
+    """The built-in rules, changed and added to by those that were registered; one that cannot be read is left out."""
+    own = []
+    for name, text in silences.own_rules(connection).items():
+        try:
+            own.append(from_text(text))
+        except InvalidInput as error:
+            _LOG.error("the alert rule %s is not evaluated: %s", name, error)
+    return together(own)
+
+
+def look(connection: Connection, watching: Watching, watched: Sequence[Rule], rules: Rules, now: int) -> Facts:
+    """Everything that the rules are judged by, as it is now."""
+    lease_us = round(rules.settings.lease_s * SECOND)
+    by_metric = {rule.metric: rule for rule in watched}
+    workers, slots = facts.living(connection, now, lease_us)
+    ended = {rule.window_us for rule in watched if rule.metric in ("expired_jobs", "quarantined_jobs")}
+    lengths = {length for rule in watched for length in (rule.window_us, rule.short_us) if length is not None}
+    silent = by_metric.get("silent_workers")
+    return Facts(
+        now=now,
+        modules=targets(rules),
+        windows=watching.windows(connection, now, lengths),
+        ended={length: facts.ended(connection, now - length, now) for length in ended},
+        waiting=metrics.queue_lengths(connection, now),
+        workers=workers,
+        slots=slots,
+        silent=() if silent is None else facts.silent(connection, now - silent.window_us, now, lease_us),
+        late=facts.late(connection, now),
+        webhook=facts.webhook(connection) if rules.settings.webhook_url is not None else (0, None),
+        usual=watching.usual(connection, now, rules.calendar.zone) if "deviation" in by_metric else {},
+    )
+
+
+def targets(rules: Rules) -> Mapping[str, Targets]:
+    """What every module type is held to."""
+    found = {}
+    for module in rules.registry.modules():
+        aims = module.definition.performance_targets
+        is_used = rules.registry.is_usable(module.module_id)
+        found[module.module_id] = Targets(
+            aims.error_rate_threshold, aims.max_execution_time, aims.target_throughput, is_used
+        )
+    return found
+
+
+def _affected(connection: Connection, watched: Sequence[Rule], found: Facts, rules: Rules, now: int) -> Affected:
+    """The weddings of the alerts that are about to open or have become worse."""
+    today = local_date(now, rules.calendar.zone)
+    by_name = {rule.name: rule for rule in watched}
+    weddings = {}
+    for step in evaluate(watched, found, alerts.unresolved(connection), silences.in_force(connection, now)):
+        alert = step.alert
+        if alert is None or not {EventKind.OPENED, EventKind.WORSENED} & set(step.events):
+            continue
+        since = now - by_name[alert.rule].window_us
+        modules = [alert.module_type] if alert.module_type is not None else [*found.modules]
+        several = [one for name in modules for one in facts.weddings(connection, name, since, today)]
+        several.sort(key=lambda one: (one.wedding_on, one.job_id))
+        weddings[alert.key] = tuple(several[: facts.WEDDINGS])
+    return weddings
+
+
+def apply(connection: Connection, watched: Sequence[Rule], found: Facts, affected: Affected) -> Mapping[EventKind, int]:
+    """Evaluate against the alerts as they are now, and write what changes; returns how much happened, by kind."""
+    alerts.lock(connection)
+    counts: Counter[EventKind] = Counter()
+    for step in evaluate(watched, found, alerts.unresolved(connection), silences.in_force(connection, found.now)):
+        counts.update(step.events)
+        _write(connection, step, found.now, affected)
+    return counts
+
+
+def _write(connection: Connection, step: Step, now: int, affected: Affected) -> None:
+    alert = step.alert
+    if alert is None:
+        if step.before is not None:
+            alerts.delete(connection, step.before.id)
+        return
+    if alert.key in affected:
+        alert = replace(alert, weddings=affected[alert.key])
+    if alert.id:
+        alerts.update(connection, alert)
+    else:
+        alert = replace(alert, id=alerts.insert(connection, alert))
+    for kind in step.events:
+        alerts.record(connection, alert, kind, now, note=step.note)
+
+
+@contextmanager
+def alerting(settings: Settings, clock: Clock, load_rules: Callable[[], Rules]) -> Iterator[None]:
+    """Evaluate in a thread for as long as the context is open."""
+    thread = _Thread(settings, clock, load_rules)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.stop()
+
+
+class _Thread:
+    def __init__(self, settings: Settings, clock: Clock, load_rules: Callable[[], Rules]) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._load_rules = load_rules
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join(self._settings.busy_timeout_s)
+
+    def _run(self) -> None:
+        database = db.connect(self._settings)
+        alerter = Alerter(database, self._clock, self._load_rules)
+        try:
+            while not self._stopped.wait(EVERY_S):
+                self._evaluate(alerter)
+            self._leave(alerter)
+        finally:
+            database.close()
+
+    def _evaluate(self, alerter: Alerter) -> None:
+        try:
+            alerter.evaluate()
+        except WedsyncError as error:
+            _LOG.warning("the alerts could not be evaluated: %s", error)
+        except Exception:  # noqa: BLE001 - a watch that ended in silence would be taken for good news
+            _LOG.exception("the alerts could not be evaluated")
+
+    def _leave(self, alerter: Alerter) -> None:
+        try:
+            alerter.leave()
+        except (DatabaseError, StorageFull) as error:
+            _LOG.warning("%s", error)
