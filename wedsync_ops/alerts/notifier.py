@@ -101,7 +101,8 @@ class Notifier:
         except TermOver:  # this one stood still for so long that another has taken over
             self._term = None
             return Round()
-        return Round(planned, before.sent + after.sent, before.failed + after.failed, more=begun > 0)
+        more = begun + after.sent + after.failed > 0  # a channel that is free again may have another message
+        return Round(planned, before.sent + after.sent, before.failed + after.failed, more)
 
     def close(self, patience_s: float = 0.0) -> None:
         """Settle what ends within so many seconds, and let another take over at once. Raises DatabaseError."""

@@ -20,6 +20,8 @@ _CALLS_OFF = frozenset(
     {EventKind.WORSENED, EventKind.ACKNOWLEDGED, EventKind.SILENCED, EventKind.UNSILENCED, EventKind.RESOLVED}
 )
 """After these, what was planned before is not so any more."""
+_CALLING = frozenset({EventKind.OPENED, EventKind.WORSENED, EventKind.UNSILENCED})
+"""After these somebody is asked to act, unless the alert is acknowledged or silenced."""
 _AT_WORK = (AlertState.FIRING, AlertState.NO_DATA)
 
 
@@ -28,15 +30,19 @@ def decide(event: AlertEvent, plan: Plan, told: Collection[str], now: int) -> De
     alert, kind = event.alert, event.kind
     routes = list(routes_for(alert, now, plan))
     planned: tuple[Planned, ...] = ()
-    if kind is EventKind.OPENED or kind is EventKind.WORSENED:
-        planned = _calls(alert, routes, plan, now, Kind(kind.value))
-    elif kind is EventKind.UNSILENCED and alert.state in _AT_WORK:
-        planned = _calls(alert, routes, plan, now, Kind.REPEATED if told else Kind.OPENED)
-    elif kind is EventKind.REPEATED:
+    if kind in _CALLING and alert.state in _AT_WORK:
+        planned = _calls(alert, routes, plan, now, _words_for(kind, told))
+    elif kind is EventKind.REPEATED and alert.state in _AT_WORK:
         planned = _repeats(alert, routes, plan, told, now)
     elif kind is EventKind.ACKNOWLEDGED or kind is EventKind.RESOLVED:
         planned = _ends(alert, routes, plan, told, now, Kind(kind.value))
     return Decision(calls_off=kind in _CALLS_OFF, planned=planned)
+
+
+def _words_for(kind: EventKind, told: Collection[str]) -> Kind:
+    if kind is EventKind.UNSILENCED:
+        return Kind.REPEATED if told else Kind.OPENED
+    return Kind(kind.value)
 
 
 def routes_for(alert: Alert, at: int, plan: Plan) -> Iterator[Route]:

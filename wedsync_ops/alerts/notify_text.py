@@ -80,6 +80,7 @@ def alert_document(alert: Alert) -> dict[str, Any]:
     return {
         "id": alert.id,
         "type": alert.type.value,
+        "rule": alert.rule,
         "severity": alert.severity.value,
         "state": alert.state.value,
         "module_type": alert.module_type,
@@ -92,7 +93,12 @@ def alert_document(alert: Alert) -> dict[str, Any]:
         "command": alert.command,
         "acknowledged_by": alert.acknowledged_by,
         "weddings": [
-            {"wedding_on": one.wedding_on, "client_id": one.client_id, "supplier_id": one.supplier_id}
+            {
+                "wedding_date": one.wedding_on,
+                "client_id": one.client_id,
+                "supplier_id": one.supplier_id,
+                "job_id": one.job_id,
+            }
             for one in alert.weddings
         ],
     }
