@@ -8,6 +8,7 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
+from wedsync_ops.alerts.alerter import alerting
 from wedsync_ops.app import App
 from wedsync_ops.jobs.model import Options
 from wedsync_ops.jobs.worker import End, Worker
@@ -46,7 +47,7 @@ def run_worker(app: App, options: Options, *, signals: bool = True) -> int:
             signal.signal(number, worker.stop)
         signal.signal(signal.SIGUSR1, worker.quiet)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
-    with _telling(app):
+    with _watching(app, options), _telling(app, options):
         end = worker.run()
     if end is End.RECYCLE and signals:
         _LOG.warning("a thread went on past its time limit; the worker starts afresh")
@@ -56,10 +57,15 @@ def run_worker(app: App, options: Options, *, signals: bool = True) -> int:
     return 1 if end is End.ABORTED else 0
 
 
-def _telling(app: App) -> AbstractContextManager[None]:
-    """Tells people of alerts meanwhile, where that is configured."""
-    if app.settings.notify is None:
+def _watching(app: App, options: Options) -> AbstractContextManager[None]:
+    """Evaluate alerts beside the worker; one that only drains leaves that to others, or to ``maintenance``."""
+    return nullcontext() if options.drain else alerting(app.settings, app.clock, app.rules)
+
+
+def _telling(app: App, options: Options) -> AbstractContextManager[None]:
+    """Tell people of alerts beside the worker, where that is configured; one that only drains leaves it to others."""
+    if app.settings.notify is None or options.drain:
         return nullcontext()
-    from wedsync_ops.alerts.notifying import notifying  # with HTTP, mail and YAML behind it; most workers never need it
+    from wedsync_ops.alerts.notifying import notifying  # with HTTP and mail behind it; many workers never need it
 
     return notifying(app.settings, app.site, app.clock)

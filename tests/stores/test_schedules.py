@@ -76,7 +76,7 @@ class TestRegistering:
     ) -> None:
         raw = f"schema_version: 1\nschedules:\n{yaml(**fields)}".encode()
         batch = schedules.Batch(queue.rules, raw, NOW)
-        (found,) = modules.register(queue.database, raw, "test", now=NOW, beside=batch).problems
+        (found,) = modules.register(queue.database, raw, "test", now=NOW, beside=[batch]).problems
         assert isinstance(found, Problem)
         assert (found.path, found.line > 3) == (path, True)
         assert message in found.message

@@ -29,7 +29,7 @@ def register(queue: Queue, *several: str, dry_run: bool = False) -> schedules.Ba
     raw = ("schema_version: 1\nschedules:" + ("\n" + "".join(several) if several else " []")).encode()
     now = queue.clock.now()
     batch = schedules.Batch(queue.rules, raw, now)
-    done = modules.register(queue.database, raw, "test", now=now, beside=batch, dry_run=dry_run)
+    done = modules.register(queue.database, raw, "test", now=now, beside=[batch], dry_run=dry_run)
     assert done.problems == ()
     return batch
 

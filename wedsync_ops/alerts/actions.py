@@ -153,7 +153,7 @@ def unsilence(database: Database, clock: Clock, ids: Sequence[int], *, by: str |
         for silence_id in ids:
             found = silences.get(connection, silence_id)
             if found is None:
-                raise UnknownAlert(f"there is no silence {silence_id}", hint="see 'wedsync-ops alerts silence'")
+                raise UnknownAlert(f"there is no silence {silence_id}", hint="see 'wedsync-ops alerts silences'")
             if found.ended_at is not None or found.until <= now:
                 raise Refused(f"silence {silence_id} is over")
         silences.end(connection, ids, now, who)

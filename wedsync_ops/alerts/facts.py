@@ -2,12 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import NamedTuple
 
 from wedsync_ops.alerts.model import Wedding
-
-_NONE: Mapping[str, int] = MappingProxyType({})
 
 
 class Sums(NamedTuple):
@@ -86,11 +83,11 @@ class Facts:
     modules: Mapping[str, Targets]
     windows: Mapping[int, Mapping[str, Sums]]
     ended: Mapping[int, Mapping[str, Ended]] = field(default_factory=dict)
-    waiting: Mapping[str, int] = _NONE
+    waiting: Mapping[str, int] = field(default_factory=dict)
     workers: int = 0
     slots: int = 0
     silent: tuple[SilentWorker, ...] = ()
-    late: Mapping[str, int] = _NONE
+    late: Mapping[str, int] = field(default_factory=dict)
     webhook: tuple[int, str | None] = (0, None)
     usual: Mapping[str, Usual] = field(default_factory=dict)
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wedsync_ops.cli.exits import UNKNOWN
 from wedsync_ops.cli.inputs import Json, finite
 from wedsync_ops.cli.lazy import group
 from wedsync_ops.errors import UsageError
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 app = group("Check something for monitoring: exit code 0 ok, 1 warning, 2 critical, 3 unknown.")
 
 WORDS = ("ok", "warning", "critical")
+STATUS = (*WORDS, "unknown")
+_NAMED = 3
 _UNWELL = ("missed", "refused")
 
 
@@ -47,6 +50,53 @@ def schedule(
     else:
         say(f"SCHEDULE {WORDS[code].upper()}: {message}")
     return code
+
+
+@app.command()
+def alerts(
+    context: typer.Context,
+    acknowledged: Annotated[
+        bool, typer.Option("--acknowledged", help="Also count those that somebody acknowledged.")
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Check that no alert is open that nobody has acknowledged or silenced, and that the rules are evaluated."""
+    from wedsync_ops.alerts import actions
+    from wedsync_ops.alerts.model import AlertState
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.render import emit, moment, say
+    from wedsync_ops.instants import iso
+
+    counted = {AlertState.FIRING, AlertState.NO_DATA} | ({AlertState.ACKNOWLEDGED} if acknowledged else set())
+    with opened(context) as opened_app:
+        standing = actions.standing(opened_app.database, opened_app.clock)
+    open_ = [alert for alert in standing.alerts if alert.state in counted]
+    code = _alerts_code([alert.severity for alert in open_], is_stale=standing.is_stale)
+    told = "; ".join(f"{alert.type}: {alert.message}" for alert in open_[:_NAMED])
+    message = told + (f"; and {len(open_) - _NAMED} more" if len(open_) > _NAMED else "")
+    if standing.is_stale:
+        last = f"the rules were last evaluated {moment(standing.evaluated_at) or 'never'}"
+        message = f"{last}; {message}" if message else last
+    others = len(standing.alerts) - len(open_)
+    message = message or "no alert is open" + (f" but {others} acknowledged or silenced" if others else "")
+    if json:
+        document = {"alerts": [actions.to_document(alert) for alert in open_], "others": others}
+        emit(
+            "check-alerts",
+            {"status": STATUS[code], "message": message, "evaluated_at": iso(standing.evaluated_at), **document},
+        )
+    else:
+        say(f"ALERTS {STATUS[code].upper()}: {message}")
+    return code
+
+
+def _alerts_code(severities: list[str], *, is_stale: bool) -> int:
+    """A critical alert is critical whatever else; when nothing was evaluated lately nobody knows."""
+    if "critical" in severities:
+        return 2
+    if is_stale:
+        return UNKNOWN
+    return 1 if severities else 0
 
 
 def _message(count: int, late: list[dict[str, Any]], unwell: list[dict[str, Any]]) -> str:

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "callbacks": ("callbacks", "Take in what the text message gateway reports back."),
     "workers": ("workers", "List the workers."),
     "metrics": ("metrics", "Measure the platform over a range."),
+    "alerts": ("alerts", "See what is wrong; acknowledge, silence, try rules out."),
     "season": ("season", "Tell the wedding season and the load to expect."),
     "check": ("check", "Check something for monitoring, by exit code."),
     "db": ("db", "See and prepare the database; move the platform to PostgreSQL."),

@@ -12,6 +12,7 @@ from wedsync_ops.cli.lazy import single
 from wedsync_ops.errors import InvalidDefinitions
 
 if TYPE_CHECKING:
+    from wedsync_ops.alerts.registering import RuleBatch
     from wedsync_ops.app import App
     from wedsync_ops.jobs.schedules import Batch
     from wedsync_ops.modules.actions import Registration
@@ -30,7 +31,7 @@ def register(
     force: Annotated[bool, typer.Option("--force", help="Also move versions that a rollback holds.")] = False,
     json: Json = False,
 ) -> int:
-    """Register the module types and schedules of a definition file: all, or nothing when anything is wrong.
+    """Register the module types, schedules and alert rules of a definition file: all, or nothing when any is wrong.
 
     What did not change keeps its version. Exit code 3 when there are problems; each names its line.
     """
@@ -41,37 +42,46 @@ def register(
     path = actions.find_file(file, Path.cwd())
     raw = actions.read_file(path)
     with opened(context) as app:
-        done, batch = _register(app, raw, str(path), force=force, dry_run=dry_run)
+        done, batch, rules = _register(app, raw, str(path), force=force, dry_run=dry_run)
     changed = f"{sum(item.changed for item in done.registered)} of {len(done.registered)} module types were changed"
     if batch is not None:
         kept = sum(item.change == "unchanged" for item in batch.registered)
         changed += f", {len(batch.registered) - kept} of {len(batch.registered)} schedules"
+    if rules is not None:
+        kept = sum(item.change == "unchanged" for item in rules.registered)
+        changed += f", {len(rules.registered) - kept} of {len(rules.registered)} alert rules"
     with answering(None if dry_run or done.problems else changed, _failure(done)):
         if json:
-            _print_json(done, batch, dry_run=dry_run)
+            _print_json(done, batch, rules, dry_run=dry_run)
         else:
             _print_table(done, dry_run=dry_run)
             _print_schedules(batch)
+            _print_rules(rules)
     return exits.DONE
 
 
 def _register(
     app: "App", raw: bytes, source: str, *, force: bool, dry_run: bool
-) -> "tuple[Registration, Batch | None]":
-    """Register the module types of a file, and the schedules when it says anything of them."""
+) -> "tuple[Registration, Batch | None, RuleBatch | None]":
+    """Register the module types of a file, and the schedules and alert rules when it says anything of them."""
     from wedsync_ops.modules import actions
 
-    now, batch = app.clock.now(), None
+    now, batch, rules = app.clock.now(), None, None
     if b"schedules" in raw:
         from wedsync_ops.jobs.schedules import Batch
 
         batch = Batch(app.rules(), raw, now)
-    done = actions.register(app.database, raw, source, now=now, force=force, dry_run=dry_run, beside=batch)
+    if b"alerts" in raw:
+        from wedsync_ops.alerts.registering import RuleBatch
+
+        rules = RuleBatch(raw, now)
+    beside = [one for one in (batch, rules) if one is not None]
+    done = actions.register(app.database, raw, source, now=now, force=force, dry_run=dry_run, beside=beside)
     if batch is not None:
         done = replace(done, warnings=(*done.warnings, *batch.warnings))
         if not dry_run:
             app.queue().ring()
-    return done, batch
+    return done, batch, rules
 
 
 def _failure(done: "Registration") -> InvalidDefinitions | None:
@@ -86,7 +96,7 @@ def _failure(done: "Registration") -> InvalidDefinitions | None:
     )
 
 
-def _print_json(done: "Registration", batch: "Batch | None", *, dry_run: bool) -> None:
+def _print_json(done: "Registration", batch: "Batch | None", rules: "RuleBatch | None", *, dry_run: bool) -> None:
     from wedsync_ops.cli.render import emit
     from wedsync_ops.instants import iso
 
@@ -96,6 +106,8 @@ def _print_json(done: "Registration", batch: "Batch | None", *, dry_run: bool) -
             {"id": one.schedule_id, "change": one.change, "next_fire_at": iso(one.next_fire_at)}
             for one in batch.registered
         ]
+    if rules is not None and not done.problems:
+        document["alerts"] = [{"name": one.name, "change": one.change} for one in rules.registered]
     if done.problems:
         document["problems"] = [_problem(problem) for problem in done.problems]
     warnings = [_problem(warning) for warning in done.warnings]
@@ -155,6 +167,13 @@ def _print_schedules(batch: "Batch | None") -> None:
             ("Schedule", "Came to", "Next fire"),
             [(one.schedule_id, one.change, moment(one.next_fire_at)) for one in batch.registered],
         )
+
+
+def _print_rules(rules: "RuleBatch | None") -> None:
+    from wedsync_ops.cli.render import table
+
+    if rules is not None and rules.registered:
+        table(("Alert rule", "Came to"), [(one.name, one.change) for one in rules.registered])
 
 
 def _what(item: "Registered") -> str:

@@ -122,7 +122,7 @@ def register(
     now: int,
     force: bool = False,
     dry_run: bool = False,
-    beside: Beside | None = None,
+    beside: Sequence[Beside] = (),
 ) -> Registration:
     """Register every definition of a file and what stands ``beside`` them, or nothing when any has a problem.
 
@@ -130,7 +130,7 @@ def register(
     also when the type was retired. A pointer held by a rollback stays, unless ``force``. ``dry_run`` writes nothing.
     """
     parsed = parse(raw)
-    problems = _by_line(parsed.problems, () if beside is None else beside.problems)
+    problems = _by_line(parsed.problems, *(one.problems for one in beside))
     if problems:
         return Registration(source_name, (), problems, parsed.warnings)
     with database.reading() if dry_run else database.transaction() as connection:
@@ -138,13 +138,14 @@ def register(
             store.lock(connection)
         registry = store.load(connection)
         steps = [_step(registry, found, now, force=force) for found in parsed.definitions]
-        problems = () if beside is None else _by_line(beside.check(_after(registry, steps)))
+        after = _after(registry, steps)
+        problems = _by_line(*(one.check(after) for one in beside))
         if problems:
             return Registration(source_name, (), problems, parsed.warnings)
         if not dry_run:
             _write(connection, steps, now)
-        if beside is not None:
-            beside.store(connection, dry_run=dry_run)
+        for one in beside:
+            one.store(connection, dry_run=dry_run)
     return Registration(source_name, tuple(step.result for step in steps), (), parsed.warnings)
 
 

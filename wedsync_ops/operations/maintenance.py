@@ -13,6 +13,9 @@ from secrets import token_hex
 
 from sqlalchemy import Connection
 
+from wedsync_ops.alerts.alerter import Alerter
+from wedsync_ops.alerts.model import EventKind
+from wedsync_ops.alerts.store import deliveries
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import TermOver, UsageError, quoted
@@ -63,7 +66,7 @@ def run(site: Site, names: Sequence[str]) -> list[Done]:
 def _done(site: Site, name: str) -> Done:
     task = TASKS[name]
     if not task.alone:
-        return Done(name, task.run(site, site.database.transaction))
+        return _attempted(site, name)
     sole = Sole(site, f"maintenance {name}")
     try:
         if not sole.take():
@@ -73,6 +76,13 @@ def _done(site: Site, name: str) -> Done:
         return Done(name, {}, error.message)
     finally:
         sole.leave()
+
+
+def _attempted(site: Site, name: str) -> Done:
+    try:
+        return Done(name, TASKS[name].run(site, site.database.transaction))
+    except TermOver as error:
+        return Done(name, {}, error.message)
 
 
 class Sole:
@@ -172,6 +182,7 @@ def _retention(site: Site, writing: Writing) -> Mapping[str, int]:
         for name, count in sweep(site.database, one, writing).items():
             counts[name] += count
     counts["events_dropped"] = _events(site, policy.old, writing)
+    counts["deliveries_dropped"] = _deliveries(site, policy.old, writing)
     counts["events_untold"] = 0 if untold is None else untold.count
     return counts
 
@@ -189,10 +200,45 @@ def sweep(database: Database, one: Sweep, writing: Writing | None = None) -> Map
     return counts
 
 
+def _alerts(site: Site, _writing: Writing) -> Mapping[str, int]:
+    """Evaluate under the term that workers evaluate under, too."""
+    alerter = Alerter(site.database, site.clock, lambda: site.rules)
+    try:
+        done = alerter.evaluate()
+    finally:
+        alerter.leave()
+    if done.skipped is not None:
+        raise TermOver(done.skipped)
+    names = {EventKind.OPENED: "opened", EventKind.RESOLVED: "resolved"}
+    return {"rules": done.rules, **{name: done.events.get(kind, 0) for kind, name in names.items()}}
+
+
+def _notify(site: Site, _writing: Writing) -> Mapping[str, int]:
+    """Tell under the term that workers tell under, too."""
+    from wedsync_ops.alerts.notifying import notify  # with HTTP and mail behind it
+
+    told = notify(site.database, site.clock, site.rules.site, site.rules.settings.notify)
+    if told is None:
+        raise TermOver("another process tells people of alerts")
+    return {"planned": told.planned, "sent": told.sent, "failed": told.failed}
+
+
+def _deliveries(site: Site, before: int, writing: Writing) -> int:
+    total = 0
+    while True:
+        with writing() as connection:
+            done = deliveries.drop(connection, before)
+        total += done
+        if done < deliveries.CHUNK:
+            return total
+
+
 TASKS: Mapping[str, Task] = {
     "rescue": Task("take up the jobs of workers that died", _rescue),
     "counters": Task("check the lane counters against the jobs, and measure expected durations", _counters, alone=True),
     "drains": Task("note what has been drained, so that nothing of it starts", _drains),
+    "alerts": Task("evaluate the alert rules, as workers do while they run", _alerts),
+    "notify": Task("tell people of alerts, as workers do while they run", _notify),
     "webhooks": Task("post finished jobs to the webhook, as workers do while they run", _webhooks),
     "retention": Task("forget what has been kept for long enough", _retention, alone=True),
 }
