@@ -3,6 +3,7 @@
 What several machines could do twice, one does under a term; the others leave it out.
 """
 
+import logging
 import os
 import socket
 from collections import Counter
@@ -18,7 +19,7 @@ from wedsync_ops.alerts.model import EventKind
 from wedsync_ops.alerts.store import deliveries
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
-from wedsync_ops.errors import TermOver, UsageError, quoted
+from wedsync_ops.errors import InvalidInput, TermOver, UsageError, quoted
 from wedsync_ops.instants import DAY
 from wedsync_ops.jobs import draining
 from wedsync_ops.jobs.actions import Queue
@@ -29,6 +30,8 @@ from wedsync_ops.jobs.store import durations, events, lanes, retention, terms
 from wedsync_ops.jobs.store.retention import Key, Policy, Sweep
 from wedsync_ops.jobs.store.terms import Term
 from wedsync_ops.jobs.webhooks import deliver
+
+_LOG = logging.getLogger(__name__)
 
 TERM_S = 120.0
 """How long a process has a task for itself unless it renews that, in seconds."""
@@ -60,7 +63,16 @@ def run(site: Site, names: Sequence[str]) -> list[Done]:
     unknown = [name for name in names if name not in TASKS]
     if unknown:
         raise UsageError(f"there is no maintenance task {quoted(unknown[0])}", hint=f"use one of {', '.join(TASKS)}")
-    return [_done(site, name) for name in names or TASKS]
+    return [_done(site, name) for name in names] if names else [_spared(site, name) for name in TASKS]
+
+
+def _spared(site: Site, name: str) -> Done:
+    """One of all tasks: what is wrong with its settings must not keep the others from being done."""
+    try:
+        return _done(site, name)
+    except (UsageError, InvalidInput) as error:
+        _LOG.error("the task %s could not be done: %s", name, error)
+        return Done(name, {}, str(error))
 
 
 def _done(site: Site, name: str) -> Done:
@@ -182,7 +194,7 @@ def _retention(site: Site, writing: Writing) -> Mapping[str, int]:
         for name, count in sweep(site.database, one, writing).items():
             counts[name] += count
     counts["events_dropped"] = _events(site, policy.old, writing)
-    counts["deliveries_dropped"] = _deliveries(site, policy.old, writing)
+    counts["deliveries_dropped"] = _deliveries(policy.old, writing)
     counts["events_untold"] = 0 if untold is None else untold.count
     return counts
 
@@ -223,7 +235,7 @@ def _notify(site: Site, _writing: Writing) -> Mapping[str, int]:
     return {"planned": told.planned, "sent": told.sent, "failed": told.failed}
 
 
-def _deliveries(site: Site, before: int, writing: Writing) -> int:
+def _deliveries(before: int, writing: Writing) -> int:
     total = 0
     while True:
         with writing() as connection:
