@@ -1,6 +1,7 @@
 """``alerts notify-check``, ``notify-test``, ``deliveries``, and ``maintenance run notify``."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -139,20 +140,14 @@ def test_a_test_on_the_screen_is_a_line_of_the_log(cli: Cli, file: Path) -> None
     assert '"kind":"test"' in cli("alerts", "notify-test", "lines").err
 
 
+@pytest.mark.skipif(find_spec("apprise") is not None, reason="Apprise is installed")
 def test_apprise_that_is_missing_is_said_in_a_line(cli: Cli, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("apprise_is_not_installed") if _has_apprise() else None
     monkeypatch.setenv("APPRISE_URL", f"json://{HUSH}")
     write(file, "  rest: {type: apprise, url: {env: APPRISE_URL}}\n")
     answer = cli("alerts", "notify-test", "rest")
     assert (answer.code, answer.err.count("\n")) == (2, 1)
     assert "pip install 'wedsync-ops[notify]'" in answer.err
     assert HUSH not in answer.err
-
-
-def _has_apprise() -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec("apprise") is not None
 
 
 def test_deliveries_are_listed(cli: Cli) -> None:
