@@ -10,7 +10,7 @@ import random
 import socket
 import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +114,7 @@ class _Thread:
         self._file = file
         self._site = site
         self._clock = clock
+        self._database = db.connect(settings)
         self._stopped = threading.Event()
         self._seen: tuple[int, int] | None = None
         self._looked_at: float | None = None
@@ -130,54 +131,49 @@ class _Thread:
         self._thread.join(LAST_S * 3)
 
     def _run(self) -> None:
-        database = db.connect(self._settings)
         try:
             last, more = False, False
             while not last:
                 last = self._stopped.wait(0 if more else POLL_S)  # the round after the stop tells what came before it
-                more = self._guarded(database)
+                more = self._guarded()
             ends_at = self._clock.monotonic() + LAST_S
             while more and self._clock.monotonic() < ends_at:
-                more = self._guarded(database)
+                more = self._guarded()
         finally:
             self._close()
-            database.close()
+            self._database.close()
 
-    def _guarded(self, database: Database) -> bool:
+    def _guarded(self) -> bool:
         """One round, whatever goes wrong; whether there is more to do at once."""
-        try:
-            self._look_at_file(database)
-            if self._notifier is None:
-                return False
-            told = self._notifier.round()
-            if self._notifier.leads:
-                self._beat.keep(database)
-        except WedsyncError as error:
-            _LOG.error("people could not be told of alerts: %s", error)
+        _attempt(self._look_at_file)
+        return _attempt(self._tell)
+
+    def _tell(self) -> bool:
+        if self._notifier is None:
             return False
-        except Exception as error:  # noqa: BLE001 - telling goes on; the message might hold a secret
-            at = traceback.extract_tb(error.__traceback__)[-1]
-            kind = type(error).__name__
-            _LOG.error("people could not be told of alerts: %s in %s:%s", kind, at.filename, at.lineno)
-            return False
+        told = self._notifier.round()
+        if self._notifier.leads:
+            self._beat.keep(self._database)
         return told.more
 
-    def _look_at_file(self, database: Database) -> None:
-        """Read the file when it has changed, or could not be used; a wrong one is told of once a look."""
+    def _look_at_file(self) -> bool:
+        """Read the file when it has changed, or could not be used; whether it is another one now."""
         now = self._clock.monotonic()
         if self._looked_at is not None and now - self._looked_at < RELOAD_S:
-            return
+            return False
         self._looked_at = now
         seen = _stamp(self._file)
         if self._is_open and seen == self._seen:
-            return
+            return False
         self._is_open = False
         setup = load(self._file, self._site, self._clock)
+        beat = Beat(setup.plan.heartbeat, self._clock)
         self._seen, self._is_open = seen, True
         self._close()
         rand = random.Random()  # noqa: S311 - jitter, no secret
-        self._notifier = Notifier(database, self._clock, setup.plan, setup.senders, holder(), rand)
-        self._beat = Beat(setup.plan.heartbeat, self._clock)
+        self._notifier = Notifier(self._database, self._clock, setup.plan, setup.senders, holder(), rand)
+        self._beat = beat
+        return True
 
     def _close(self) -> None:
         self._beat.close()
@@ -188,6 +184,19 @@ class _Thread:
         except WedsyncError as error:
             _LOG.warning("what has been told could not be noted, and may be told again: %s", error)
         self._notifier = None
+
+
+def _attempt(step: Callable[[], bool]) -> bool:
+    """What a step answers; False when it failed, which is logged without what an error's message might hold."""
+    try:
+        return step()
+    except WedsyncError as error:
+        _LOG.error("people could not be told of alerts: %s", error)
+    except Exception as error:  # noqa: BLE001 - telling goes on; the message might hold a secret
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        kind = type(error).__name__
+        _LOG.error("people could not be told of alerts: %s in %s:%s", kind, at.filename, at.lineno)
+    return False
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:
