@@ -96,6 +96,7 @@ class Settings:
         "MB that the jobs of one worker may expect together; what the machine or its control group has unless given",
     )
     notify: Path | None = _setting(None, "YAML file of who is told of alerts, over which channels; unset: nobody")
+    alerts_every_s: float = _setting(30.0, "seconds between two evaluations by a worker, at most 60; 0: left to cron")
     network_capacity_mbps: float = _setting(1000.0, "the host's network capacity, for network_usage")
 
     @property
@@ -386,6 +387,7 @@ _NOT_NEGATIVE = {
     "retention_days": 36_500,
     "dead_letter_days": 36_500,
     "wedding_week_delay_min": 525_600,
+    "alerts_every_s": 60,
     "stop_grace_s": 86_400,
     "stop_notice_s": 86_400,
 }

@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from wedsync_ops.handlers.contract import Mail, NotNow, Run
+from wedsync_ops.handlers.contract import Mail, NotNow, PermanentError, Run
 
 
 def letter(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
@@ -91,3 +91,8 @@ def stubborn(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) ->
     (folder / "running").touch()
     while True:
         time.sleep(1)
+
+
+def refused(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Fail for good, at once."""
+    raise PermanentError("nobody wants it")

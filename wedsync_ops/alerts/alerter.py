@@ -37,11 +37,11 @@ from wedsync_ops.settings import Settings
 
 _LOG = logging.getLogger(__name__)
 
-EVERY_S = 30.0
-"""Seconds between two evaluations of a worker."""
 TERM = "alerts"
 """The name of the term under which one process evaluates."""
-TERM_S = 3 * EVERY_S
+TERM_S = 90.0
+"""How long a process has the evaluation for itself unless it renews that, in seconds: longer than from one to the next.
+"""
 EVALUATED = "evaluated"
 """The mark that says when the rules were last evaluated."""
 
@@ -189,7 +189,10 @@ def _write(connection: Connection, step: Step, now: int, affected: Affected) -> 
 
 @contextmanager
 def alerting(settings: Settings, clock: Clock, load_rules: Callable[[], Rules]) -> Iterator[None]:
-    """Evaluate in a thread for as long as the context is open."""
+    """Evaluate in a thread for as long as the context is open, unless the settings leave it to others."""
+    if not settings.alerts_every_s:
+        yield
+        return
     thread = _Thread(settings, clock, load_rules)
     thread.start()
     try:
@@ -217,7 +220,7 @@ class _Thread:
         database = db.connect(self._settings)
         alerter = Alerter(database, self._clock, self._load_rules)
         try:
-            while not self._stopped.wait(EVERY_S):
+            while not self._stopped.wait(self._settings.alerts_every_s):
                 self._evaluate(alerter)
             self._leave(alerter)
         finally:

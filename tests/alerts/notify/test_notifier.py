@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from tests.alerts.telling import WEEK, Incident, Mailbox, configured, hooked, pages, site
+from tests.alerts.notify.telling import WEEK, Incident, Mailbox, configured, hooked, pages, site
 from tests.jobs.receivers import Receiver
 from wedsync_ops.alerts.model import AlertType
 from wedsync_ops.alerts.notifier import ATTEMPT_US, TERM_S, Notifier, Round

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.alerts.telling import WEEK, Incident, Mailbox, configured, hooked, site
+from tests.alerts.notify.telling import WEEK, Incident, Mailbox, configured, hooked, site
 from tests.jobs.receivers import Receiver
 from wedsync_ops import db, migrate
 from wedsync_ops.alerts import notifying as whole

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.alerts.telling import Incident, Mailbox, configured, hooked, pages, site
+from tests.alerts.notify.telling import Incident, Mailbox, configured, hooked, pages, site
 from tests.jobs.receivers import Receiver
 from wedsync_ops.alerts.model import AlertType, EventKind
 from wedsync_ops.alerts.notifier import Notifier

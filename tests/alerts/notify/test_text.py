@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.alerts.telling import NOW, WEEK, an_alert, wedding
+from tests.alerts.notify.telling import NOW, WEEK, an_alert, wedding
 from wedsync_ops.alerts import notify_text
 from wedsync_ops.alerts.model import AlertType
 from wedsync_ops.alerts.notify_model import Kind, Message

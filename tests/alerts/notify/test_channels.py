@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.alerts.telling import NOW, ROUTING_KEY, WEEK, Mailbox, an_alert, site
+from tests.alerts.notify.telling import NOW, ROUTING_KEY, WEEK, Mailbox, an_alert, site
 from tests.jobs.receivers import SECRET, Receiver
 from wedsync_ops.alerts.channels.http import Post, post
 from wedsync_ops.alerts.channels.lines import Json
@@ -67,7 +67,7 @@ def test_nobody_there_is_said_without_the_address(url: str) -> None:
 def test_a_webhook_verifies_as_documented(hook: Receiver) -> None:
     import re
 
-    page = (Path(__file__).parents[2] / "docs" / "how-to" / "receive-webhooks.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "receive-webhooks.md").read_text()
     (program,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     documented: dict[str, Any] = {}
     exec(program, documented)  # noqa: S102 - the page's own lines

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.alerts.telling import NOW, WEEK, an_alert, an_event, wedding
+from tests.alerts.notify.telling import NOW, WEEK, an_alert, an_event, wedding
 from wedsync_ops.alerts.model import Alert, AlertState, AlertType, EventKind, Severity
 from wedsync_ops.alerts.notify import LONGEST_WAIT_US, decide, is_urgent, retry_us, routes_for
 from wedsync_ops.alerts.notify_model import CALLS, Kind, Plan, Planned
