@@ -1,9 +1,11 @@
 """The dead man's signal: as long as alerts are evaluated, an address outside hears so. Silence is the alarm."""
 
 import logging
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from functools import partial
 
 from wedsync_ops import codec
+from wedsync_ops.alerts.aside import aside
 from wedsync_ops.alerts.channels.http import Post, post
 from wedsync_ops.alerts.channels.opened import address
 from wedsync_ops.alerts.notify_model import Heartbeat, Outcome
@@ -30,7 +32,6 @@ class Beat:
         self._url = "" if heartbeat is None else address(heartbeat.url, "the URL of the heartbeat")
         self._beat_at: float | None = None
         self._under_way: Future[Outcome] | None = None
-        self._threads = ThreadPoolExecutor(1, thread_name_prefix="heartbeat")
 
     def keep(self, database: Database) -> bool:
         """Send the signal when it is due and evaluation works; whether it was sent. Raises DatabaseError."""
@@ -51,12 +52,8 @@ class Beat:
             return False
         body = codec.dumps({"at": iso(instant), "evaluated_at": iso(evaluated_at)})
         what = Post(self._url, body, {"Content-Type": "application/json"}, beat.timeout_s)
-        self._under_way = self._threads.submit(post, what)
+        self._under_way = aside("heartbeat", partial(post, what))
         return True
-
-    def close(self) -> None:
-        """Send no more; what is under way may end."""
-        self._threads.shutdown(wait=False, cancel_futures=False)
 
     def _tell_failure(self) -> None:
         if self._under_way is None or not self._under_way.done():

@@ -8,11 +8,13 @@ nor repeats: what was not begun is pending, what was begun and not settled is tr
 import logging
 import random
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection
 
+from wedsync_ops.alerts.aside import aside
 from wedsync_ops.alerts.channels.contract import Sender
 from wedsync_ops.alerts.model import EventKind
 from wedsync_ops.alerts.notify import GIVE_UP_US, decide, retry_us
@@ -80,7 +82,6 @@ class Notifier:
         self._term: Term | None = None
         self._asked_at: float | None = None
         self._under_way: dict[str, _Attempt] = {}
-        self._threads = ThreadPoolExecutor(max(1, len(senders)), thread_name_prefix="notify")
 
     @property
     def leads(self) -> bool:
@@ -117,7 +118,6 @@ class Notifier:
             pass
         finally:
             self._term = None
-            self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _renew(self) -> None:
         now = self._clock.monotonic()
@@ -177,7 +177,8 @@ class Notifier:
                     begun.append((message, with_it))
         for message, with_it in begun:
             name = with_it[0].channel
-            self._under_way[name] = _Attempt(with_it, self._threads.submit(self._senders[name].send, message))
+            future = aside(f"notify {name}", partial(self._senders[name].send, message))
+            self._under_way[name] = _Attempt(with_it, future)
         return len(begun)
 
     def _message(self, connection: Connection, ids: list[int], now: int) -> tuple[Message, tuple[Delivery, ...]]:

@@ -208,6 +208,12 @@ class _File(_Model):
 _MODELS: Mapping[str, type[_Model]] = {"match": _Match, "escalate": _Step, "routes": _Route, "heartbeat": _Heartbeat}
 
 
+def keys() -> tuple[str, ...]:
+    """Every key that the file may have, wherever it stands."""
+    every: tuple[type[_Model], ...] = (_File, _Route, _Match, _Step, _Heartbeat, *KINDS.values())
+    return tuple(dict.fromkeys(key for model in every for key in _keys(model)))
+
+
 def read(raw: bytes, zone: ZoneInfo) -> Read:
     """Read a file of channels and routes, whose hours are those of ``zone``. Never raises for bad content."""
     try:

@@ -176,7 +176,6 @@ class _Thread:
         return True
 
     def _close(self) -> None:
-        self._beat.close()
         if self._notifier is None:
             return
         try:

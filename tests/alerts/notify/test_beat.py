@@ -55,7 +55,6 @@ def test_it_beats_every_so_often(database: Database, clock: FakeClock, hook: Rec
         "2027-06-14T09:00:00.000000Z",
         "2027-06-14T09:01:00.000000Z",
     ]
-    beat.close()
 
 
 def test_it_falls_silent_when_nobody_evaluates(
@@ -77,7 +76,6 @@ def test_it_falls_silent_when_nobody_evaluates(
     assert beat.keep(database)
     settled(beat, database)
     assert len(hook.posts) == 2
-    beat.close()
 
 
 def test_a_receiver_that_is_down_is_told_of_and_tried_again(
@@ -94,7 +92,6 @@ def test_a_receiver_that_is_down_is_told_of_and_tried_again(
     assert beat.keep(database)
     settled(beat, database)
     assert len(hook.taken) == 1
-    beat.close()
 
 
 def test_an_address_that_is_none_is_refused(clock: FakeClock, tmp_path: Path) -> None:

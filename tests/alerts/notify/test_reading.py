@@ -1,11 +1,14 @@
 """The file of channels and routes: what it may say, and everything that is wrong with it at once."""
 
+import re
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from wedsync_ops.alerts.model import AlertType
 from wedsync_ops.alerts.notify_model import Channel, Kind, Plan, Secret
-from wedsync_ops.alerts.notify_reading import PAGERDUTY_URL, read
+from wedsync_ops.alerts.notify_reading import KINDS, PAGERDUTY_URL, keys, read
 from wedsync_ops.instants import MINUTE, SECOND
 
 UTC = ZoneInfo("UTC")
@@ -227,3 +230,30 @@ def test_an_alert_that_nobody_thought_of_must_go_somewhere() -> None:
     ((_, path, said),) = problems(text)
     assert path == "routes[0].match"
     assert "the last route must be without match" in said
+
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+@pytest.mark.parametrize("page", ["reference/notifications.md", "how-to/page-the-on-call.md"])
+def test_the_documented_files_are_right(page: str) -> None:
+    blocks = re.findall(r"^```yaml\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+    files = [block for block in blocks if "channels:" in block]
+    assert files
+    assert [read(block.encode(), UTC).problems for block in files] == [()] * len(files)
+
+
+def test_every_key_is_documented() -> None:
+    text = (DOCS / "reference" / "notifications.md").read_text()
+    undocumented = [key for key in keys() if not re.search(rf"`(?:match\.)?{key}`|{{{key}, |, {key}}}", text)]
+    assert undocumented == []
+    assert [kind for kind in KINDS if f"| `{kind}` |" not in text] == []
+
+
+@pytest.mark.parametrize("type_", AlertType)
+def test_every_type_of_alert_can_be_named(type_: AlertType) -> None:
+    found = plan(
+        f"schema_version: 1\nchannels: {{a: {{type: console}}}}\nroutes:\n  - match: {{type: {type_}}}\n"
+        "    channels: a\n  - channels: a\n"
+    )
+    assert found.routes[0].match.types == frozenset({type_.value})
