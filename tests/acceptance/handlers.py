@@ -96,3 +96,8 @@ def stubborn(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) ->
 def refused(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Fail for good, at once."""
     raise PermanentError("nobody wants it")
+
+
+def failing(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Never comes to anything."""
+    raise ValueError("it fails")

@@ -18,6 +18,8 @@ from wedsync_ops.alerts.watching import Watching
 from wedsync_ops.errors import InvalidInput, Refused, UnknownAlert, WrongState
 from wedsync_ops.instants import DAY, HOUR, MINUTE, SECOND
 from wedsync_ops.jobs.leader import Leader
+from wedsync_ops.operations import maintenance
+from wedsync_ops.operations.maintenance import Site
 
 RATE = ("high_error_rate/email", "opened"), ("high_error_rate/email", "resolved")
 
@@ -120,7 +122,7 @@ class TestRestart:
         assert Leader(watch.database, watch.clock, TERM_S).lead(TERM, "another") is not None
         done = watch.evaluate()
         assert (done.skipped, watch.events()) == ("another process evaluates the alerts", [])
-        assert watch.evaluate(after="91s").events == {EventKind.OPENED: 1}
+        assert watch.evaluate(after="46s").events == {EventKind.OPENED: 1}
 
     def test_whoever_lost_the_term_meanwhile_writes_nothing(self, watch: Watch) -> None:
         watch.run(*["error"] * 10)
@@ -445,3 +447,17 @@ def schedule(watch: Watch, next_due_at: int) -> None:
             ),
             {"at": next_due_at},
         )
+
+
+def test_what_was_resolved_long_ago_is_forgotten_and_what_is_open_is_not(watch: Watch) -> None:
+    watch.run(*["error"] * 10)
+    watch.evaluate()
+    watch.run(*["ok"] * 400)
+    watch.evaluate(after="30s")
+    watch.evaluate(after="3m")
+    schedule(watch, next_due_at=watch.clock.now() - 61 * SECOND)
+    watch.evaluate(after="1s")
+    watch.clock.advance("91d")
+    maintenance.run(Site(watch.database, watch.clock, watch.queue.rules), ["retention"])
+    assert [alert.type for alert in actions.list_alerts(watch.database, every=True)] == [AlertType.SCHEDULE_LATE]
+    assert watch.events() == []

@@ -25,14 +25,10 @@ def told(series: Series, *rules: Rule) -> list[tuple[int, str, str]]:
 
 def test_an_incident_opens_and_resolves() -> None:
     (high,) = [one for one in BUILT_IN if one.name == "high_error_rate"]
-    assert (
-        told(read(INCIDENT.encode()), high)
-        == [
-            (10, "high_error_rate/email", "opened"),
-            (21, "high_error_rate/email", "resolved"),
-            (45, "high_error_rate/email", "no_data"),
-        ][:2]
-    )
+    assert told(read(INCIDENT.encode()), high) == [
+        (10, "high_error_rate/email", "opened"),
+        (21, "high_error_rate/email", "resolved"),
+    ]
 
 
 def test_yaml_and_lines_are_read_alike() -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from wedsync_ops import db
 from wedsync_ops.alerts.definitions import from_text
-from wedsync_ops.alerts.evaluate import Step, evaluate
+from wedsync_ops.alerts.evaluate import Judged, Step, conclude, judge
 from wedsync_ops.alerts.facts import Affected, Facts, Targets
 from wedsync_ops.alerts.model import EventKind, Rule
 from wedsync_ops.alerts.rules import together
@@ -39,9 +39,10 @@ _LOG = logging.getLogger(__name__)
 
 TERM = "alerts"
 """The name of the term under which one process evaluates."""
-TERM_S = 90.0
-"""How long a process has the evaluation for itself unless it renews that, in seconds: longer than from one to the next.
+TERM_S = 45.0
+"""How long a process has the evaluation for itself unless it renews that, in seconds: after a death the next one waits.
 """
+SHORTEST_TERM_S = 5.0
 EVALUATED = "evaluated"
 """The mark that says when the rules were last evaluated."""
 
@@ -83,10 +84,10 @@ class Alerter:
             now = self._clock.now()
             with self._database.reading() as connection:
                 watched = rules_in_force(connection)
-                found = look(connection, watching, watched, rules, now)
-                affected = _affected(connection, watched, found, rules, now)
+                judged = judge(watched, look(connection, watching, watched, rules, now))
+                affected = _affected(connection, watched, judged, rules, now)
             with self._leadership.writing(term) as connection:
-                counts = apply(connection, watched, found, affected)
+                counts = apply(connection, watched, judged, affected, now)
                 points.set_mark(connection, EVALUATED, now)
         except TermOver as error:
             return Evaluated(0, {}, error.message)
@@ -144,30 +145,36 @@ def targets(rules: Rules) -> Mapping[str, Targets]:
     return found
 
 
-def _affected(connection: Connection, watched: Sequence[Rule], found: Facts, rules: Rules, now: int) -> Affected:
+def _affected(
+    connection: Connection, watched: Sequence[Rule], judged: Sequence[Judged], rules: Rules, now: int
+) -> Affected:
     """The weddings of the alerts that are about to open or have become worse."""
     today = local_date(now, rules.calendar.zone)
     by_name = {rule.name: rule for rule in watched}
     weddings = {}
-    for step in evaluate(watched, found, alerts.unresolved(connection), silences.in_force(connection, now)):
+    known, hushed = alerts.unresolved(connection), silences.in_force(connection, now)
+    for step in conclude(watched, judged, known, hushed, now):
         alert = step.alert
         if alert is None or not {EventKind.OPENED, EventKind.WORSENED} & set(step.events):
             continue
         since = now - by_name[alert.rule].window_us
-        modules = [alert.module_type] if alert.module_type is not None else [*found.modules]
+        modules = [alert.module_type] if alert.module_type is not None else [*rules.registry.pointers]
         several = [one for name in modules for one in facts.weddings(connection, name, since, today)]
         several.sort(key=lambda one: (one.wedding_on, one.job_id))
         weddings[alert.key] = tuple(several[: facts.WEDDINGS])
     return weddings
 
 
-def apply(connection: Connection, watched: Sequence[Rule], found: Facts, affected: Affected) -> Mapping[EventKind, int]:
-    """Evaluate against the alerts as they are now, and write what changes; returns how much happened, by kind."""
+def apply(
+    connection: Connection, watched: Sequence[Rule], judged: Sequence[Judged], affected: Affected, now: int
+) -> Mapping[EventKind, int]:
+    """Conclude with the alerts as they are now, and write what changes; returns how much happened, by kind."""
     alerts.lock(connection)
     counts: Counter[EventKind] = Counter()
-    for step in evaluate(watched, found, alerts.unresolved(connection), silences.in_force(connection, found.now)):
+    known, hushed = alerts.unresolved(connection), silences.in_force(connection, now)
+    for step in conclude(watched, judged, known, hushed, now):
         counts.update(step.events)
-        _write(connection, step, found.now, affected)
+        _write(connection, step, now, affected)
     return counts
 
 
@@ -218,7 +225,8 @@ class _Thread:
 
     def _run(self) -> None:
         database = db.connect(self._settings)
-        alerter = Alerter(database, self._clock, self._load_rules)
+        term_s = max(SHORTEST_TERM_S, 1.5 * self._settings.alerts_every_s)
+        alerter = Alerter(database, self._clock, self._load_rules, Leader(database, self._clock, term_s))
         try:
             while not self._stopped.wait(self._settings.alerts_every_s):
                 self._evaluate(alerter)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -106,6 +107,7 @@ def microseconds(text: str) -> int:
     return length
 
 
+@lru_cache(maxsize=1024)
 def from_text(text: str) -> Rule:
     """The rule that was stored as this JSON text. Raises InvalidInput for one of another version."""
     try:

@@ -74,30 +74,48 @@ class Step:
     before: Alert | None = None
 
 
-def readings(rules: Sequence[Rule], facts: Facts) -> list[Reading]:
-    """What every rule comes to."""
-    return [_reading(rule, sample) for rule in rules for sample in samples(rule, facts)]
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A sample and what it means: most say that all is well, and nothing more is made of those."""
+
+    rule: Rule
+    sample: Sample
+    key: str
+    threshold: float
+    verdict: Verdict
+
+    def reading(self) -> Reading:
+        """The same in words."""
+        rule, sample = self.rule, self.sample
+        beyond = rule.critical is not None and sample.value is not None and _is_over(rule, sample.value, rule.critical)
+        more = "less" if rule.below else "more"
+        unit = _UNITS.get(rule.metric, "")
+        compared = (
+            "" if sample.value is None else f" ({sample.value:,.4g}{unit}, {more} than {self.threshold:,.4g}{unit})"
+        )
+        return Reading(
+            rule=rule,
+            key=self.key,
+            module_type=sample.module_type,
+            subject=sample.subject,
+            value=sample.value,
+            threshold=self.threshold,
+            verdict=self.verdict,
+            severity=Severity.CRITICAL if beyond else rule.severity,
+            message=sample.said + compared,
+        )
 
 
-def _reading(rule: Rule, sample: Sample) -> Reading:
+def judge(rules: Sequence[Rule], facts: Facts) -> list[Judged]:
+    """What every rule comes to, for each module type and subject that it watches."""
+    return [_judged(rule, sample) for rule in rules for sample in samples(rule, facts)]
+
+
+def _judged(rule: Rule, sample: Sample) -> Judged:
     threshold = rule.threshold if rule.threshold is not None else sample.threshold
     limit = 0.0 if threshold is None else threshold
-    verdict = _verdict(rule, sample, limit)
-    beyond = rule.critical is not None and sample.value is not None and _is_over(rule, sample.value, rule.critical)
-    more = "less" if rule.below else "more"
-    unit = _UNITS.get(rule.metric, "")
-    value = "" if sample.value is None else f" ({sample.value:,.4g}{unit}, {more} than {limit:,.4g}{unit})"
-    return Reading(
-        rule=rule,
-        key="/".join((rule.name, *(part for part in (sample.module_type, sample.subject) if part is not None))),
-        module_type=sample.module_type,
-        subject=sample.subject,
-        value=sample.value,
-        threshold=limit,
-        verdict=verdict,
-        severity=Severity.CRITICAL if beyond else rule.severity,
-        message=sample.said + value,
-    )
+    parts = (part for part in (sample.module_type, sample.subject) if part is not None)
+    return Judged(rule, sample, "/".join((rule.name, *parts)), limit, _verdict(rule, sample, limit))
 
 
 def _verdict(rule: Rule, sample: Sample, threshold: float) -> Verdict:
@@ -138,17 +156,27 @@ def evaluate(
     rules: Sequence[Rule], facts: Facts, alerts: Iterable[Alert], silences: Sequence[Silence] = ()
 ) -> list[Step]:
     """What becomes of every alert that is not over, and which new ones there are; only what changes is listed."""
+    return conclude(rules, judge(rules, facts), alerts, silences, facts.now)
+
+
+def conclude(
+    rules: Sequence[Rule],
+    judged: Sequence[Judged],
+    alerts: Iterable[Alert],
+    silences: Sequence[Silence],
+    now: int,
+) -> list[Step]:
+    """The same from what was judged already."""
     known = {alert.key: alert for alert in alerts}
     in_force = {rule.name: rule for rule in rules}
     steps: list[Step] = []
-    for reading in readings(rules, facts):
-        alert = known.pop(reading.key, None)
-        step = advance(alert, reading, facts.now)
-        steps.append(_told(alert, step, reading.rule, silences, facts.now))
+    for one in judged:
+        alert = known.pop(one.key, None)
+        if alert is not None or one.verdict is Verdict.BREACH:
+            steps.append(_told(alert, advance(alert, one.reading(), now), one.rule, silences, now))
     for alert in known.values():
         rule = in_force.get(alert.rule)
-        step = _absent(alert, rule, facts.now)
-        steps.append(_told(alert, step, rule, silences, facts.now))
+        steps.append(_told(alert, _absent(alert, rule, now), rule, silences, now))
     return [step for step in steps if step.events or step.alert != step.before]
 
 

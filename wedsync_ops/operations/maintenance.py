@@ -190,13 +190,20 @@ def _retention(site: Site, writing: Writing) -> Mapping[str, int]:
         module_types = retention.module_types(connection)
         untold = None if settings.webhook_url is None else events.Untold(connection)
     counts = dict.fromkeys(retention.COUNTS, 0)
-    for one in retention.sweeps(policy, module_types, untold or retention.nothing_held):
+    several = (*retention.sweeps(policy, module_types, untold or retention.nothing_held), *_told_long_ago(policy.old))
+    for one in several:
         for name, count in sweep(site.database, one, writing).items():
             counts[name] += count
     counts["events_dropped"] = _events(site, policy.old, writing)
     counts["deliveries_dropped"] = _deliveries(policy.old, writing)
     counts["events_untold"] = 0 if untold is None else untold.count
     return counts
+
+
+def _told_long_ago(before: int) -> Iterator[Sweep]:
+    """Alerts that were resolved before an instant, what happened then, and silences that ended."""
+    for table, column in (("alerts", "resolved_at"), ("alert_events", "at"), ("alert_silences", "until")):
+        yield retention.leftovers(table, {"id": "bigint"}, column, before)
 
 
 def sweep(database: Database, one: Sweep, writing: Writing | None = None) -> Mapping[str, int]:
