@@ -12,6 +12,11 @@ import pytest
 from tests.commands import tree
 from tests.png import size_of
 from wedsync_ops import errors, settings, yamldoc
+from wedsync_ops.alerts.definitions import Definition
+from wedsync_ops.alerts.evaluate import COMMANDS
+from wedsync_ops.alerts.model import METRICS, AlertState, AlertType, EventKind
+from wedsync_ops.alerts.replay import Figures
+from wedsync_ops.alerts.rules import BUILT_IN
 from wedsync_ops.cli import exits
 from wedsync_ops.handlers import catalogue
 from wedsync_ops.jobs.model import Priority, Result, State
@@ -111,6 +116,35 @@ def test_every_picture_is_shown() -> None:
 def test_every_shipped_template_is_documented() -> None:
     everything = "\n".join(each.read_text() for each in PAGES)
     assert missing(list(catalogue.known(None)), everything) == []
+
+
+@pytest.mark.parametrize("kind", [*AlertType])
+def test_every_alert_type_has_a_runbook(kind: AlertType) -> None:
+    text = (DOCS / "runbooks" / f"{kind}.md").read_text()
+    parts = [part.partition("\n") for part in sections(text) if part.startswith("## ")]
+    found = {heading.removeprefix("## "): body for heading, _, body in parts}
+    assert list(found) == ["Symptom", "Impact", "Diagnosis", "Mend", "Prevention"]
+    assert is_named(kind, text)
+    assert "wedsync-ops " in found["Diagnosis"]
+    assert "wedsync-ops " in found["Mend"]
+
+
+def test_every_runbook_is_of_an_alert_type() -> None:
+    assert {path.stem for path in (DOCS / "runbooks").glob("*.md")} == set(AlertType)
+
+
+def test_everything_about_alerts_is_documented() -> None:
+    fields = ["for" if name == "for_" else name for name in Definition.model_fields]
+    words = [*AlertType, *AlertState, *EventKind, *METRICS, *fields, *Figures.model_fields]
+    words += [rule.name for rule in BUILT_IN]
+    assert missing([str(word) for word in words], page("alerts.md")) == []
+
+
+def test_what_an_alert_says_to_run_next_exists() -> None:
+    commands = tree()
+    for command in COMMANDS.values():
+        name, *options = re.split(r" (?=--)", command.removeprefix("wedsync-ops "))
+        assert {option.partition(" ")[0] for option in options} - {"--json"} <= commands[name]
 
 
 def test_every_maintenance_task_is_documented() -> None:

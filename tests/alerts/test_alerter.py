@@ -6,36 +6,18 @@ import pytest
 from sqlalchemy import text
 
 from tests.alerts.conftest import Watch
+from tests.alerts.scene import one, own_rule, schedule, worker
 from tests.metrics import rows
 from tests.stores.rows import add
 from wedsync_ops.alerts import actions
-from wedsync_ops.alerts.actions import Hush
 from wedsync_ops.alerts.alerter import TERM, TERM_S
-from wedsync_ops.alerts.definitions import parse, to_text
-from wedsync_ops.alerts.model import Alert, AlertState, AlertType, EventKind, Severity
-from wedsync_ops.alerts.store import alerts, points, silences
+from wedsync_ops.alerts.model import AlertState, AlertType, EventKind, Severity
+from wedsync_ops.alerts.store import alerts, points
 from wedsync_ops.alerts.watching import Watching
-from wedsync_ops.errors import InvalidInput, Refused, UnknownAlert, WrongState
 from wedsync_ops.instants import DAY, HOUR, MINUTE, SECOND
 from wedsync_ops.jobs.leader import Leader
-from wedsync_ops.operations import maintenance
-from wedsync_ops.operations.maintenance import Site
 
 RATE = ("high_error_rate/email", "opened"), ("high_error_rate/email", "resolved")
-
-
-def one(watch: Watch, kind: str) -> Alert:
-    (found,) = [alert for alert in watch.alerts() if alert.type == kind]
-    return found
-
-
-def own_rule(watch: Watch, written: str) -> None:
-    parsed = parse(f"schema_version: 1\nalerts:\n  - {written}\n".encode())
-    assert parsed is not None
-    assert parsed.problems == ()
-    with watch.database.transaction() as connection:
-        for definition in parsed.definitions:
-            silences.save_rule(connection, definition.name, to_text(definition), watch.clock.now())
 
 
 class TestTenFailures:
@@ -303,90 +285,6 @@ class TestWeddings:
         assert [w.wedding_on for w in event.alert.weddings] == ["2027-01-15"]
 
 
-class TestActions:
-    @pytest.fixture
-    def alert(self, watch: Watch) -> Alert:
-        watch.run(*["error"] * 10)
-        watch.evaluate()
-        return one(watch, AlertType.HIGH_ERROR_RATE)
-
-    def test_acknowledging_twice_is_told_once(self, watch: Watch, alert: Alert) -> None:
-        actions.acknowledge(watch.database, watch.clock, [alert.id], note="on it", by="ann")
-        (again,) = actions.acknowledge(watch.database, watch.clock, [alert.id, alert.id], by="bob")
-        assert (again.acknowledged_by, again.note, again.state) == ("ann", "on it", AlertState.ACKNOWLEDGED)
-        assert [kind for _, kind in watch.told()] == ["opened", "acknowledged"]
-
-    def test_all_or_none_are_acknowledged(self, watch: Watch, alert: Alert) -> None:
-        with pytest.raises(UnknownAlert, match="no alert 99"):
-            actions.acknowledge(watch.database, watch.clock, [alert.id, 99])
-        assert one(watch, AlertType.HIGH_ERROR_RATE).acknowledged_at is None
-
-    def test_what_is_over_cannot_be_acknowledged(self, watch: Watch, alert: Alert) -> None:
-        watch.run(*["ok"] * 400)
-        watch.evaluate(after="30s")
-        watch.evaluate(after="3m")
-        with pytest.raises(WrongState, match="resolved"):
-            actions.acknowledge(watch.database, watch.clock, [alert.id])
-
-    def test_a_silence_hushes_at_once_and_its_end_is_told(self, watch: Watch, alert: Alert) -> None:
-        until = watch.clock.now() + HOUR
-        made, hushed = actions.silence(
-            watch.database, watch.clock, Hush(module_type="email"), until=until, reason="deploy", by="ann"
-        )
-        assert [one.state for one in hushed] == [AlertState.SILENCED]
-        assert actions.silences_in_force(watch.database, watch.clock) == [made]
-        loud = actions.unsilence(watch.database, watch.clock, [made.id], by="bob")
-        assert [one.state for one in loud] == [AlertState.FIRING]
-        assert [kind for _, kind in watch.told()] == ["opened", "silenced", "unsilenced"]
-        assert [event.actor for event in watch.events()] == [None, "ann", "bob"]
-        with pytest.raises(Refused):
-            actions.unsilence(watch.database, watch.clock, [made.id])
-
-    def test_a_silence_that_runs_out_is_told_by_the_evaluation(self, watch: Watch, alert: Alert) -> None:
-        until = watch.clock.now() + MINUTE
-        actions.silence(watch.database, watch.clock, Hush(alert_id=alert.id), until=until, reason="x", by="ann")
-        watch.evaluate(after="1m")
-        assert [kind for _, kind in watch.told()] == ["opened", "silenced", "unsilenced"]
-
-    def test_an_acknowledged_alert_under_a_silence_is_acknowledged_after_it(self, watch: Watch, alert: Alert) -> None:
-        until = watch.clock.now() + MINUTE
-        actions.silence(watch.database, watch.clock, Hush(alert_id=alert.id), until=until, reason="x", by="ann")
-        (quiet,) = actions.acknowledge(watch.database, watch.clock, [alert.id], by="ann")
-        assert quiet.state is AlertState.SILENCED
-        watch.evaluate(after="1m")
-        assert one(watch, AlertType.HIGH_ERROR_RATE).state is AlertState.ACKNOWLEDGED
-
-    @pytest.mark.parametrize("length", [-1, 0, 31 * DAY])
-    def test_a_silence_ends_in_the_future_and_within_reason(self, watch: Watch, alert: Alert, length: int) -> None:
-        until = watch.clock.now() + length
-        with pytest.raises(InvalidInput):
-            actions.silence(watch.database, watch.clock, Hush(alert_id=alert.id), until=until, reason="x")
-
-    def test_the_list_is_by_severity_and_age(self, watch: Watch, alert: Alert) -> None:
-        watch.run("error", wedding_days=3, module_type="info", seconds_ago=0.5)
-        watch.evaluate(after="10s")
-        found = actions.list_alerts(watch.database)
-        assert [(one.type, one.severity) for one in found] == [
-            (AlertType.WEDDING_WEEK_ERRORS, "critical"),
-            (AlertType.HIGH_ERROR_RATE, "warning"),
-        ]
-
-    def test_resolved_ones_are_listed_when_they_are_asked_for(self, watch: Watch, alert: Alert) -> None:
-        watch.run(*["ok"] * 400)
-        watch.evaluate(after="30s")
-        watch.evaluate(after="3m")
-        assert actions.list_alerts(watch.database) == ()
-        assert [one.id for one in actions.list_alerts(watch.database, every=True)] == [alert.id]
-        assert [one.id for one in actions.list_alerts(watch.database, states=[AlertState.RESOLVED])] == [alert.id]
-
-    def test_without_evaluation_nobody_knows(self, watch: Watch) -> None:
-        assert actions.standing(watch.database, watch.clock).is_stale
-        watch.evaluate()
-        assert not actions.standing(watch.database, watch.clock).is_stale
-        watch.clock.advance("4m")
-        assert actions.standing(watch.database, watch.clock).is_stale
-
-
 class TestPoints:
     def test_every_execution_counts_once_whatever_was_written_down(self, watch: Watch) -> None:
         for minute in range(12):
@@ -414,50 +312,3 @@ class TestPoints:
             (event,) = alerts.read_events(connection, 0, 10)
             assert alerts.read_events(connection, event.id, 10) == []
             assert alerts.last_event(connection) == event.id
-
-
-def worker(watch: Watch, **values: Any) -> None:
-    now = watch.clock.now()
-    plain = {
-        "id": f"w{now}{len(values)}",
-        "name": "one",
-        "host": "h",
-        "pid": 1,
-        "version": "1",
-        "lock_file": "",
-        "slots": 2,
-        "busy": 0,
-        "started_at": now,
-        "heartbeat_at": now,
-        "stopped_at": None,
-        "died": False,
-    }
-    full = {**plain, **values}
-    names = ", ".join(full)
-    with watch.database.transaction() as connection:
-        connection.execute(text(f"INSERT INTO workers ({names}) VALUES ({', '.join(f':{n}' for n in full)})"), full)
-
-
-def schedule(watch: Watch, next_due_at: int) -> None:
-    with watch.database.transaction() as connection:
-        connection.execute(
-            text(
-                "INSERT INTO schedules (id, definition, registered_at, next_fire_at, next_due_at)"
-                " VALUES ('nightly', '{}', 0, :at, :at)"
-            ),
-            {"at": next_due_at},
-        )
-
-
-def test_what_was_resolved_long_ago_is_forgotten_and_what_is_open_is_not(watch: Watch) -> None:
-    watch.run(*["error"] * 10)
-    watch.evaluate()
-    watch.run(*["ok"] * 400)
-    watch.evaluate(after="30s")
-    watch.evaluate(after="3m")
-    schedule(watch, next_due_at=watch.clock.now() - 61 * SECOND)
-    watch.evaluate(after="1s")
-    watch.clock.advance("91d")
-    maintenance.run(Site(watch.database, watch.clock, watch.queue.rules), ["retention"])
-    assert [alert.type for alert in actions.list_alerts(watch.database, every=True)] == [AlertType.SCHEDULE_LATE]
-    assert watch.events() == []

@@ -23,7 +23,7 @@ LONGEST_SILENCE_US = 30 * DAY
 STALE_US = 3 * MINUTE
 """How long ago the last evaluation may be before nobody knows how things stand."""
 _ORDER = {severity: place for place, severity in enumerate((Severity.CRITICAL, Severity.WARNING))}
-_MOST = 10_000
+_ALL = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def list_alerts(
     with database.reading() as connection:
         found = alerts.unresolved(connection)
         wants_resolved = AlertState.RESOLVED in states or (every and not states)
-        over = alerts.resolved(connection, 0, limit or _MOST) if wants_resolved else []
+        over = alerts.resolved(connection, 0, limit or _ALL) if wants_resolved else []
     if states:
         found = [alert for alert in found if alert.state in states]
     elif not every:
@@ -78,7 +78,7 @@ def show(database: Database, alert_id: int) -> tuple[Alert, list[AlertEvent]]:
 def history(database: Database, *, since: int, limit: int) -> list[AlertEvent]:
     """What happened to alerts since an instant, the latest first, at most ``limit`` (0: all)."""
     with database.reading() as connection:
-        return alerts.latest_events(connection, since, limit or _MOST)
+        return alerts.latest_events(connection, since, limit or _ALL)
 
 
 def acknowledge(

@@ -26,7 +26,7 @@ _UNITS = {
     "deviation": " standard deviations",
     "schedule_lateness": " s",
 }
-_COMMANDS: Mapping[AlertType, str] = {
+COMMANDS: Mapping[AlertType, str] = {
     AlertType.HIGH_ERROR_RATE: "wedsync-ops jobs failures",
     AlertType.HIGH_RESPONSE_TIME: "wedsync-ops metrics --range 1h",
     AlertType.QUEUE_LENGTH: "wedsync-ops queue status",
@@ -43,6 +43,7 @@ _COMMANDS: Mapping[AlertType, str] = {
     AlertType.WEBHOOK_FAILING: "wedsync-ops events --json",
     AlertType.CUSTOM: "wedsync-ops metrics --range 1h",
 }
+"""What to run next, by alert type."""
 _TAKES_MODULE = (" metrics ", " jobs list ", " jobs failures ")
 
 
@@ -221,7 +222,7 @@ def _begun(reading: Reading, now: int) -> Alert:
 
 
 def _command(kind: AlertType, module_type: str | None) -> str:
-    command = _COMMANDS[kind]
+    command = COMMANDS[kind]
     takes = module_type is not None and any(part in f"{command} " for part in _TAKES_MODULE)
     return f"{command} --module {module_type}" if takes else command
 
