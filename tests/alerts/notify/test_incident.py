@@ -32,6 +32,7 @@ ROUTES = """\
 """
 STEP_S = 5
 Told = tuple[int, str, str, tuple[int, ...]]
+Heard = tuple[int, str, tuple[int, ...]]
 
 
 class Scene:
@@ -66,6 +67,9 @@ class Scene:
         assert not self._script
         self._notifier.close()
 
+    def over(self, channel: str) -> list[Heard]:
+        return [(second, what, about) for second, name, what, about in self.heard if name == channel]
+
     def _listen(self, second: int) -> None:
         known = {name: sum(one[1] == name for one in self.heard) for name in ("pager", "hook", "mail")}
         for action, key in pages(self._pager.taken)[known["pager"] :]:
@@ -76,6 +80,31 @@ class Scene:
             body = mail.get_content()
             ids = tuple(int(line.rpartition(" ")[2]) for line in body.splitlines() if line.startswith("Acknowledge:"))
             self.heard.append((second, "mail", str(mail["Subject"]), ids))
+
+
+def script(scene: Scene, incident: Incident, pager: Receiver) -> dict[str, int]:
+    """What happens, minute by minute; the ids that the alerts get."""
+    ids: dict[str, int] = {}
+
+    def opens(name: str, type_: AlertType, module: str) -> Callable[[], object]:
+        return lambda: ids.__setitem__(name, incident.open(type_, module))
+
+    scene.at(0, opens("errors", AlertType.WEDDING_WEEK_ERRORS, "sms"))
+    scene.at(1, opens("queue", AlertType.QUEUE_LENGTH, "email"))
+    scene.at(1.25, opens("rate", AlertType.HIGH_ERROR_RATE, "form"))
+    scene.at(6, lambda: incident.acknowledge(ids["errors"]))
+    scene.at(8, lambda: pager.answers.extend(["503"] * 10_000))  # it is down for ten minutes
+    scene.at(8.5, opens("capacity", AlertType.CAPACITY, "email"))
+    scene.at(12, opens("brief", AlertType.ANOMALY, "info"))
+    scene.at(12.25, lambda: incident.resolve(ids["brief"]))
+    scene.at(14, scene.begin)
+    scene.at(18, pager.answers.clear)
+    scene.at(20, lambda: incident.silence(ids["capacity"]))
+    scene.at(22, lambda: incident.resolve(ids["errors"]))
+    scene.at(24, lambda: incident.unsilence(ids["capacity"]))
+    scene.at(26, lambda: incident.resolve(ids["capacity"]))
+    scene.at(27, lambda: incident.resolve(ids["queue"]), lambda: incident.resolve(ids["rate"]))
+    return ids
 
 
 def test_everybody_is_told_what_they_should_be(
@@ -90,71 +119,56 @@ def test_everybody_is_told_what_they_should_be(
     box, port = mailbox
     file = configured(tmp_path, ROUTES, pager.url, hook.url, port)
     scene = Scene(database, clock, file, pager, hook, box)
-    ids: dict[str, int] = {}
-
-    def opens(name: str, type_: AlertType, module: str) -> Callable[[], object]:
-        return lambda: ids.__setitem__(name, incident.open(type_, module))
-
-    scene.at(0, opens("errors", AlertType.WEDDING_WEEK_ERRORS, "sms"))
-    scene.at(1, opens("queue", AlertType.QUEUE_LENGTH, "email"))
-    scene.at(1.25, opens("rate", AlertType.HIGH_ERROR_RATE, "form"))
-    scene.at(6, lambda: incident.acknowledge(ids["errors"]))
-    scene.at(8, lambda: pager.answers.extend(["503"] * 10_000))
-    scene.at(8.5, opens("capacity", AlertType.CAPACITY, "email"))
-    scene.at(12, opens("brief", AlertType.ANOMALY, "info"))
-    scene.at(12.25, lambda: incident.resolve(ids["brief"]))
-    scene.at(14, scene.begin)
-    scene.at(18, pager.answers.clear)
-    scene.at(20, lambda: incident.silence(ids["capacity"]))
-    scene.at(22, lambda: incident.resolve(ids["errors"]))
-    scene.at(24, lambda: incident.unsilence(ids["capacity"]))
-    scene.at(26, lambda: incident.resolve(ids["capacity"]))
-    scene.at(27, lambda: incident.resolve(ids["queue"]), lambda: incident.resolve(ids["rate"]))
+    ids = script(scene, incident, pager)
     scene.play(30)
+    check_mails(scene.over("mail"), ids)
+    check_hook(scene.over("hook"), ids)
+    check_pager(scene.over("pager"), ids)
+    refused = [post for post in pager.posts if post.answer == "503"]
+    assert 10 <= len(refused) <= 30
+    assert {post.document["dedup_key"] for post in refused} == {f"ops.example-alert-{ids['capacity']}"}
+    with database.reading() as connection:
+        kinds = [event.kind for event in alerts.events_of(connection, ids["capacity"])]
+    assert kinds.count(EventKind.ESCALATED) == 1
 
-    errors, queue, rate, capacity = (ids[name] for name in ("errors", "queue", "rate", "capacity"))
-    mails = [(second, what, about) for second, channel, what, about in scene.heard if channel == "mail"]
+
+def check_mails(mails: list[Heard], ids: dict[str, int]) -> None:
     assert [(second, about) for second, _, about in mails] == [
-        (90, (queue, rate)),  # one mail for both, half a minute after the first
-        (300, (errors,)),  # nobody has acknowledged
-        (810, (capacity,)),
+        (90, (ids["queue"], ids["rate"])),  # one mail for both, half a minute after the first
+        (300, (ids["errors"],)),  # nobody has acknowledged
+        (810, (ids["capacity"],)),
         (1320, ()),
         (1560, ()),
         (1650, ()),
     ]
-    assert [what.partition("]")[0] for _, what, _ in mails] == [
-        "[WARNING",
-        "[CRITICAL",
-        "[CRITICAL",
-        "[RESOLVED",
-        "[RESOLVED",
-        "[RESOLVED",
-    ]
+    words = [what.partition("]")[0].removeprefix("[") for _, what, _ in mails]
+    assert words == ["WARNING", "CRITICAL", "CRITICAL", "RESOLVED", "RESOLVED", "RESOLVED"]
     assert "nobody has acknowledged" in mails[1][1]
     assert "2 alerts" in mails[5][1]
-    assert [(second, what, about) for second, channel, what, about in scene.heard if channel == "hook"] == [
-        (0, "opened", (errors,)),
-        (360, "acknowledged", (errors,)),
-        (510, "opened", (capacity,)),
-        (1110, "repeated", (capacity,)),
-        (1320, "resolved", (errors,)),
-        (1440, "repeated", (capacity,)),
-        (1560, "resolved", (capacity,)),
+
+
+def check_hook(heard: list[Heard], ids: dict[str, int]) -> None:
+    errors, capacity = (ids["errors"],), (ids["capacity"],)
+    assert heard == [
+        (0, "opened", errors),
+        (360, "acknowledged", errors),
+        (510, "opened", capacity),
+        (1110, "repeated", capacity),
+        (1320, "resolved", errors),
+        (1440, "repeated", capacity),
+        (1560, "resolved", capacity),
     ]
-    paged = [(second, what, about) for second, channel, what, about in scene.heard if channel == "pager"]
-    back = paged[2][0]
+
+
+def check_pager(heard: list[Heard], ids: dict[str, int]) -> None:
+    errors, capacity = (ids["errors"],), (ids["capacity"],)
+    back = heard[2][0]
     assert 1080 <= back <= 1080 + 60 + STEP_S  # at the latest a minute after it is up again
-    assert paged == [
-        (0, "trigger", (errors,)),
-        (360, "acknowledge", (errors,)),
-        (back, "trigger", (capacity,)),
-        (1320, "resolve", (errors,)),
-        (1440, "trigger", (capacity,)),
-        (1560, "resolve", (capacity,)),
+    assert heard == [
+        (0, "trigger", errors),
+        (360, "acknowledge", errors),
+        (back, "trigger", capacity),
+        (1320, "resolve", errors),
+        (1440, "trigger", capacity),
+        (1560, "resolve", capacity),
     ]
-    refused = [post for post in pager.posts if post.answer == "503"]
-    assert 10 <= len(refused) <= 30
-    assert {post.document["dedup_key"] for post in refused} == {f"ops.example-alert-{capacity}"}
-    with database.reading() as connection:
-        kinds = [event.kind for event in alerts.events_of(connection, capacity)]
-    assert kinds.count(EventKind.ESCALATED) == 1

@@ -40,6 +40,25 @@ heartbeat: {url: https://beat.example/1, every_min: 5}
 SECRET = "xoxb-hush-hush-1234567890"
 
 
+WRONG = f"""\
+schema_version: 2
+chanels: 1
+channels:
+  Pager: {{type: pagerdut}}
+  pager: {{type: pagerduty, routing_key: {SECRET}, rooting_key: {SECRET}}}
+  chat: {{type: slack, url: "https://hooks.example/{SECRET}"}}
+  mail: {{type: smtp, to: [somebody], timeout_s: 0}}
+  hook: {{type: webhook, url: "https://a:{SECRET}@h.example/x", secret: {{env: "{SECRET} x"}}}}
+routes:
+  - match: {{severity: fatal, between: 8-18, days: [monday], sevrity: x}}
+    channels: [pagr]
+    continue: maybe
+    escalate: [{{after_min: 0, channels: [nobody], chanels: 1}}]
+  - match: {{type: [expird]}}
+heartbeat: {{url: 3, every: 1}}
+"""
+
+
 def plan(text: str) -> Plan:
     found = read(text.encode(), UTC)
     assert found.problems == ()
@@ -111,24 +130,7 @@ def test_mails_come_for_what_opens_and_ends_only() -> None:
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
-    text = f"""\
-schema_version: 2
-chanels: 1
-channels:
-  Pager: {{type: pagerdut}}
-  pager: {{type: pagerduty, routing_key: {SECRET}, rooting_key: {SECRET}}}
-  chat: {{type: slack, url: "https://hooks.example/{SECRET}"}}
-  mail: {{type: smtp, to: [somebody], timeout_s: 0}}
-  hook: {{type: webhook, url: "https://a:{SECRET}@h.example/x", secret: {{env: "{SECRET} x"}}}}
-routes:
-  - match: {{severity: fatal, between: 8-18, days: [monday], sevrity: x}}
-    channels: [pagr]
-    continue: maybe
-    escalate: [{{after_min: 0, channels: [nobody], chanels: 1}}]
-  - match: {{type: [expird]}}
-heartbeat: {{url: 3, every: 1}}
-"""
-    found = problems(text)
+    found = problems(WRONG)
     assert [(line, path) for line, path, _ in found] == [
         (1, "schema_version"),
         (2, "chanels"),
