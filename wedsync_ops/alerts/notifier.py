@@ -41,7 +41,8 @@ ATTEMPT_US = 150 * SECOND
 """How long an attempt takes at most, in microseconds: the longest timeout, twice, and the writing of its outcome."""
 MOST_TOGETHER = 50
 """The most alerts in one message."""
-_EVENTS = 100
+_EVENTS = 20
+"""How many events one transaction decides on: it holds the write lock, and must be short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,30 +168,31 @@ class Notifier:
         unknown = [name for name in waiting if name not in self._senders]
         if not free and not unknown:
             return 0
-        begun: list[tuple[Message, tuple[Delivery, ...]]] = []
+        begun = []
         with self._leader.writing(term) as connection:
             for name in unknown:
                 deliveries.forsake(connection, name, "there is no such channel any more", now)
             for pages in due.values():
-                message, with_it = self._message(connection, _together(pages), now)
-                if with_it:
-                    begun.append((message, with_it))
-        for message, with_it in begun:
-            name = with_it[0].channel
-            future = aside(f"notify {name}", partial(self._senders[name].send, message))
-            self._under_way[name] = _Attempt(with_it, future)
+                ids = _together(pages)
+                begun.append(deliveries.begin(connection, ids, f"ntf_{ids[0]}", now + ATTEMPT_US))
+        for pages in begun:
+            self._send(term, tuple(pages))
         return len(begun)
 
-    def _message(self, connection: Connection, ids: list[int], now: int) -> tuple[Message, tuple[Delivery, ...]]:
-        """The message of some pages, begun; without pages when all were called off meanwhile."""
-        with_id = deliveries.begin(connection, ids, f"ntf_{ids[0]}", now + ATTEMPT_US)
-        told = {page.alert_id: alerts.get(connection, page.alert_id) for page in with_id}
+    def _send(self, term: Term, pages: tuple[Delivery, ...]) -> None:
+        """Send pages that were begun, as one message; there are none when all were called off meanwhile."""
+        with self._database.reading() as connection:
+            told = {page.alert_id: alerts.get(connection, page.alert_id) for page in pages}
         found = tuple(alert for alert in told.values() if alert is not None)
-        if not found:
-            deliveries.give_up(connection, [page.id for page in with_id], "the alert is not known any more", now)
-            return Message("", Kind.TEST, now, ()), ()
-        first = with_id[0]
-        return Message(first.message_id or "", first.kind, first.planned_at, found), tuple(with_id)
+        if found:
+            first = pages[0]
+            message = Message(first.message_id or "", first.kind, first.planned_at, found)
+            future = aside(f"notify {first.channel}", partial(self._senders[first.channel].send, message))
+            self._under_way[first.channel] = _Attempt(pages, future)
+        elif pages:
+            with self._leader.writing(term) as connection:
+                ids = [page.id for page in pages]
+                deliveries.give_up(connection, ids, "the alert is not known any more", self._clock.now())
 
     # -- settle ------------------------------------------------------------------------------------------------------
 

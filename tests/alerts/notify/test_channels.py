@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from email.message import EmailMessage
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -227,3 +228,15 @@ def test_apprise_is_given_title_text_and_kind(tmp_path: Path, monkeypatch: pytes
         with pytest.raises(SettingError, match="none that Apprise knows") as caught:
             Apprise("rest", "hush://hush", UTC)
         assert "hush" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of its own dependencies
+@pytest.mark.skipif(find_spec("apprise") is None, reason="Apprise is not installed")
+def test_apprise_itself_delivers(hook: Receiver) -> None:
+    place = hook.url.removeprefix("http://").partition("/")[0]
+    assert Apprise("rest", f"json://user:hush@{place}/hush", UTC).send(message()) == TAKEN
+    (taken,) = hook.posts
+    assert (taken.document["type"], taken.document["title"]) == (
+        "failure",
+        "[CRITICAL] wedding_week_errors email: 12.5 is over 0.1",
+    )
