@@ -38,6 +38,16 @@ class TestActions:
         with pytest.raises(WrongState, match="resolved"):
             actions.acknowledge(watch.database, watch.clock, [alert.id])
 
+    def test_somebody_can_say_that_it_is_over_and_what_still_holds_opens_anew(self, watch: Watch, alert: Alert) -> None:
+        (over,) = actions.resolve(watch.database, watch.clock, [alert.id], note="mended", by="ann")
+        assert (over.state, over.resolved_at) == (AlertState.RESOLVED, watch.clock.now())
+        assert watch.alerts() == []
+        with pytest.raises(WrongState, match="resolved"):
+            actions.resolve(watch.database, watch.clock, [alert.id])
+        watch.evaluate(after="1s")
+        assert [kind for _, kind in watch.told()] == ["opened", "resolved", "opened"]
+        assert [event.actor for event in watch.events()] == [None, "ann", None]
+
     def test_a_silence_hushes_at_once_and_its_end_is_told(self, watch: Watch, alert: Alert) -> None:
         until = watch.clock.now() + HOUR
         made, hushed = actions.silence(

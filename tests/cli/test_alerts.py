@@ -102,6 +102,15 @@ class TestAck:
         refused(firing("alerts", "ack", str(of_rate(firing)["id"]), "--note", " ", "--json"), exits.INVALID, "invalid")
 
 
+class TestResolve:
+    def test_it_is_over(self, firing: Cli) -> None:
+        number = of_rate(firing)["id"]
+        answer = firing("alerts", "resolve", str(number), "--note", "mended", "--json")
+        assert [(one["id"], one["state"]) for one in answer.document["alerts"]] == [(number, "resolved")]
+        refused(firing("alerts", "resolve", str(number), "--json"), exits.REFUSED, "wrong_state")
+        refused(firing("alerts", "resolve", "777", "--json"), exits.NOT_FOUND, "unknown_alert")
+
+
 class TestSilence:
     def test_a_type_and_its_end(self, firing: Cli) -> None:
         answer = firing("alerts", "silence", "--type", "high_error_rate", "--for", "2h", "--reason", "deploy", "--json")

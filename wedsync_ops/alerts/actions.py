@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from wedsync_ops.alerts.alerter import EVALUATED, rules_in_force
-from wedsync_ops.alerts.evaluate import settled
+from wedsync_ops.alerts.evaluate import resolved, settled
 from wedsync_ops.alerts.facts import Point
 from wedsync_ops.alerts.model import Alert, AlertEvent, AlertState, AlertType, EventKind, Rule, Severity, Silence
 from wedsync_ops.alerts.store import alerts, points, silences
@@ -94,9 +94,7 @@ def acknowledge(
     with database.transaction() as connection:
         alerts.lock(connection)
         for alert_id in dict.fromkeys(ids):
-            alert = _known(connection, alert_id)
-            if not alert.is_open:
-                raise WrongState(f"alert {alert_id} is {alert.state}", hint="only open alerts can be acknowledged")
+            alert = _open(connection, alert_id, "acknowledged")
             if alert.acknowledged_at is None:
                 hushed = silences.in_force(connection, now)
                 marked = replace(alert, acknowledged_at=now, acknowledged_by=who, note=note, updated_at=now)
@@ -104,6 +102,28 @@ def acknowledge(
                 alerts.update(connection, alert)
                 alerts.record(connection, alert, EventKind.ACKNOWLEDGED, now, actor=who, note=note)
             done.append(alert)
+    return done
+
+
+def resolve(
+    database: Database, clock: Clock, ids: Sequence[int], *, note: str | None = None, by: str | None = None
+) -> list[Alert]:
+    """Say that alerts are over, where nothing else can: without data nobody knows. What still holds opens anew.
+
+    All or none. Raises UnknownAlert, WrongState for one that is pending or over, InvalidInput.
+    """
+    _check_text(note, "the note")
+    who, now = by or getpass.getuser(), clock.now()
+    done = []
+    with database.transaction() as connection:
+        alerts.lock(connection)
+        for alert_id in dict.fromkeys(ids):
+            alert = _open(connection, alert_id, "resolved")
+            step = resolved(alert, now, note)
+            if step.alert is not None:
+                alerts.update(connection, step.alert)
+                alerts.record(connection, step.alert, EventKind.RESOLVED, now, actor=who, note=note)
+                done.append(step.alert)
     return done
 
 
@@ -253,6 +273,13 @@ def _known(connection: Connection, alert_id: int) -> Alert:
     if found is None:
         raise UnknownAlert(f"there is no alert {alert_id}")
     return found
+
+
+def _open(connection: Connection, alert_id: int, what: str) -> Alert:
+    alert = _known(connection, alert_id)
+    if not alert.is_open:
+        raise WrongState(f"alert {alert_id} is {alert.state}", hint=f"only open alerts can be {what}")
+    return alert
 
 
 def _check_text(text: str | None, what: str) -> None:

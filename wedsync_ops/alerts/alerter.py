@@ -28,7 +28,7 @@ from wedsync_ops.alerts.watching import Watching
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseError, InvalidInput, StorageFull, TermOver, WedsyncError
-from wedsync_ops.instants import SECOND, local_date
+from wedsync_ops.instants import MINUTE, SECOND, local_date
 from wedsync_ops.jobs.leader import Leader, Leadership
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import terms
@@ -43,6 +43,8 @@ TERM_S = 45.0
 """How long a process has the evaluation for itself unless it renews that, in seconds: after a death the next one waits.
 """
 SHORTEST_TERM_S = 5.0
+AFFECTED_US = 15 * MINUTE
+"""How far back an alert that opens looks for the weddings that are affected."""
 EVALUATED = "evaluated"
 """The mark that says when the rules were last evaluated."""
 
@@ -157,7 +159,7 @@ def _affected(
         alert = step.alert
         if alert is None or not {EventKind.OPENED, EventKind.WORSENED} & set(step.events):
             continue
-        since = now - by_name[alert.rule].window_us
+        since = now - min(by_name[alert.rule].window_us, AFFECTED_US)
         modules = [alert.module_type] if alert.module_type is not None else [*rules.registry.pointers]
         several = [one for name in modules for one in facts.weddings(connection, name, since, today)]
         several.sort(key=lambda one: (one.wedding_on, one.job_id))

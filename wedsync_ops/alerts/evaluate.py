@@ -282,10 +282,11 @@ def _clears(alert: Alert, reading: Reading, now: int) -> Step:
     events = () if alert.missing_since is None else (EventKind.DATA_BACK,)
     if now - (seen.clear_since or now) < reading.rule.clear_for_us:
         return Step(seen, events)
-    return _resolved(seen, now, None)
+    return resolved(seen, now, None)
 
 
-def _resolved(alert: Alert, now: int, note: str | None) -> Step:
+def resolved(alert: Alert, now: int, note: str | None) -> Step:
+    """An alert that is over."""
     over = replace(
         alert, state=AlertState.RESOLVED, resolved_at=now, updated_at=now, missing_since=None, silenced_until=None
     )
@@ -297,11 +298,11 @@ def _absent(alert: Alert, rule: Rule | None, now: int) -> Step:
     if alert.state is AlertState.PENDING:
         return Step(None)
     if rule is None or not by_subject(rule.metric):
-        return _resolved(alert, now, UNWATCHED)
+        return resolved(alert, now, UNWATCHED)
     since = alert.clear_since or now
     if now - since < rule.clear_for_us:
         return Step(replace(alert, clear_since=since, updated_at=now))
-    return _resolved(alert, now, None)
+    return resolved(alert, now, None)
 
 
 def _told(before: Alert | None, step: Step, rule: Rule | None, silences: Sequence[Silence], now: int) -> Step:

@@ -113,6 +113,28 @@ def ack(
 
 
 @app.command()
+def resolve(
+    context: typer.Context,
+    ids: _Ids,
+    note: Annotated[str | None, typer.Option(metavar="TEXT", help="Why it is over, for others to read.")] = None,
+    json: Json = False,
+) -> None:
+    """Say that alerts are over that have no data; what still holds opens anew."""
+    from wedsync_ops.alerts import actions
+    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.render import answering, emit, say
+
+    with opened(context) as opened_app:
+        done = actions.resolve(opened_app.database, opened_app.clock, ids, note=note)
+    said = f"resolved: {_numbered(done)}"
+    with answering(said):
+        if json:
+            emit("alerts-resolve", {"alerts": [actions.to_document(alert) for alert in done]})
+        else:
+            say(said)
+
+
+@app.command()
 def silence(
     context: typer.Context,
     alert_id: Annotated[

@@ -35,10 +35,11 @@ _FAILED = (
     " WHERE jobs.wedding_on >= :today ORDER BY jobs.wedding_on, jobs.id LIMIT :named"
 )
 _WAITING = (
-    f"SELECT {_WEDDING} FROM (SELECT id, wedding_on, supplier_id FROM jobs WHERE state = 'available'"
-    " AND module_type = :module_type AND priority = :priority ORDER BY rank, id LIMIT :most) AS jobs"
-    " LEFT JOIN payloads ON payloads.job_id = jobs.id WHERE jobs.wedding_on >= :today"
-    " ORDER BY jobs.wedding_on, jobs.id LIMIT :named"
+    "SELECT ahead.wedding_on, payloads.client_id, ahead.supplier_id, ahead.id FROM"
+    " (SELECT id, wedding_on, supplier_id FROM jobs WHERE state = 'available' AND held_by IS NULL"
+    " AND module_type = :module_type AND priority = :priority ORDER BY rank, id LIMIT :most) AS ahead"
+    " LEFT JOIN payloads ON payloads.job_id = ahead.id WHERE ahead.wedding_on >= :today"
+    " ORDER BY ahead.wedding_on, ahead.id LIMIT :named"
 )
 _DEAD = (
     f"SELECT {_WEDDING} FROM jobs LEFT JOIN payloads ON payloads.job_id = jobs.id"
