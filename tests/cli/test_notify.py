@@ -1,6 +1,8 @@
 """``alerts notify-check``, ``notify-test``, ``deliveries``, and ``maintenance run notify``."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -8,6 +10,8 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.jobs.receivers import SECRET, Receiver, receiving
+from wedsync_ops.clock import SystemClock
+from wedsync_ops.instants import SECOND
 
 HUSH = "hush-0123456789abcdef"
 
@@ -174,3 +178,48 @@ def test_a_wrong_file_fails_its_task_and_no_other(registered: Cli, file: Path) -
     skipped = {task["task"]: task["skipped"] for task in answer.document["tasks"]}
     assert "must be one of console" in str(skipped.pop("notify"))
     assert set(skipped.values()) == {None}
+
+
+def test_monitoring_hears_when_nobody_would_be_told(cli: Cli, home: Path, file: Path) -> None:
+    assert cli("check", "notify").code == 2  # there is no such file
+    write(file, "  screen: {type: consle}\n")
+    answer = cli("check", "notify", "--json")
+    assert (answer.code, answer.document["status"]) == (2, "critical")
+    assert "line 3: channels.screen.type: must be one of" in answer.document["message"]
+    write(file, "  screen: {type: console}\n")
+    answer = cli("check", "notify")
+    assert (answer.code, answer.out) == (0, "NOTIFY OK: no page is late, and none was given up\n")
+
+
+def test_monitoring_hears_that_notification_is_not_configured(cli: Cli) -> None:
+    answer = cli("check", "notify")
+    assert (answer.code, answer.out.partition(":")[0]) == (1, "NOTIFY WARNING")
+
+
+@pytest.mark.parametrize(
+    ("state", "ago_s", "code"),
+    [
+        ("pending", 50, 0),
+        ("pending", 100, 1),
+        ("pending", 400, 2),
+        ("failed", 100, 2),
+        ("failed", 4000, 0),
+        ("sent", 9, 0),
+    ],
+)
+def test_monitoring_hears_of_pages_that_do_not_arrive(
+    cli: Cli, home: Path, file: Path, state: str, ago_s: int, code: int
+) -> None:
+    write(file, "  screen: {type: console}\n")
+    cli("alerts", "deliveries")
+    at = SystemClock().now() - ago_s * SECOND
+    with closing(sqlite3.connect(home / "wedsync-ops.db")) as connection, connection:
+        connection.execute(
+            "INSERT INTO alert_deliveries (event_id, alert_id, channel, kind, route, state, planned_at, due_at,"
+            " next_at, attempts, error, ended_at) VALUES (1, 1, 'hook', 'opened', 'r', ?, ?, ?, ?, 3, 'it answered 503', ?)",
+            (state, at, at, at + 900 * SECOND, None if state == "pending" else at),
+        )
+    answer = cli("check", "notify", "--json")
+    assert answer.code == code
+    found = [(one["channel"], one["error"]) for one in answer.document["channels"]]
+    assert found == ([("hook", "it answered 503")] if code else [])

@@ -329,6 +329,23 @@ def test_what_is_old_is_forgotten_once_its_alert_is_over(
     assert {row.alert_id for row in rows(database)} == {second}
 
 
+def test_troubles_are_told_by_channel(
+    database: Database, notifier: Notifier, incident: Incident, clock: FakeClock, hook: Receiver, pager: Receiver
+) -> None:
+    hook.answers, pager.answers = ["503"] * 3, ["400"]
+    incident.open(WEEK)
+    run(notifier)
+    opened_at = clock.now()
+    clock.advance("2m")
+    with database.reading() as connection:
+        found = deliveries.troubles(connection, late=clock.now() - MINUTE, failed_since=opened_at)
+        assert found == [
+            deliveries.Trouble("hook", 1, opened_at, 0, "it answered 503"),
+            deliveries.Trouble("pager", 0, None, 1, "it answered 400"),
+        ]
+        assert deliveries.troubles(connection, late=opened_at - 1, failed_since=clock.now()) == []
+
+
 def test_the_looks_use_their_indexes(sqlite_database: Database) -> None:
     statements = {
         "alert_deliveries_pending": "SELECT DISTINCT channel FROM alert_deliveries"

@@ -190,6 +190,29 @@ def show(
     return _deliveries(db.run(connection, statement, values))
 
 
+class Trouble(NamedTuple):
+    """What is wrong over a channel: pages that are late, since when the oldest is, pages given up, the last error."""
+
+    channel: str
+    late: int
+    late_since: int | None
+    failed: int
+    error: str | None
+
+
+def troubles(connection: Connection, *, late: int, failed_since: int) -> list[Trouble]:
+    """The channels with pages that were due before an instant, or were given up since another."""
+    statement = (
+        "SELECT channel, sum(CASE WHEN state = 'pending' THEN 1 ELSE 0 END) AS late,"
+        " min(CASE WHEN state = 'pending' THEN due_at END) AS late_since,"
+        " sum(CASE WHEN state = 'failed' THEN 1 ELSE 0 END) AS failed, max(error) AS error FROM alert_deliveries"
+        f" WHERE ({_PENDING} AND due_at <= :late) OR (state = 'failed' AND ended_at >= :failed_since)"
+        " GROUP BY channel ORDER BY channel"
+    )
+    rows = db.run(connection, statement, {"late": late, "failed_since": failed_since})
+    return [Trouble._make(row) for row in rows]
+
+
 def counts(connection: Connection) -> Mapping[str, int]:
     """How many deliveries there are, by state."""
     rows = db.run(connection, "SELECT state, count(*) AS many FROM alert_deliveries GROUP BY state")
