@@ -216,7 +216,8 @@ def test_monitoring_hears_of_pages_that_do_not_arrive(
     with closing(sqlite3.connect(home / "wedsync-ops.db")) as connection, connection:
         connection.execute(
             "INSERT INTO alert_deliveries (event_id, alert_id, channel, kind, route, state, planned_at, due_at,"
-            " next_at, attempts, error, ended_at) VALUES (1, 1, 'hook', 'opened', 'r', ?, ?, ?, ?, 3, 'it answered 503', ?)",
+            " next_at, attempts, error, ended_at)"
+            " VALUES (1, 1, 'hook', 'opened', 'r', ?, ?, ?, ?, 3, 'it answered 503', ?)",
             (state, at, at, at + 900 * SECOND, None if state == "pending" else at),
         )
     answer = cli("check", "notify", "--json")
