@@ -26,6 +26,8 @@ from wedsync_ops.settings import Settings
 
 TABLES = {
     "alembic_version",
+    "alert_cursors",
+    "alert_deliveries",
     "alert_events",
     "alert_marks",
     "alert_points",

@@ -99,9 +99,8 @@ class Settings:
         None,
         "MB that the jobs of one worker may expect together; what the machine or its control group has unless given",
     )
-    alerts_every_s: float = _setting(
-        30.0, "seconds between two evaluations of the alert rules by a worker, at most 60; 0: workers leave it to cron"
-    )
+    notify: Path | None = _setting(None, "YAML file of who is told of alerts, over which channels; unset: nobody")
+    alerts_every_s: float = _setting(30.0, "seconds between two evaluations by a worker, at most 60; 0: left to cron")
     network_capacity_mbps: float = _setting(1000.0, "the host's network capacity, for network_usage")
 
     @property
@@ -152,6 +151,11 @@ def load(
     settings = Settings(**given)
     check(settings, sources)
     return Loaded(settings, sources)
+
+
+def variable(name: str) -> str | None:
+    """A variable of the environment that a configuration names as the place of a secret."""
+    return os.environ.get(name)
 
 
 def names() -> tuple[str, ...]:

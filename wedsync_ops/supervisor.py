@@ -48,7 +48,7 @@ def run_worker(app: App, options: Options, *, signals: bool = True) -> int:
             signal.signal(number, worker.stop)
         signal.signal(signal.SIGUSR1, worker.quiet)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
-    with rolling(settings, app.clock), _watching(app, options):
+    with rolling(settings, app.clock), _watching(app, options), _telling(app, options):
         end = worker.run()
     if end is End.RECYCLE and signals:
         _LOG.warning("a thread went on past its time limit; the worker starts afresh")
@@ -61,3 +61,12 @@ def run_worker(app: App, options: Options, *, signals: bool = True) -> int:
 def _watching(app: App, options: Options) -> AbstractContextManager[None]:
     """Evaluate alerts beside the worker; one that only drains leaves that to others, or to ``maintenance``."""
     return nullcontext() if options.drain else alerting(app.settings, app.clock, app.rules)
+
+
+def _telling(app: App, options: Options) -> AbstractContextManager[None]:
+    """Tell people of alerts beside the worker, where that is configured; one that only drains leaves it to others."""
+    if app.settings.notify is None or options.drain:
+        return nullcontext()
+    from wedsync_ops.alerts.notifying import notifying  # with HTTP and mail behind it; many workers never need it
+
+    return notifying(app.settings, app.site, app.clock)

@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from wedsync_ops.handlers.contract import Mail, NotNow, Run
+from wedsync_ops.handlers.contract import Mail, NotNow, PermanentError, Run
 
 
 def letter(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
@@ -123,6 +123,11 @@ def hostile(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> 
         case _:
             return {"it": {said}}
     return {}
+
+
+def refused(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Fail for good, at once."""
+    raise PermanentError("nobody wants it")
 
 
 def failing(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:

@@ -14,6 +14,8 @@ TABLES = (
     "rollups",
     "rollup_series",
     "rollup_state",
+    "alert_cursors",
+    "alert_deliveries",
     "alert_events",
     "alert_marks",
     "alert_points",

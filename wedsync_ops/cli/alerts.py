@@ -7,6 +7,7 @@ import typer
 
 from wedsync_ops.cli.inputs import Json, instant_of
 from wedsync_ops.cli.lazy import group
+from wedsync_ops.cli.notify import deliveries, notify_check, notify_test
 from wedsync_ops.cli.trying import try_rules
 from wedsync_ops.errors import UsageError, quoted
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 app = group("See what is wrong; acknowledge, silence, try rules out.")
 app.command("test")(try_rules)
+app.command("notify-check")(notify_check)
+app.command("notify-test")(notify_test)
+app.command("deliveries")(deliveries)
 
 _LARGEST = 2**63 - 1
 _Limit = Annotated[int, typer.Option(metavar="N", min=0, max=_LARGEST, help="At most so many; 0 = all.")]

@@ -7,6 +7,7 @@ import typer
 from wedsync_ops.cli.exits import UNKNOWN
 from wedsync_ops.cli.inputs import Json, finite
 from wedsync_ops.cli.lazy import group
+from wedsync_ops.cli.telling import check_notify
 from wedsync_ops.errors import UsageError
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from wedsync_ops.operations.verdict import Bounds, Verdict
 
 app = group("Check something for monitoring: exit code 0 ok, 1 warning, 2 critical, 3 unknown.")
+app.command("notify")(check_notify)
 
 WORDS = ("ok", "warning", "critical")
 STATUS = (*WORDS, "unknown")

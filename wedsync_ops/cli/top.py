@@ -32,14 +32,14 @@ def top(
     Off a terminal, and on one that can draw nothing (TERM=dumb), it is one look as text.
     """
     from wedsync_ops.cli.opening import opened
+    from wedsync_ops.top.alerting import RaisedAlerts
     from wedsync_ops.top.gather import Watcher
-    from wedsync_ops.top.port import NoAlerts
 
     live = not (once or json) and _can_draw()
     if live:
         _require_textual()
     with opened(context) as opened_app:
-        alerts = NoAlerts()
+        alerts = RaisedAlerts(opened_app.database, opened_app.clock)
         watcher = Watcher(opened_app.database, opened_app.clock, opened_app.rules(), alerts)
         if live:
             return _watch(opened_app, watcher, alerts, interval)

@@ -3,6 +3,7 @@
 What several machines could do twice, one does under a term; the others leave it out.
 """
 
+import logging
 import os
 import socket
 from collections import Counter
@@ -15,9 +16,10 @@ from sqlalchemy import Connection
 
 from wedsync_ops.alerts.alerter import Alerter
 from wedsync_ops.alerts.model import EventKind
+from wedsync_ops.alerts.store import deliveries
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
-from wedsync_ops.errors import TermOver, UsageError, quoted
+from wedsync_ops.errors import InvalidInput, TermOver, UsageError, quoted
 from wedsync_ops.instants import DAY
 from wedsync_ops.jobs import draining
 from wedsync_ops.jobs.actions import Queue
@@ -32,6 +34,8 @@ from wedsync_ops.metrics.levels import Kept, Level, start_of
 from wedsync_ops.metrics.rollup import Roller
 from wedsync_ops.metrics.store import buckets
 from wedsync_ops.operations.report.keeping import keep
+
+_LOG = logging.getLogger(__name__)
 
 TERM_S = 120.0
 """How long a process has a task for itself unless it renews that, in seconds."""
@@ -63,7 +67,16 @@ def run(site: Site, names: Sequence[str]) -> list[Done]:
     unknown = [name for name in names if name not in TASKS]
     if unknown:
         raise UsageError(f"there is no maintenance task {quoted(unknown[0])}", hint=f"use one of {', '.join(TASKS)}")
-    return [_done(site, name) for name in names or TASKS]
+    return [_done(site, name) for name in names] if names else [_spared(site, name) for name in TASKS]
+
+
+def _spared(site: Site, name: str) -> Done:
+    """One of all tasks: what is wrong with its settings must not keep the others from being done."""
+    try:
+        return _done(site, name)
+    except (UsageError, InvalidInput) as error:
+        _LOG.error("the task %s could not be done: %s", name, error)
+        return Done(name, {}, str(error))
 
 
 def _done(site: Site, name: str) -> Done:
@@ -204,6 +217,7 @@ def _retention(site: Site, writing: Writing) -> Mapping[str, int]:
         for name, count in sweep(site.database, one, writing).items():
             counts[name] += count
     counts["events_dropped"] = _events(site, policy.old, writing)
+    counts["deliveries_dropped"] = _deliveries(policy.old, writing)
     counts["events_untold"] = 0 if untold is None else untold.count
     return counts
 
@@ -240,12 +254,33 @@ def _alerts(site: Site, _writing: Writing) -> Mapping[str, int]:
     return {"rules": done.rules, **{name: done.events.get(kind, 0) for kind, name in names.items()}}
 
 
+def _notify(site: Site, _writing: Writing) -> Mapping[str, int]:
+    """Tell under the term that workers tell under, too."""
+    from wedsync_ops.alerts.notifying import notify  # with HTTP and mail behind it
+
+    told = notify(site.database, site.clock, site.rules.site, site.rules.settings.notify)
+    if told is None:
+        raise TermOver("another process tells people of alerts")
+    return {"planned": told.planned, "sent": told.sent, "failed": told.failed}
+
+
+def _deliveries(before: int, writing: Writing) -> int:
+    total = 0
+    while True:
+        with writing() as connection:
+            done = deliveries.drop(connection, before)
+        total += done
+        if done < deliveries.CHUNK:
+            return total
+
+
 TASKS: Mapping[str, Task] = {
     "rescue": Task("take up the jobs of workers that died", _rescue),
     "counters": Task("check the lane counters against the jobs, and measure expected durations", _counters, alone=True),
     "rollup": Task("add finished executions to the buckets that metrics are read from", _rollup, alone=True),
     "drains": Task("note what has been drained, so that nothing of it starts", _drains),
     "alerts": Task("evaluate the alert rules, as workers do while they run", _alerts),
+    "notify": Task("tell people of alerts, as workers do while they run", _notify),
     "webhooks": Task("post finished jobs to the webhook, as workers do while they run", _webhooks),
     "reports": Task("write the reports of the last hour and the last day, and forget old ones", _reports, alone=True),
     "retention": Task("forget what has been kept for long enough", _retention, alone=True),
