@@ -82,6 +82,16 @@ def test_encoded_sketches_merge_as_sketches_do(a: list[int], b: list[int]) -> No
     assert merged == Sketch.of(a + b)
 
 
+@given(st.lists(VALUES, max_size=6), VALUES)
+def test_many_encoded_sketches_merge_at_once(several: list[list[int]], more: list[int]) -> None:
+    merged = Sketch.of(more)
+    merged.merge_all([Sketch.of(values).encode() for values in several])
+    assert merged == Sketch.of(sum(several, more))
+    largest = Sketch.of([2**63 - 1])
+    merged.merge_all([largest.encode()])
+    assert merged.high == 2**63 - 1
+
+
 @given(VALUES)
 def test_values_may_come_counted(values: list[int]) -> None:
     counted = Sketch()

@@ -8,15 +8,18 @@ from wedsync_ops.metrics.sketch import Sketch
 
 Spot = tuple[Series, Level, int]
 """Which bucket of a series: its level and its start."""
+_FEW = 8
+"""Sketches up to which merging them one by one is faster."""
 
 
 class Lengths:
     """Durations: one by one as long as all of them came so, else in a sketch."""
 
-    __slots__ = ("_sketch", "_spreads")
+    __slots__ = ("_encoded", "_sketch", "_spreads")
 
     def __init__(self) -> None:
         self._spreads: list[Spread] = []
+        self._encoded: list[bytes] = []
         self._sketch: Sketch | None = None
 
     def add(self, spread: Spread) -> None:
@@ -27,13 +30,17 @@ class Lengths:
     def add_encoded(self, encoded: bytes) -> None:
         """Add a sketch as a bucket keeps it."""
         if encoded:
-            if self._sketch is None:
-                self._sketch = Sketch()
-            self._sketch.merge_encoded(encoded)
+            self._encoded.append(encoded)
 
     def sketch(self) -> Sketch:
         """All of them as a sketch."""
         made = self._sketch = self._sketch or Sketch()
+        if len(self._encoded) > _FEW:
+            made.merge_all(self._encoded)
+        else:
+            for encoded in self._encoded:
+                made.merge_encoded(encoded)
+        self._encoded.clear()
         # At once: what a sketch takes for a few values is mostly for the call.
         made.add([int(value) for spread in self._spreads if spread.counts is None for value in spread.values])
         for spread in self._spreads:
@@ -45,7 +52,7 @@ class Lengths:
 
     def spreads(self) -> list[Spread]:
         """All of them as spreads, exact ones as long as no bucket was added."""
-        if self._sketch is None:
+        if self._sketch is None and not self._encoded:
             return self._spreads
         sketch = self.sketch()
         return [Spread(*sketch.ascending(), sketch.total)]
