@@ -211,7 +211,7 @@ def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tup
     monkeypatch.delitem(sys.modules, "apprise", raising=False)
     import apprise
 
-    yield apprise.calls
+    yield sys.modules["apprise"].calls
     sys.modules.pop("apprise", None)
 
 
