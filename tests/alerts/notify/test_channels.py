@@ -209,7 +209,6 @@ def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tup
     (folder / "apprise.py").write_text(STAND_IN)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(sys.modules, "apprise", raising=False)
-    import apprise
 
     yield sys.modules["apprise"].calls
     sys.modules.pop("apprise", None)
