@@ -139,3 +139,8 @@ def test_retention_takes_only_executions_that_are_measured(site: Site) -> None:
     measured = measure(site.database, ["email", "sms"], range_us=95 * DAY, now=NOW)
     assert [module.counts.total for module in measured.modules] == [3, 1]
     assert measured.range.from_at == day - 95 * DAY
+
+
+def test_alerts_are_evaluated_on_what_has_been_rolled_up(site: Site) -> None:
+    assert [done.task for done in maintenance.run(site, ["rescue", "alerts"])] == ["rescue", "rollup", "alerts"]
+    assert [done.task for done in maintenance.run(site, ["rollup", "alerts"])] == ["rollup", "alerts"]

@@ -63,11 +63,24 @@ class Done:
 
 
 def run(site: Site, names: Sequence[str]) -> list[Done]:
-    """Run the named tasks in order, all of them when none is named. Raises UsageError for an unknown name."""
+    """Run the named tasks in order, each after what it needs, all of them when none is named.
+
+    Raises UsageError for an unknown name.
+    """
     unknown = [name for name in names if name not in TASKS]
     if unknown:
         raise UsageError(f"there is no maintenance task {quoted(unknown[0])}", hint=f"use one of {', '.join(TASKS)}")
-    return [_done(site, name) for name in names] if names else [_spared(site, name) for name in TASKS]
+    return [_done(site, name) for name in _in_order(names)] if names else [_spared(site, name) for name in TASKS]
+
+
+def _in_order(names: Sequence[str]) -> list[str]:
+    """The names with what each needs before it: alerts are evaluated on what has been rolled up."""
+    wanted: list[str] = []
+    for name in names:
+        if name == "alerts" and "rollup" not in wanted:
+            wanted.append("rollup")
+        wanted.append(name)
+    return wanted
 
 
 def _spared(site: Site, name: str) -> Done:
