@@ -1,5 +1,6 @@
 """Every channel, against a real receiver: what it sends, what becomes of it, and that no error names a secret."""
 
+import importlib
 import json
 import stat
 import sys
@@ -209,8 +210,7 @@ def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tup
     (folder / "apprise.py").write_text(STAND_IN)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(sys.modules, "apprise", raising=False)
-
-    yield sys.modules["apprise"].calls
+    yield importlib.import_module("apprise").calls
     sys.modules.pop("apprise", None)
 
 
