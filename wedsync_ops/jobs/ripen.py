@@ -12,7 +12,7 @@ from wedsync_ops.weddings.model import Wedding
 
 
 def promote(connection: Connection, rules: Rules, now: int) -> int:
-    """Make available what has fallen due: its priority is decided for this moment, its rank fixed. At most 200 jobs."""
+    """Make available what has fallen due: its priority is decided for this moment, its rank fixed. At most 120 jobs."""
     jobs = claim.due(connection, now)
     if not jobs:
         return 0
@@ -46,7 +46,7 @@ def promote(connection: Connection, rules: Rules, now: int) -> int:
 
 
 def reconsider(connection: Connection, rules: Rules, now: int) -> int:
-    """Decide anew for jobs that have aged, neared their wedding or expired while waiting. At most 200 jobs."""
+    """Decide anew for jobs that have aged, neared their wedding or expired while waiting. At most 120 jobs."""
     jobs = claim.changing(connection, now)
     changes = [_changed(job, _decide(rules, job, now), job.rank, now) for job in jobs]
     claim.change(connection, changes, now)

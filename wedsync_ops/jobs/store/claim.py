@@ -18,8 +18,8 @@ from wedsync_ops.jobs.store import events
 from wedsync_ops.jobs.store.lanes import Moves, without_region
 from wedsync_ops.jobs.store.workers import Orphan
 
-CHUNK = 200
-"""The most jobs that one transaction promotes, and the most that it reconsiders: 4 ms each, while others wait."""
+CHUNK = 120
+"""The most jobs that one transaction promotes, and the most that it reconsiders: 3 ms each, while others wait."""
 
 
 @dataclass(frozen=True, slots=True)
