@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from wedsync_ops.instants import DAY, HOUR, MINUTE
 from wedsync_ops.metrics.levels import WIDTHS, Kept, Level, Piece, answerable, levels_of, pieces
 from wedsync_ops.metrics.model import Range
-from wedsync_ops.metrics.trend import divided, level_for, sparkline
+from wedsync_ops.metrics.trend import divided, level_for
 
 INSTANTS = st.integers(0, 40 * DAY)
 KEPT = st.builds(lambda *days: Kept(*(day * DAY for day in days)), *([st.integers(0, 30)] * 4))
@@ -72,10 +72,3 @@ def test_counts_are_shown_in_equal_parts() -> None:
     assert level_for(Range(0, HOUR), Kept()) is Level.MINUTE
     assert level_for(Range(0, HOUR), Kept(minute=DAY)) is Level.HOUR
     assert level_for(Range(0, 30 * DAY), Kept()) is Level.DAY
-
-
-@pytest.mark.parametrize(
-    ("counts", "line"), [([0, 1, 4, 8], " ▁▄█"), ([5], "█"), ([0, 0], "  "), ([], ""), ([1, 10**9], "▁█")]
-)
-def test_a_sparkline_is_as_high_as_its_share_of_the_highest(counts: list[int], line: str) -> None:
-    assert sparkline(counts) == line

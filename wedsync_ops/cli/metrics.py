@@ -126,9 +126,9 @@ def _show(found: "Metrics", *, json: bool, lines: bool) -> None:
 
 def _print_trends(found: "Metrics") -> None:
     from wedsync_ops.cli.render import table
-    from wedsync_ops.metrics.trend import sparkline
+    from wedsync_ops.metrics.spark import spark
 
-    rows = [(item.module_type, sparkline(item.trend), item.availability) for item in found.modules if any(item.trend)]
+    rows = [(item.module_type, spark(item.trend), item.availability) for item in found.modules if any(item.trend)]
     if rows:
         table(("Module", "Executions over the range", ">In time %"), rows)
 

@@ -1,6 +1,6 @@
-"""How executions went over a range: counts in parts of equal length, and the line of blocks that shows them. Pure."""
+"""How executions went over a range: counts in parts of equal length. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from wedsync_ops.instants import DAY, HOUR
 from wedsync_ops.metrics.levels import WIDTHS, Kept, Level, start_of
@@ -8,7 +8,6 @@ from wedsync_ops.metrics.model import Range
 
 PARTS = 24
 """The most parts of a range."""
-_BLOCKS = "▁▂▃▄▅▆▇█"
 _LONGEST = {Level.MINUTE: 2 * HOUR, Level.HOUR: 4 * DAY}
 """The longest range that is divided by buckets of a width."""
 
@@ -32,9 +31,3 @@ def divided(counts: Mapping[int, int], over: Range, level: Level) -> list[int]:
         if 0 <= place < len(found):
             found[place] += count
     return found
-
-
-def sparkline(counts: Sequence[int]) -> str:
-    """A block for each count, as high as its share of the highest; a blank for none."""
-    highest = max(counts, default=0)
-    return "".join(_BLOCKS[(count * len(_BLOCKS) - 1) // highest] if count else " " for count in counts)
