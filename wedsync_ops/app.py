@@ -132,6 +132,9 @@ def site_of(settings: Settings, link_secret: str | None = None) -> Site:
         smtp_url=settings.smtp_url,
         sms_url=settings.sms_url,
         sms_token=settings.sms_token,
+        smtp_url_backup=settings.smtp_url_backup,
+        sms_url_backup=settings.sms_url_backup,
+        sms_token_backup=settings.sms_token_backup,
         quiet_hours=settings.quiet_hours,
     )
 

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 _SECRETS = ("link_secret", "sms_callback_secret", "webhook_secret")
 _SHORTEST_SECRET = 16
 _LEAST_MB = 32
+_LONGEST_FREEZE = 30
 _CHOICES = {
     "durability": ("full", "normal"),
     "log_level": ("debug", "info", "warning", "error"),
     "log_format": ("text", "json"),
+    "emergency_auto": ("off", "breaker", "all"),
 }
 _POSITIVE = (
     "webhook_timeout_s",
@@ -51,12 +53,15 @@ _NOT_NEGATIVE = {
     "day_rollup_days": 36_500,
     "wedding_week_delay_min": 525_600,
     "alerts_every_s": 60,
+    "emergencies_every_s": 60,
     "stop_grace_s": 86_400,
     "stop_notice_s": 86_400,
 }
 _SCHEMES = {
     "smtp_url": ("smtp", "smtps"),
     "sms_url": ("https", "http"),
+    "smtp_url_backup": ("smtp", "smtps"),
+    "sms_url_backup": ("https", "http"),
     "public_url": ("https", "http"),
     "webhook_url": ("https", "http"),
 }
@@ -113,6 +118,8 @@ def _check_together(settings: Settings, sources: Mapping[str, str]) -> None:
         raise _wrong(sources, "min_slots", why, "change one of them")
     if settings.webhook_url is not None and settings.webhook_secret is None:
         raise SettingError(f"webhook_url needs the setting webhook_secret, of at least {_SHORTEST_SECRET} characters")
+    if not -1 <= settings.freeze_days <= _LONGEST_FREEZE:
+        raise _wrong(sources, "freeze_days", f"must be -1 to {_LONGEST_FREEZE}")
     overlap = set(settings.peak_months) & set(settings.mid_months)
     if overlap:
         raise SettingError(f"month {min(overlap)} stands in both peak_months and mid_months")

@@ -39,6 +39,13 @@ class Settings:
     smtp_url: str | None = _setting(None, "smtp://user:pass@host:port or smtps://…; unset: outbox", secret=True)
     sms_url: str | None = _setting(None, "HTTP gateway for SMS and WhatsApp; unset: outbox", secret=True)
     sms_token: str | None = _setting(None, "bearer token for the gateway", secret=True)
+    smtp_url_backup: str | None = _setting(
+        None, "another mail server, used while an emergency says so; as smtp_url", secret=True
+    )
+    sms_url_backup: str | None = _setting(
+        None, "another gateway, used while an emergency says so; as sms_url", secret=True
+    )
+    sms_token_backup: str | None = _setting(None, "bearer token for the backup gateway", secret=True)
     sms_callback_secret: str | None = _setting(
         None, "verifies the gateway's callbacks: 16 characters or more", secret=True
     )
@@ -101,6 +108,14 @@ class Settings:
     )
     notify: Path | None = _setting(None, "YAML file of who is told of alerts, over which channels; unset: nobody")
     alerts_every_s: float = _setting(30.0, "seconds between two evaluations by a worker, at most 60; 0: left to cron")
+    emergencies: Path | None = _setting(None, "YAML file of emergency protocols that replace or add to those shipped")
+    emergency_auto: str = _setting("breaker", "what is declared by rule: off, breaker (high_failure_rate only) or all")
+    emergencies_every_s: float = _setting(
+        5.0, "seconds between two looks at emergencies by a worker, at most 60; 0: left to cron"
+    )
+    freeze_days: int = _setting(
+        1, "days before a wedding from which on changes that could harm it are refused; with -1 none ever is"
+    )
     network_capacity_mbps: float = _setting(1000.0, "the host's network capacity, for network_usage")
 
     @property

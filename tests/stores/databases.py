@@ -11,6 +11,11 @@ from wedsync_ops import db, migrate
 from wedsync_ops.settings import Settings
 
 TABLES = (
+    "breakers",
+    "emergencies",
+    "emergency_steps",
+    "freeze_overrides",
+    "measures",
     "rollups",
     "rollup_series",
     "rollup_state",

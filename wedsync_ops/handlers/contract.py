@@ -9,8 +9,8 @@ safe to repeat: ``run.deliver`` is, by the idempotency key.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -64,6 +64,18 @@ class Site:
     """The span of a recipient's day without texts, as ``21:00-08:00``."""
     link_secret: str = ""
     """Signs links; hex digits."""
+    smtp_url_backup: str | None = None
+    sms_url_backup: str | None = None
+    sms_token_backup: str | None = None
+
+    def over(self, routes: Collection[str]) -> "Site":
+        """The site with the backup of these routes (smtp, sms) in the place of what fails, where there is one."""
+        site = self
+        if "smtp" in routes and self.smtp_url_backup is not None:
+            site = replace(site, smtp_url=self.smtp_url_backup)
+        if "sms" in routes and self.sms_url_backup is not None:
+            site = replace(site, sms_url=self.sms_url_backup, sms_token=self.sms_token_backup)
+        return site
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ def check_settings(settings: Settings, sources: Mapping[str, str]) -> None:
     faults: Mapping[str, Callable[[Settings], str | None]] = {
         "mail_from": _sender_fault,
         "public_url": _url_fault,
-        "sms_token": _token_fault,
+        "sms_token": lambda known: _token_fault(known.sms_token),
+        "sms_token_backup": lambda known: _token_fault(known.sms_token_backup),
     }
     for name, fault_of in faults.items():
         _refuse(name, fault_of(settings), sources)
@@ -54,8 +55,8 @@ def _url_fault(settings: Settings) -> str | None:
     return None
 
 
-def _token_fault(settings: Settings) -> str | None:
-    if settings.sms_token is None or _IN_A_HEADER.fullmatch(settings.sms_token):
+def _token_fault(token: str | None) -> str | None:
+    if token is None or _IN_A_HEADER.fullmatch(token):
         return None
     return "holds what a header cannot: white space, control characters, or more than ASCII"
 

@@ -13,7 +13,8 @@ from wedsync_ops.jobs.heap import Heap
 from wedsync_ops.jobs.model import Claimed, Lane, Priority
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.scope import covers
-from wedsync_ops.jobs.store import claim, control, lanes, workers
+from wedsync_ops.jobs.store import claim, control, lanes, measures, workers
+from wedsync_ops.jobs.store.measures import NOTHING, Tempo
 from wedsync_ops.jobs.throttle import Throttle, Week
 from wedsync_ops.jobs.turns import Turns
 
@@ -48,6 +49,8 @@ class Claim:
     """When a recurring schedule is due next; ``None`` for never."""
     kept_back_until: int | None = None
     """When what waits for memory or a slot is looked at again, even if no job ends; ``None`` when nothing does."""
+    tempo: Tempo = NOTHING
+    """What an emergency has put in force, as the claim found it."""
 
 
 class Dispatcher:
@@ -86,6 +89,11 @@ class Dispatcher:
     def limited_until(self) -> int | None:
         """When a limit that holds jobs is looked at next, as of the last claim; ``None`` when none does."""
         return self._last.limited_until
+
+    @property
+    def tempo(self) -> Tempo:
+        """What an emergency has put in force, as of the last claim."""
+        return self._last.tempo
 
     @property
     def is_outranked(self) -> bool:
@@ -175,13 +183,15 @@ class Dispatcher:
         if self.is_due(now):
             ripen.promote(connection, rules, now)
             ripen.reconsider(connection, rules, now)
-        pauses = control.closed(connection, now)
+        pauses, tempo = control.closed(connection, now), measures.tempo(connection, now)
         self._unable = {name: until for name, until in self._unable.items() if until > now}
         dropped = self._drop(connection, pauses, now)
         known, provider = rules.settings.limits, rules.registry.provider
         throttle = Throttle(connection, known, pauses, now, provider=provider, region=self._region)
         throttle.wake()
         available = self._open_lanes(connection, pauses, slots)
+        if tempo.probes:
+            _hold_to_probes(available, tempo.probes, measures.running(connection))
         room = self._room(available, room, slots)
         waiting = sum(available.values())
         squeeze = self._squeeze(rules, available, running, dropped, slots=slots, now=now)
@@ -205,7 +215,7 @@ class Dispatcher:
         again = now + _LOOK_AGAIN_US if keeps_back else None
         due = min((at for at in (next_due.at, *self._unable.values()) if at is not None), default=None)
         limited, fire = next_due.limited_at, next_due.fire_at
-        return Claim(kept, best_left is not None, due, best_left, dropped, recall, limited, fire, again)
+        return Claim(kept, best_left is not None, due, best_left, dropped, recall, limited, fire, again, tempo)
 
     def keep(self, taken: Claim) -> None:
         """Keep what a committed transaction has claimed."""
@@ -301,6 +311,7 @@ class Dispatcher:
             return {}
         closed = {pause.name for pause in pauses if pause.scope == "module"}
         closed |= self.lacking
+        held = {pause.name for pause in pauses if pause.scope == "priority"}
         if self._region is None:
             counts = lanes.read(connection)
         else:  # more than can be claimed at once, so that what is left over shows
@@ -310,8 +321,18 @@ class Dispatcher:
             for count in counts
             if count.available > 0
             and count.lane.module_type not in closed
+            and (not held or count.lane.priority.word not in held)
             and (self._modules is None or count.lane.module_type in self._modules)
         }
+
+
+def _hold_to_probes(available: dict[Lane, int], probes: Mapping[str, int], running: Mapping[str, int]) -> None:
+    """Of a module type that is being tried out only so many jobs at once, the most urgent first."""
+    left = {name: max(0, most - running.get(name, 0)) for name, most in probes.items()}
+    for lane in sorted(available, key=lambda lane: -lane.priority):
+        if lane.module_type in left:
+            available[lane] = min(available[lane], left[lane.module_type])
+            left[lane.module_type] -= available[lane]
 
 
 def _has_expired(job: Claimed, now: int) -> bool:
@@ -319,4 +340,5 @@ def _has_expired(job: Claimed, now: int) -> bool:
 
 
 def _is_paused(job: Claimed, pauses: Sequence[control.Pause]) -> bool:
-    return any(covers(pause.scope, pause.name, job.module_type, job.supplier_id) for pause in pauses)
+    step = job.priority.word
+    return any(covers(pause.scope, pause.name, job.module_type, job.supplier_id, step) for pause in pauses)

@@ -1,5 +1,7 @@
 """What a worker needs to run jobs: its pool of slots, and the order that a claimed job is for one."""
 
+from collections.abc import Collection
+
 from wedsync_ops.clock import Clock
 from wedsync_ops.jobs.model import Claimed, Options, Order, own_key
 from wedsync_ops.jobs.pool import Pool
@@ -24,8 +26,11 @@ def handlers_of(rules: Rules) -> list[str]:
     return sorted({registry.current(name).definition.handler for name in registry.pointers if registry.is_usable(name)})
 
 
-def order_for(rules: Rules, job: Claimed) -> Order:
-    """What a slot is told to run for a job: the handler and limits of the version it was queued with, customised."""
+def order_for(rules: Rules, job: Claimed, routes: Collection[str] = ()) -> Order:
+    """What a slot is told to run for a job: the handler and limits of the version it was queued with, customised.
+
+    ``routes`` are those (smtp, sms) whose deliveries go over the backup.
+    """
     definition = rules.registry.version(job.module_type, job.module_version).definition
     overrides = rules.registry.overrides(job.module_type, job.vendor_type, job.supplier_id)
     own = definition.resource_requirements
@@ -46,4 +51,5 @@ def order_for(rules: Rules, job: Claimed) -> Order:
         send_delay_min=job.send_delay_min,
         cpu_limit=limits.cpu_limit,
         network_mbps=limits.network_bandwidth,
+        routes=frozenset(routes),
     )

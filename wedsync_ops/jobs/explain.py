@@ -203,6 +203,8 @@ def _said(pause: Paused, verb: str) -> str:
 
 
 def _resume(pause: Paused) -> str:
+    if pause.by.startswith("emergency "):
+        return f"wedsync-ops emergency resolve {pause.by.partition(' ')[2]}"
     resume = {"all": "--all", "module": ""}.get(pause.what.partition(" ")[0], "--supplier")
     name = pause.what.partition(" ")[2]
     return " ".join(part for part in ("wedsync-ops queue resume", resume, name) if part)

@@ -50,7 +50,7 @@ def _facts(connection: Connection, queue: Queue, found: Place, now: int) -> Fact
     pauses = [
         pause
         for pause in control.closed(connection, now)
-        if covers(pause.scope, pause.name, found.module_type, found.supplier_id)
+        if covers(pause.scope, pause.name, found.module_type, found.supplier_id, found.priority.word)
     ]
     names = tuple(Facts.__slots__)
     own = {name: getattr(found, name) for name in Place.__slots__ if name in names}

@@ -60,6 +60,7 @@ class Pool:
         self._epoll.register(self._calls.fileno(), select.EPOLLIN)
         self._extra: frozenset[int] = frozenset()
         self._outcomes: list[Outcome] = []
+        self._recycled_at = clock.now()
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -148,6 +149,14 @@ class Pool:
                 break
         outcomes, self._outcomes = self._outcomes, []
         return outcomes, ready
+
+    def recycle(self, at: int) -> None:
+        """Replace every slot process once for this instant, which is later than the last: idle ones at once, the others
+        with their job. Threads go on; they belong to this process.
+        """
+        if at > self._recycled_at:
+            self._recycled_at = at
+            self._processes.recycle()
 
     def cancel(self, job_id: int, reason: str) -> bool:
         """Stop a running job; its outcome follows. Returns whether it was running."""

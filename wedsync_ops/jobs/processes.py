@@ -38,6 +38,7 @@ class ProcessSlots:
         self._starting: list[ProcessSlot] = []
         self._idle: list[ProcessSlot] = []
         self._retrying: list[ProcessSlot] = []  # their start failed; they hold the order until the next one
+        self._stale: set[ProcessSlot] = set()  # to be replaced when their job has ended
         self._overseer = Overseer()
         self._undertaker = Undertaker(epoll, server, self._known)
         self._closed = False
@@ -111,6 +112,12 @@ class ProcessSlots:
         """Change the number of slots; surplus idle ones end at once, the others with their job."""
         self._size = size
         while len(self._slots) > size and self._idle:
+            self._retire(self._idle.pop())
+
+    def recycle(self) -> None:
+        """Replace every slot: idle ones end at once, the others with their job."""
+        self._stale.update(self.roster.busy)
+        while self._idle:
             self._retire(self._idle.pop())
 
     def close(self) -> None:
@@ -213,7 +220,7 @@ class ProcessSlots:
 
     def _rest(self, slot: ProcessSlot) -> None:
         """A slot has nothing to do: it waits for more, or ends when it is surplus or worn out."""
-        if slot.last or len(self._slots) > self._size:
+        if slot.last or slot in self._stale or len(self._slots) > self._size:
             self._retire(slot)
             self._replace()
         else:
@@ -329,6 +336,7 @@ class ProcessSlots:
     def _forget_pipe(self, slot: ProcessSlot) -> None:
         self._mute(slot)
         self._overseer.forget(slot)
+        self._stale.discard(slot)
         if self._slots.get(slot.fd) is slot:
             del self._slots[slot.fd]
         for place in (self._starting, self._idle):

@@ -24,12 +24,13 @@ _HEAD = struct.Struct("<IB")
 _JOB = struct.Struct("<q")
 _HELLO = struct.Struct("<IBi")
 _STOP = struct.Struct("<IBd")
-_ORDER = struct.Struct("<IBqqqqIIddddIIIII")
+_ORDER = struct.Struct("<IBqqqqIIddddBIIIII")
 _DONE = struct.Struct("<IBqqIBBqqqqqdiiiii")
 _RESULTS = tuple(Result)
 _NUMBERS = {result: number for number, result in enumerate(_RESULTS)}
 _PERMANENT, _LAST = 1, 2
 _NO_TIME = -1.0
+_ROUTES = ("smtp", "sms")
 
 
 class BadFrame(WedsyncError):
@@ -124,6 +125,7 @@ def order(wanted: Order, handed_at: int, handed_us: int) -> bytes:
         wanted.cpu_s,
         _NO_TIME if wanted.send_delay_min is None else wanted.send_delay_min,
         wanted.network_mbps,
+        sum(1 << place for place, name in enumerate(_ROUTES) if name in wanted.routes),
         *sizes,
     )
     return b"".join((head, handler, key, suppressed, config, context))
@@ -137,7 +139,7 @@ def job_of(packet: bytes) -> int:
 def read_order(frame: bytes) -> tuple[Order, int]:
     """What a slot is told to run, and what to add to its monotonic microseconds to get the platform's time."""
     _, _, job_id, token, handed_at, handed_us, attempt, *limits = _ORDER.unpack_from(frame)
-    memory_mb, timeout_s, cpu_s, delay_min, network_mbps, *sizes = limits
+    memory_mb, timeout_s, cpu_s, delay_min, network_mbps, routes, *sizes = limits
     handler_at = _ORDER.size
     key_at = handler_at + sizes[0]
     reason_at = key_at + sizes[1]
@@ -160,6 +162,7 @@ def read_order(frame: bytes) -> tuple[Order, int]:
         suppressed=suppressed,
         send_delay_min=None if delay_min == _NO_TIME else delay_min,
         network_mbps=network_mbps,
+        routes=frozenset(name for place, name in enumerate(_ROUTES) if routes >> place & 1) if routes else frozenset(),
     )
     return wanted, handed_at - handed_us
 

@@ -81,7 +81,7 @@ class Attempt:
     ) -> None:
         self._order = order
         self._asked = asked
-        self._site = site
+        self._site = site.over(order.routes) if order.routes else site
         self._now = now
         self._ends_at = monotonic() + order.timeout_s
         self._write = write

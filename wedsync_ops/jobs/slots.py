@@ -56,6 +56,10 @@ class Slots(Protocol):
         """Wait for outcomes, or until one of the extra descriptors can be read, at most for ``timeout_s`` seconds."""
         ...
 
+    def recycle(self, at: int) -> None:
+        """Replace every slot once for this instant: idle ones at once, the others with their job."""
+        ...
+
     def cancel(self, job_id: int, reason: str) -> bool:
         """Break off a job; its outcome follows. Returns whether it was here."""
         ...

@@ -73,7 +73,7 @@ def _overdue(connection: Connection, region: str | None, now: int, patience_us: 
 
 
 def _is_paused(job: Waiting, pauses: Sequence[Pause]) -> bool:
-    names = {"module": job.module_type, "supplier": job.supplier_id}
+    names = {"module": job.module_type, "supplier": job.supplier_id, "priority": job.priority.word}
     return any(pause.name == names.get(pause.scope, pause.name) for pause in pauses)
 
 

@@ -28,7 +28,7 @@ from wedsync_ops.jobs.equip import order_for, pool_for
 from wedsync_ops.jobs.exchange import Exchange
 from wedsync_ops.jobs.housekeeping import House
 from wedsync_ops.jobs.memory import machine_kb
-from wedsync_ops.jobs.model import Claimed, Options, Outcome
+from wedsync_ops.jobs.model import Claimed, Options, Order, Outcome
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.slots import Slots
 from wedsync_ops.jobs.stopping import Phase, Stopping
@@ -267,14 +267,17 @@ class Worker:
                 if self._house.is_faulty or not len(self._dispatch):
                     return
             while self._room > 0 and len(self._dispatch) and not self._dispatch.is_outranked:
-                self._slots.start(order_for(self._house.rules, self._taken(self._dispatch.pop())))
+                self._slots.start(self._order(self._taken(self._dispatch.pop())))
         unlimited = self._options.max_jobs is None  # what may be taken back does not count towards a number of jobs
         while unlimited and self._dispatch.is_quick() and not self._resting and not self._dispatch.is_outranked:
             job = self._dispatch.lend()
-            if not self._slots.start_ahead(order_for(self._house.rules, job)):
+            if not self._slots.start_ahead(self._order(job)):
                 self._dispatch.take_back([job.id])
                 return
             self._taken(job)
+
+    def _order(self, job: Claimed) -> Order:
+        return order_for(self._house.rules, job, self._dispatch.tempo.routes)
 
     def _taken(self, job: Claimed) -> Claimed:
         self._exchange.running[job.id] = job
@@ -306,6 +309,7 @@ class Worker:
             return
         self._synced_at = self._clock.monotonic()
         self._filled = self._in_hand
+        self._slots.recycle(self._dispatch.tempo.recycle_at)
         for stop in exchanged.stops:
             self._slots.cancel(stop.job_id, stop.reason)
         if exchanged.has_further:

@@ -25,7 +25,9 @@ class Acts:
         queue = self._queue()
         with queue.database.reading() as connection:
             found = control.closed(connection, queue.clock.now())
-        return any(pause.scope == "module" and pause.name == module_type for pause in found)
+        return any(
+            pause.scope == "module" and pause.name == module_type and not pause.is_of_emergency for pause in found
+        )
 
     def pause(self, module_type: str) -> str:
         """Stop jobs of a module type from starting."""

@@ -157,7 +157,7 @@ def closed(frame: Frame) -> list[str]:
     said = []
     for pause in frame.closed:
         if pause.scope != "module":
-            what = "everything" if pause.scope == "all" else f"supplier {pause.name}"
+            what = "everything" if pause.scope == "all" else f"{pause.scope} {pause.name}"
             said.append(f"{_closed(pause.reason)}: {what}, by {pause.by}: {pause.reason or 'no reason given'}")
     return said
 

@@ -15,13 +15,18 @@ from wedsync_ops.jobs.store.lanes import Moves
 _PAUSES = "SELECT scope, name, reason, paused_by, paused_at, until FROM pauses WHERE (until IS NULL OR until > :now)"
 _CLOSED = (
     f"{_PAUSES} UNION ALL SELECT scope, name, 'drained' || coalesce(': ' || reason, ''), begun_by, drained_at, until"
-    " FROM drains WHERE drained_at IS NOT NULL AND (until IS NULL OR until > :now) ORDER BY 1, 2"
+    " FROM drains WHERE drained_at IS NOT NULL AND (until IS NULL OR until > :now)"
+    " UNION ALL SELECT kind, name, reason, source, set_at, until FROM measures"
+    " WHERE (kind = 'module' OR kind = 'priority') AND (until IS NULL OR until > :now) ORDER BY 1, 2"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A pause: of everything, a module type or a supplier; ``until`` and ``paused_at`` are instants."""
+    """A pause: of everything, a module type or a supplier; ``until`` and ``paused_at`` are instants.
+
+    An emergency's, whose ``paused_by`` is ``emergency`` and its number, may also be of a priority.
+    """
 
     scope: str
     name: str
@@ -29,6 +34,11 @@ class Pause:
     paused_by: str
     paused_at: int
     until: int | None
+
+    @property
+    def is_of_emergency(self) -> bool:
+        """Whether an emergency has made it, and takes it back."""
+        return self.paused_by.startswith("emergency ")
 
 
 def states(connection: Connection, ids: Sequence[int]) -> dict[int, State]:
@@ -200,5 +210,5 @@ def pauses(connection: Connection, now: int) -> list[Pause]:
 
 
 def closed(connection: Connection, now: int) -> list[Pause]:
-    """What nothing starts of: the pauses in force, and what is drained."""
+    """What nothing starts of: the pauses in force, what is drained, and what an emergency holds."""
     return [Pause(*row) for row in map(tuple, db.run(connection, _CLOSED, {"now": now}))]
