@@ -31,7 +31,7 @@ from wedsync_ops.errors import DatabaseError, InvalidInput, StorageFull, TermOve
 from wedsync_ops.instants import MINUTE, SECOND, local_date
 from wedsync_ops.jobs.leader import Leader, Leadership
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import terms
+from wedsync_ops.jobs.store import measures, terms
 from wedsync_ops.metrics.store import present as metrics
 from wedsync_ops.settings import Settings
 
@@ -43,6 +43,8 @@ TERM_S = 45.0
 """How long a process has the evaluation for itself unless it renews that, in seconds: after a death the next one waits.
 """
 SHORTEST_TERM_S = 5.0
+WATCHED_S = 5.0
+"""The pause between two evaluations while an emergency asks for more of them, in seconds."""
 AFFECTED_US = 15 * MINUTE
 """How far back an alert that opens looks for the weddings that are affected."""
 EVALUATED = "evaluated"
@@ -230,11 +232,20 @@ class _Thread:
         term_s = max(SHORTEST_TERM_S, 1.5 * self._settings.alerts_every_s)
         alerter = Alerter(database, self._clock, self._load_rules, Leader(database, self._clock, term_s))
         try:
-            while not self._stopped.wait(self._settings.alerts_every_s):
+            while not self._stopped.wait(self._pause_s(database)):
                 self._evaluate(alerter)
             self._leave(alerter)
         finally:
             database.close()
+
+    def _pause_s(self, database: Database) -> float:
+        """Seconds to the next evaluation: few while an emergency asks for that."""
+        every_s = self._settings.alerts_every_s
+        try:
+            with database.reading() as connection:
+                return min(every_s, WATCHED_S) if measures.is_watched(connection, self._clock.now()) else every_s
+        except (DatabaseError, StorageFull):
+            return every_s
 
     def _evaluate(self, alerter: Alerter) -> None:
         try:

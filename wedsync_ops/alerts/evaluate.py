@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from wedsync_ops.alerts.facts import Facts
 from wedsync_ops.alerts.measure import Sample, by_subject, samples, span
+from wedsync_ops.alerts.rules import EMERGENCY
 from wedsync_ops.alerts.model import Alert, AlertState, AlertType, EventKind, Rule, Severity, Silence, Verdict
 
 UNWATCHED = "no longer watched"
@@ -41,6 +42,7 @@ COMMANDS: Mapping[AlertType, str] = {
     AlertType.SCHEDULE_LATE: "wedsync-ops schedules list",
     AlertType.JOB_QUARANTINED: "wedsync-ops jobs list --state discarded",
     AlertType.WEBHOOK_FAILING: "wedsync-ops events --json",
+    AlertType.EMERGENCY: "wedsync-ops emergency status",
     AlertType.CUSTOM: "wedsync-ops metrics --range 1h",
 }
 """What to run next, by alert type."""
@@ -168,9 +170,11 @@ def conclude(
     now: int,
 ) -> list[Step]:
     """The same from what was judged already."""
-    known = {alert.key: alert for alert in alerts}
+    several = list(alerts)
+    known = {alert.key: alert for alert in several if alert.type is not AlertType.EMERGENCY}
     in_force = {rule.name: rule for rule in rules}
-    steps: list[Step] = []
+    raised = (alert for alert in several if alert.type is AlertType.EMERGENCY)
+    steps = [_told(alert, Step(alert), EMERGENCY, silences, now) for alert in raised]
     for one in judged:
         alert = known.pop(one.key, None)
         if alert is not None or one.verdict is Verdict.BREACH:

@@ -39,6 +39,7 @@ class AlertType(StrEnum):
     SCHEDULE_LATE = "schedule_late"
     JOB_QUARANTINED = "job_quarantined"
     WEBHOOK_FAILING = "webhook_failing"
+    EMERGENCY = "emergency"
     CUSTOM = "custom"
 
 

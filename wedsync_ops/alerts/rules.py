@@ -128,6 +128,10 @@ BUILT_IN: tuple[Rule, ...] = (
 )
 
 
+EMERGENCY = Rule(name="emergency", type=AlertType.EMERGENCY, metric="", severity=Severity.CRITICAL)
+"""What the alerts of emergencies go by. It is never evaluated: they are raised and ended by whoever declares them."""
+
+
 def together(own: Iterable[Rule]) -> tuple[Rule, ...]:
     """Every rule that is in force: those that are always there, changed and added to by one's own."""
     found: Mapping[str, Rule] = {rule.name: rule for rule in (*BUILT_IN, *own)}
