@@ -143,6 +143,20 @@ class UnknownSchedule(NotFound):
     hint = "see 'wedsync-ops schedules list'"
 
 
+class UnknownClient(NotFound):
+    """There is no such client."""
+
+    code = "unknown_client"
+    hint = "see 'wedsync-ops weddings list'"
+
+
+class UnknownJourney(NotFound):
+    """There is no such journey."""
+
+    code = "unknown_journey"
+    hint = "see 'wedsync-ops journeys list'"
+
+
 class UnknownAlert(NotFound):
     """There is no such alert."""
 
