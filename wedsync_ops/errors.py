@@ -143,13 +143,6 @@ class UnknownSchedule(NotFound):
     hint = "see 'wedsync-ops schedules list'"
 
 
-class UnknownClient(NotFound):
-    """There is no such client."""
-
-    code = "unknown_client"
-    hint = "see 'wedsync-ops weddings list'"
-
-
 class UnknownJourney(NotFound):
     """There is no such journey."""
 
