@@ -3,6 +3,7 @@
 import io
 import tracemalloc
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -155,7 +156,8 @@ class Endless(io.RawIOBase):
 def test_a_line_of_100_mb_is_refused_in_little_memory(opening: bytes) -> None:
     tracemalloc.start()
     try:
-        rows = list(read_rows(io.BufferedReader(Endless(opening))))
+        stream: Any = Endless(opening)
+        rows = list(read_rows(io.BufferedReader(stream)))
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -19,6 +19,7 @@ from wedsync_ops.weddings.intake import client_from
 from wedsync_ops.weddings.model import Client
 from wedsync_ops.weddings.seen import Mark, Seen
 from wedsync_ops.weddings.sheet import Row
+from wedsync_ops.weddings.store import Written
 
 BATCH = 500
 """The most rows that are written in one transaction."""
@@ -111,6 +112,7 @@ class Importer:
     def take(self, rows: Sequence[Row]) -> None:
         """Take some rows in, at most ``BATCH``. Raises InvalidInput when they are too many to be taken at once."""
         taken = self._new_ones([one for row in rows if (one := self._judged(row)) is not None])
+        self.report.errors.sort()  # of a batch, those that contradict an earlier row were found last
         if rows:
             self.report.last_row = rows[-1].number
         if not self._atomic:
@@ -166,14 +168,16 @@ class Importer:
             different, known = self._different(taken[start : start + BATCH])
             written += different
             before |= known
-        imported = {one.client.client_id for one in written if one.client.client_id not in before}
+        ids = frozenset(one.client.client_id for one in written)
+        done = Written(ids - before.keys(), ids & before.keys())
         if not self._dry_run and written:
-            imported = db.repeated(lambda: self._write(written))
-        self.report.imported += len(imported)
-        self.report.updated += len(written) - len(imported)
-        self.report.unchanged += len(taken) - len(written)
+            done = db.repeated(lambda: self._write(written))  # somebody else may have written some meanwhile
+        self.report.imported += len(done.imported)
+        self.report.updated += len(done.updated)
+        self.report.unchanged += len(taken) - len(done.imported) - len(done.updated)
         for one in written:
-            if (known_before := before.get(one.client.client_id)) is not None:
+            known_before = before.get(one.client.client_id)
+            if known_before is not None and one.client.client_id in done.updated:
                 self._note_change(one, known_before)
 
     def _different(self, taken: Sequence[_Taken]) -> tuple[list[_Taken], dict[str, Client]]:
@@ -185,15 +189,15 @@ class Importer:
             known = store.find_many(connection, changed) if changed else {}
         return different, {client_id: one.client for client_id, one in known.items()}
 
-    def _write(self, taken: Sequence[_Taken]) -> set[str]:
-        """Write couples in one transaction; the ids of those that were not known."""
-        imported: set[str] = set()
+    def _write(self, taken: Sequence[_Taken]) -> Written:
+        """Write couples in one transaction."""
+        done = Written(frozenset(), frozenset())
         now = self._clock.now()
         with self._database.transaction() as connection:
             for start in range(0, len(taken), BATCH):
-                part = [one.client for one in taken[start : start + BATCH]]
-                imported |= store.upsert(connection, part, now).imported
-        return imported
+                part = store.upsert(connection, [one.client for one in taken[start : start + BATCH]], now)
+                done = Written(done.imported | part.imported, done.updated | part.updated)
+        return done
 
     def _note_change(self, one: _Taken, before: Client) -> None:
         changed = {
@@ -202,7 +206,7 @@ class Importer:
             if getattr(before, place) != getattr(one.client, place)
         }
         self.report.moved += "wedding_date" in changed
-        self.report.changed_fields.update(changed)
+        self.report.changed_fields.update(changed.keys())
         if len(self.report.changes) < MOST_LISTED:
             self.report.changes.append(Change(one.row.number, one.client.client_id, changed))
 
