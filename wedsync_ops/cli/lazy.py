@@ -33,6 +33,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "metrics": ("metrics", "Measure the platform over a range."),
     "report": ("report", "Report on an hour or a day, as text, JSON or a page to send."),
     "alerts": ("alerts", "See what is wrong; acknowledge, silence, try rules out."),
+    "clients": ("clients", "Take over couples from a file, and keep them up to date."),
+    "weddings": ("weddings", "See the weddings to come, and the couples that are known."),
     "season": ("season", "Tell the wedding season and the load to expect."),
     "check": ("check", "Check something for monitoring, by exit code."),
     "health": ("health", "Tell in one line whether the platform is well."),
