@@ -105,4 +105,3 @@ def dues(queue: Queue) -> dict[str, str]:
 def at(queue: Queue, moment: str) -> Queue:
     """The same queue at another moment."""
     return replace(queue, clock=FakeClock(parse_instant(moment)))
-

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.planning.scene import JOURNEYS, NOW, at, changes, couples, dues, jobs, plan, register
-from tests.stores.queues import request
+from tests.planning.scene import JOURNEYS, at, changes, couples, dues, jobs, plan, register
+from tests.stores.queues import NOW, request
 from tests.stores.rows import take
 from wedsync_ops.db import Database
 from wedsync_ops.errors import InvalidTime, UnknownClient
@@ -253,7 +253,7 @@ def test_planning_and_moving_at_once_leaves_one_job_a_step(queue: Queue, shared_
 
 
 def test_a_worker_claims_while_weddings_move(queue: Queue) -> None:
-    """Whatever a claim gets in between: a job that runs has the day that it was claimed with, one that waits the new."""
+    """A job that runs has the day that it was claimed with, one that waits has the new one."""
     register(queue, JOURNEYS.replace("offset: -30d,", "offset: -200d, if_past: now,"))
     many = [{"client_id": f"c{number}"} for number in range(1, 21)]
     couples(queue, *many)

@@ -1,16 +1,17 @@
 """Planning couples, on both databases."""
 
 import json
+from datetime import date
 
 from sqlalchemy import text
 
-from tests.planning.scene import JOURNEYS, NOW, at, changes, couples, dues, jobs, plan, register
+from tests.planning.scene import JOURNEYS, at, changes, couples, dues, jobs, plan, register
+from tests.stores.queues import NOW, request
 from tests.stores.rows import take
 from wedsync_ops.jobs import actions as queue_actions
 from wedsync_ops.jobs import ripen
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.model import Queued
-from tests.stores.queues import request
 
 
 def test_every_step_to_come_is_queued_at_its_local_time(queue: Queue) -> None:
@@ -124,18 +125,21 @@ def test_what_the_queue_refuses_is_told_and_tried_again(queue: Queue) -> None:
 
 def test_a_step_whose_time_is_over_can_be_queued_at_once_while_the_wedding_is_to_come(queue: Queue) -> None:
     register(queue, JOURNEYS.replace("offset: +1d}", "offset: +1d, if_past: now}"))
-    couples(queue, {}, {"client_id": "c2", "wedding_on": NOW and __import__("datetime").date(2027, 1, 5)})
+    couples(queue, {}, {"client_id": "c2", "wedding_on": date(2027, 1, 5)})
     planned = plan(queue)
     by_couple = {one.client.client_id: changes([one]) for one in planned}
     assert by_couple["c1"]["welcome"] == "queued"
     assert by_couple["c2"]["welcome"] == "past"
-    assert [row["due_at"] for row in jobs(queue)][0] == NOW
+    assert jobs(queue)[0]["due_at"] == NOW
 
 
 def test_only_couples_who_marry_within_so_many_days(queue: Queue) -> None:
-    from datetime import date
-
-    couples(queue, {}, {"client_id": "c2", "wedding_on": date(2027, 2, 1)}, {"client_id": "c3", "wedding_on": date(2026, 1, 1)})
+    couples(
+        queue,
+        {},
+        {"client_id": "c2", "wedding_on": date(2027, 2, 1)},
+        {"client_id": "c3", "wedding_on": date(2026, 1, 1)},
+    )
     assert [one.client.client_id for one in plan(queue, within_days=30)] == ["c2"]
     assert [one.client.client_id for one in plan(queue)] == ["c2", "c1"]
 

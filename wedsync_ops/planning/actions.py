@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from sqlalchemy import Connection
 
 from wedsync_ops import db
-from wedsync_ops.errors import UnknownClient, WedsyncError, quoted
+from wedsync_ops.errors import InvalidTime, UnknownClient, UnknownJourney, WedsyncError, quoted
 from wedsync_ops.instants import local_date
 from wedsync_ops.jobs import intake, wakeup
 from wedsync_ops.jobs.actions import Queue
@@ -24,7 +24,7 @@ from wedsync_ops.planning.store.plans import Moved
 from wedsync_ops.weddings import store as clients
 from wedsync_ops.weddings.store import Wanted
 
-JOBS_AT_ONCE = 500
+JOBS_AT_ONCE = 200
 """About how many jobs one transaction queues."""
 _MOST_COUPLES = 200
 _SETTLED_AT_ONCE = 500
@@ -86,6 +86,8 @@ def plan(
     """
     with queue.database.reading() as connection:
         found = frame.load(connection, queue.rules, journey_id)
+    if not found.stored:
+        raise UnknownJourney("no journey is registered", hint="register a file with journeys:")
     most = max([1, *(len(one.journey.steps) for one in found.current())])
     size = max(1, min(_MOST_COUPLES, JOBS_AT_ONCE // most))
     for ids in _pages(queue, found, chosen, size):
@@ -95,12 +97,17 @@ def plan(
 def move(queue: Queue, client_id: str, to: date, *, reason: str | None = None, dry_run: bool = False) -> Move:
     """Move a wedding to another day, and every waiting job of the couple with it, in one transaction.
 
-    What was done stays done, and what runs is left alone. Raises UnknownClient, InvalidTime past the year 8999.
+    What was done stays done, and what runs is left alone. Raises UnknownClient, InvalidTime for a day that is over or
+    past the year 8999.
     """
     with queue.database.reading() as connection:
         found = frame.load(connection, queue.rules)
-        if clients.find(connection, client_id) is None:
-            raise UnknownClient(f"there is no client {quoted(client_id)}")
+        known = clients.find(connection, client_id)
+    if known is None:
+        raise UnknownClient(f"there is no client {quoted(client_id)}")
+    today = local_date(queue.clock.now(), known.client.zone(queue.rules.calendar.zone))
+    if to < today:
+        raise InvalidTime(f"{to} is over; today is {today}", hint="a wedding is moved to a day that is to come")
     work = Work(found, move_to=to, always=True, queueing=dry_run)
     now = queue.clock.now()
     with queue.database.reading() as connection:

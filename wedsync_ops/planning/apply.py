@@ -220,7 +220,7 @@ def _told(
         job_id = step.job_id or 0
         was = mine[job_id].due_at if job_id in mine else None
         now_due = becoming[job_id].due_at if job_id in becoming else was
-        if step.change is Change.RESTORE and now_due is None:  # only looked at
+        if now_due is None and step.change in (Change.RESTORE, Change.KEEP):  # its row was not looked at
             now_due = step.at
         if step.change is Change.QUEUE:
             steps.append(_queued(client_id, step, queued.get((client_id, step.journey_id, step.step_id))))

@@ -24,9 +24,7 @@ def upgrade() -> None:
         sa.CheckConstraint("version >= 1", name="ck_journeys_version"),
     )
     current = sa.text("is_current")
-    op.create_index(
-        "journeys_current", "journeys", ["id"], unique=True, sqlite_where=current, postgresql_where=current
-    )
+    op.create_index("journeys_current", "journeys", ["id"], unique=True, sqlite_where=current, postgresql_where=current)
     _plans()
     _moves()
 
