@@ -90,7 +90,8 @@ def known(connection: Connection, client_ids: Sequence[str]) -> dict[str, dict[t
     """What is remembered of the steps of couples: by couple, then by journey and step."""
     statement = (
         "SELECT s.client_id, s.journey_id, s.step_id, s.version, s.state, s.job_id, s.planned_at,"
-        " coalesce(jobs.state, s.ended_as) FROM plan_steps AS s LEFT JOIN jobs ON jobs.id = s.job_id"
+        " coalesce(jobs.state, s.ended_as), s.module_type, s.reason"
+        " FROM plan_steps AS s LEFT JOIN jobs ON jobs.id = s.job_id"
         f" WHERE s.client_id IN {db.texts_source(connection)}"
     )
     found: dict[str, dict[tuple[str, str], Known]] = {client_id: {} for client_id in client_ids}
