@@ -50,6 +50,7 @@ TABLES = {
     "stops",
     "host_samples",
     "jobs",
+    "journeys",
     "lane_counts",
     "measures",
     "module_versions",
@@ -58,6 +59,8 @@ TABLES = {
     "moves",
     "pauses",
     "payloads",
+    "plan_steps",
+    "plans",
     "referral_codes",
     "rollup_series",
     "rollup_state",
@@ -69,6 +72,7 @@ TABLES = {
     "suppressions",
     "terms",
     "webhook_cursors",
+    "wedding_moves",
     "workers",
 }
 INDEXES = {
