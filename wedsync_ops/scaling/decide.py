@@ -177,7 +177,7 @@ def _is_whole(past: Past, now: int, policy: Policy) -> bool:
 def _limited(step: _Step, demanded: int, now: int, situation: Situation, policy: Policy, *, at_once: bool) -> _Step:
     """Held by the windows, the cooldowns and the size of a step; a weekend's wedding-week load by none of these."""
     slots = situation.slots
-    step = step.to(demanded, Limit.STABILISING)
+    step = step.to(slots, Limit.STABILISING) if demanded == slots else _Step(demanded)
     if at_once and situation.is_weekend:
         return step
     if step.slots > slots:
