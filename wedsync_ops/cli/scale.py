@@ -50,7 +50,8 @@ def status(context: typer.Context, json: Json = False) -> None:
         [_row(one) for one in found.scopes],
     )
     for one in found.scopes:
-        prose(f"{one.name}: {one.decision.said} ({one.decision.reason})")
+        said = f"{one.decision.said} ({one.decision.reason})"
+        prose(f"{one.name}: {said if one.seen.fleet.workers else 'no worker of it lives'}")
         prose(f"   decided {moment(one.decided_at)}" if one.decided_at else f"   {_undecided(one, is_on)}")
     for asked in found.asked:
         until = "until that is undone" if asked.until is None else f"until {moment(asked.until)}"
