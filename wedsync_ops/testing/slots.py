@@ -152,6 +152,9 @@ class InlineSlots:
     def recycle(self, at: int) -> None:
         """There is nothing to replace."""
 
+    def resize(self, size: int) -> None:
+        """It stays one slot."""
+
     def cancel(self, job_id: int, reason: str) -> bool:  # noqa: ARG002 - the same for all slots
         """Nothing runs while the loop does."""
         return False
