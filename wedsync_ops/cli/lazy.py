@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "alerts": ("alerts", "See what is wrong; acknowledge, silence, try rules out."),
     "clients": ("clients", "Take over couples from a file, and keep them up to date."),
     "weddings": ("weddings", "See the weddings to come, and the couples that are known."),
+    "vendors": ("vendors", "See the vendor types: peak hours, resources, what comes first."),
     "season": ("season", "Tell the wedding season and the load to expect."),
     "check": ("check", "Check something for monitoring, by exit code."),
     "health": ("health", "Tell in one line whether the platform is well."),
