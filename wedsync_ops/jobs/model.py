@@ -73,7 +73,8 @@ class Lane(NamedTuple):
 
 class Order(NamedTuple):
     """What a slot is told to run. ``config`` and ``context`` are JSON; the limits
-    are seconds, MB, CPU seconds, cores and Mbps. What leaves over ``routes`` (smtp, sms) takes their backup.
+    are seconds, MB, CPU seconds, cores and Mbps; ``core_share`` is what it counts when cores are shared out.
+    What leaves over ``routes`` (smtp, sms) takes their backup.
     """
 
     job_id: int
@@ -92,6 +93,7 @@ class Order(NamedTuple):
     cpu_limit: float = math.inf
     network_mbps: float = math.inf
     routes: frozenset[str] = frozenset()
+    core_share: int = 2
 
 
 class Outcome(NamedTuple):
