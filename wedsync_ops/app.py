@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wedsync_ops import db, migrate
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
+from wedsync_ops.emergencies.freezing import Freeze
 from wedsync_ops.errors import DatabaseError, DatabaseReadOnly, DatabaseUnreachable, HomeUnusable, WedsyncError
 from wedsync_ops.handlers.contract import Site
 from wedsync_ops.handlers.site import check_settings
@@ -18,6 +20,9 @@ from wedsync_ops.modules.registry import Registry
 from wedsync_ops.security import secrets
 from wedsync_ops.settings import Loaded, Settings
 from wedsync_ops.weddings.model import Calendar
+
+if TYPE_CHECKING:
+    from wedsync_ops.emergencies.actions import Desk
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,18 @@ class App:
 
     def queue(self) -> Queue:
         """The queue, with the module types as they are registered now."""
-        return Queue(self.database, self.clock, self.rules())
+        rules = self.rules()
+        return Queue(self.database, self.clock, rules, self.freeze(rules))
+
+    def freeze(self, rules: Rules | None = None) -> Freeze:
+        """What forbids changes while weddings are near."""
+        return Freeze(self.database, self.clock, self.settings, (rules or self.rules()).zone)
+
+    def desk(self) -> "Desk":
+        """Where emergencies are dealt with. Raises SettingError for protocols that cannot be used."""
+        from wedsync_ops.emergencies.actions import Desk, protocols_of  # with pydantic's checks; few commands need it
+
+        return Desk(self.database, self.clock, self.rules, protocols_of(self.settings))
 
     def close(self) -> None:
         """Close the database."""

@@ -164,6 +164,13 @@ class UnknownAlert(NotFound):
     hint = "see 'wedsync-ops alerts list --all'"
 
 
+class UnknownEmergency(NotFound):
+    """There is no such emergency."""
+
+    code = "unknown_emergency"
+    hint = "see 'wedsync-ops emergency history'"
+
+
 class Refused(WedsyncError):
     """The request was refused."""
 
@@ -223,6 +230,13 @@ class WrongState(Refused):
     """The job is not in a state that allows this."""
 
     code = "wrong_state"
+
+
+class ChangeFrozen(Refused):
+    """The change could harm a wedding that is near."""
+
+    code = "frozen"
+    hint = "wait, or give --override with --reason"
 
 
 class TermOver(Refused):
@@ -310,6 +324,12 @@ class StorageFull(WedsyncError):
 
     code = "storage_full"
     hint = "free some space, then repeat the command"
+
+
+class DrillFailed(WedsyncError):
+    """A drill showed that an emergency would not be met in time."""
+
+    code = "drill_failed"
 
 
 class HomeUnusable(WedsyncError):

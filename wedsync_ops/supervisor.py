@@ -51,7 +51,13 @@ def run_worker(app: App, options: Options, *, signals: bool = True) -> int:
             signal.signal(number, worker.stop)
         signal.signal(signal.SIGUSR1, worker.quiet)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
-    with rolling(settings, app.clock), _watching(app, options), _telling(app, options), _sizing(app, options):
+    with (
+        rolling(settings, app.clock),
+        _watching(app, options),
+        _telling(app, options),
+        _sizing(app, options),
+        _rescuing(app, options),
+    ):
         end = worker.run()
     if end is End.RECYCLE and signals:
         _LOG.warning("a thread went on past its time limit; the worker starts afresh")
@@ -78,3 +84,12 @@ def _telling(app: App, options: Options) -> AbstractContextManager[None]:
 def _sizing(app: App, options: Options) -> AbstractContextManager[None]:
     """Decide on the number of slots beside a worker that is sized."""
     return autoscaling(app.settings, app.clock, app.rules) if options.is_sized else nullcontext()
+
+
+def _rescuing(app: App, options: Options) -> AbstractContextManager[None]:
+    """Look after emergencies beside the worker; one that only drains leaves that to others, or to ``maintenance``."""
+    if options.drain or not app.settings.emergencies_every_s:
+        return nullcontext()
+    from wedsync_ops.emergencies.watcher import watching
+
+    return watching(app.desk(), app.settings)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from wedsync_ops.alerts.facts import Facts
 from wedsync_ops.alerts.measure import Sample, by_subject, samples, span
-from wedsync_ops.alerts.rules import EMERGENCY
 from wedsync_ops.alerts.model import Alert, AlertState, AlertType, EventKind, Rule, Severity, Silence, Verdict
+from wedsync_ops.alerts.rules import EMERGENCY
 
 UNWATCHED = "no longer watched"
 """Why an alert is resolved whose rule or module type is gone."""

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wedsync_ops.cli.frozen import Override, Reason, reason_of
 from wedsync_ops.cli.inputs import DryRun, Json, Yes, confirm
 from wedsync_ops.cli.lazy import group
 from wedsync_ops.errors import Interrupted, SettingError, UsageError
 
 if TYPE_CHECKING:
     from wedsync_ops.db import Database
+    from wedsync_ops.emergencies.freezing import Freeze
     from wedsync_ops.moves import Move
     from wedsync_ops.operations.move import Plan, Site
 
@@ -64,21 +66,47 @@ def _state(revision: str | None, marks: "list[Move]") -> tuple[str, str | None]:
 
 
 @app.command("migrate")
-def migrate_schema(context: typer.Context, json: Json = False) -> None:
+def migrate_schema(
+    context: typer.Context, override: Override = False, reason: Reason = None, json: Json = False
+) -> None:
     """Bring the database to this version's schema, as every other command does at its start."""
     from wedsync_ops import migrate
     from wedsync_ops.cli.opening import opened
     from wedsync_ops.cli.render import emit, say
+    from wedsync_ops.jobs.guard import Change
 
+    why, change = reason_of(override, reason), Change("db migrate")
     with _database(context) as database:
         before = migrate.revision(database)
+        frozen = _freeze(context, database).allow(change, why) if _is_older(before) else None
     with opened(context) as opened_app:
         where = opened_app.database.where
+        if frozen is not None and why is not None:
+            opened_app.freeze().keep(change, why, frozen)
     if json:
         emit("db-migrate", {"database": where, "before": before, "revision": migrate.HEAD})
     else:
         was = "" if before == migrate.HEAD else f", it was {before or 'empty'}"
         say(f"{where}: the schema is {migrate.HEAD}{was}")
+
+
+def _is_older(revision: str | None) -> bool:
+    """Whether there is something to bring up to date, in tables that can tell of weddings."""
+    from wedsync_ops import migrate
+
+    return revision is not None and "0005" <= revision < migrate.HEAD
+
+
+def _freeze(context: typer.Context, database: "Database") -> "Freeze":
+    """What forbids changes while weddings are near, by a database that is of an older version."""
+    from wedsync_ops.app import calendar_of
+    from wedsync_ops.cli.opening import load_settings
+    from wedsync_ops.emergencies.freezing import Freeze
+    from wedsync_ops.instants import zone_named
+
+    settings = load_settings(context).settings
+    zone = calendar_of(settings).zone
+    return Freeze(database, database.server_clock(), settings, lambda name: zone if name is None else zone_named(name))
 
 
 @app.command("migrate-to")

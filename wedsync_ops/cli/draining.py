@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wedsync_ops.cli.frozen import Override, reason_of
 from wedsync_ops.cli.inputs import Json, Yes, confirm, finite, instant_of
 from wedsync_ops.cli.scopes import Everything, Module, Supplier, scope_of
 from wedsync_ops.errors import UsageError, WaitTimedOut
@@ -37,6 +38,7 @@ def drain(
     ] = None,
     yes: Yes = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what is left of it.")] = False,
+    override: Override = False,
     json: Json = False,
 ) -> None:
     """Accept no new jobs; what is due or runs is done, and then nothing of it starts until 'queue resume'.
@@ -50,6 +52,7 @@ def drain(
     scope, name = scope_of(module, supplier, everything)
     if not wait and (timeout is not None or cancel_after is not None):
         raise UsageError("--timeout and --cancel-after go with --wait")
+    why = reason_of(override, reason)
     if wait and dry_run:
         raise UsageError("--wait and --dry-run exclude each other")
     with opened(context) as opened_app:
@@ -60,7 +63,7 @@ def drain(
             return
         if cancel_after is not None:
             confirm(f"Cancel what is left after {cancel_after:g} s?", yes=yes)
-        made = draining.begin(queue, scope, name, reason=reason, until=end)
+        made = draining.begin(queue, scope, name, reason=reason, until=end, override=why)
         if wait:
             _wait(queue, made, Wait(timeout, cancel_after), json=json)
         else:

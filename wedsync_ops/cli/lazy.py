@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "weddings": ("weddings", "See the weddings to come, and the couples that are known; move a wedding."),
     "scale": ("scale", "See how many slots are wanted and why; set them, look back, try other settings."),
     "vendors": ("vendors", "See the vendor types: peak hours, resources, what comes first."),
+    "emergency": ("emergency", "Declare an emergency, see and end it; drill one."),
     "season": ("season", "Tell the wedding season and the load to expect."),
     "check": ("check", "Check something for monitoring, by exit code."),
     "health": ("health", "Tell in one line whether the platform is well."),

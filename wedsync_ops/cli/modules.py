@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wedsync_ops.cli.customise import customise, print_effective
+from wedsync_ops.cli.frozen import Override, Reason, reason_of
 from wedsync_ops.cli.inputs import JSON_METAVAR, DryRun, Json, Yes, confirm, read_objects
 from wedsync_ops.cli.lazy import group
 from wedsync_ops.errors import InvalidConfig, UsageError, WedsyncError
@@ -179,16 +180,25 @@ def rollback(
 
 @app.command()
 def retire(
-    context: typer.Context, module_id: ModuleId, yes: Yes = False, dry_run: DryRun = False, json: Json = False
+    context: typer.Context,
+    module_id: ModuleId,
+    override: Override = False,
+    reason: Reason = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    json: Json = False,
 ) -> None:
     """Accept no further jobs of a module type. Jobs that wait still run; registering it again brings it back."""
     from wedsync_ops.cli.opening import opened
     from wedsync_ops.cli.render import answering, emit, say
+    from wedsync_ops.jobs.guard import Change
     from wedsync_ops.modules import actions
 
+    why = reason_of(override, reason)
     with opened(context) as app:
         counted = actions.retire(app.database, module_id, now=app.clock.now(), dry_run=True)
         if not dry_run:
+            app.freeze().check(Change("modules retire", "module", module_id), why)
             confirm(f"Retire {module_id}, for which {counted.waiting_jobs} jobs wait?", yes=yes)
             counted = actions.retire(app.database, module_id, now=app.clock.now())
     verb = "would be retired" if dry_run else "is retired" if counted.changed else "was retired before"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wedsync_ops.cli.draining import drain, drain_document, drain_line
+from wedsync_ops.cli.frozen import Override, reason_of
 from wedsync_ops.cli.inputs import Json, instant_of
 from wedsync_ops.cli.lazy import group
 from wedsync_ops.cli.scopes import Everything, Module, Supplier, named, scope_of
@@ -66,6 +67,7 @@ def pause(
     everything: Everything = False,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why, for others to read.")] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Until when (ISO 8601).")] = None,
+    override: Override = False,
     json: Json = False,
 ) -> None:
     """Stop jobs from starting; they can still be queued, and those that run go on."""
@@ -74,9 +76,10 @@ def pause(
     from wedsync_ops.jobs import actions
 
     scope, name = scope_of(module, supplier, everything)
+    why = reason_of(override, reason)
     with opened(context) as opened_app:
         end = instant_of(until, "--until", opened_app.calendar.zone)
-        made = actions.pause(opened_app.queue(), scope, name, reason=reason, until=end)
+        made = actions.pause(opened_app.queue(), scope, name, reason=reason, until=end, override=why)
     with answering(f"{named(scope, name)} was paused"):
         if json:
             emit("queue-pause", {"pause": _pause(made)})

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wedsync_ops.cli.frozen import Override, reason_of
 from wedsync_ops.cli.inputs import Json, instant_of, open_input
 from wedsync_ops.cli.lazy import group
 from wedsync_ops.errors import UsageError
@@ -91,20 +92,25 @@ def set_slots(
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Or until when (ISO 8601).")] = None,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for others to read.")] = "",
     scope: _Scope = None,
+    override: Override = False,
     json: Json = False,
 ) -> None:
     """Have exactly so many slots, whatever the load, until 'scale auto' or for a while. What runs goes on."""
     from wedsync_ops.cli.opening import opened
     from wedsync_ops.cli.render import answering, emit, moment, say
+    from wedsync_ops.jobs.guard import Change
     from wedsync_ops.metrics.actions import parse_range
     from wedsync_ops.scaling import actions
 
     if for_ is not None and until is not None:
         raise UsageError("--for and --until exclude each other")
+    why = reason_of(override, reason)
     with opened(context) as opened_app:
         end = instant_of(until, "--until", opened_app.calendar.zone)
         if for_ is not None:
             end = opened_app.clock.now() + parse_range(for_)
+        if slots < actions.slots_now(opened_app.database, opened_app.clock, opened_app.settings):
+            opened_app.freeze().check(Change("scale set"), why)
         done = actions.set_slots(
             opened_app.database, opened_app.clock, opened_app.rules(), slots, until=end, reason=reason, scope=scope
         )

@@ -109,11 +109,7 @@ def failing(
     for provider in sorted({provider for provider in providers.values() if provider is not None}):
         names = [name for name in shares if providers.get(name) == provider]
         many = sum(len(recent[name]) for name in names)
-        if (
-            len(names) > 1
-            and many >= policy.latest
-            and all(shares[name] >= policy.failed_percent for name in names)
-        ):
+        if len(names) > 1 and many >= policy.latest and all(shares[name] >= policy.failed_percent for name in names):
             found[Key("provider", provider)] = f"all of {', '.join(sorted(names))} over {provider} fail"
     over = {name for key in found for name in covered(key, providers)}
     for name, percent in shares.items():

@@ -50,10 +50,10 @@ def _nothing_starts(connection: Connection, place: Place, emergency: Emergency, 
 
 
 def _slots_reached(connection: Connection, place: Place, emergency: Emergency, step: Step) -> Found:  # noqa: ARG001
-    slots = facts.slots(connection, place.now, place.lease_us)
-    wanted, have = wanted_slots(place.rules.settings, step.plan.with_, len(slots)), sum(slots)
+    crew = facts.crew(connection, place.now, place.lease_us)
+    wanted, have = wanted_slots(crew, step.plan.with_), sum(one.slots for one in crew)
     there = have <= wanted if step.plan.do == "bound_slots" else have >= wanted
-    return Found(there or None, f"{have} of {wanted} slots, on {len(slots)} workers")
+    return Found(there or None, f"{have} of {wanted} slots, on {len(crew)} workers")
 
 
 def _backup_answers(connection: Connection, place: Place, emergency: Emergency, step: Step) -> Found:  # noqa: ARG001
@@ -75,11 +75,11 @@ def reachable(settings: Settings, routes: tuple[str, ...]) -> Found:
 
 def _told(connection: Connection, place: Place, emergency: Emergency, step: Step) -> Found:  # noqa: ARG001
     if place.rules.settings.notify is None:
-        return Found(False, "nobody is told: the setting notify names no channels")
+        return Found(ok=False, said="nobody is told: the setting notify names no channels")
     alert_id = facts.alert_id(connection, emergency.alert_key)
     states = {} if alert_id is None else facts.told(connection, alert_id)
     if states.get("sent"):
-        return Found(True, f"{states['sent']} sent")
+        return Found(ok=True, said=f"{states['sent']} sent")
     return Found(None, "none sent yet" + (f", {states['failed']} failed" if states.get("failed") else ""))
 
 

@@ -35,16 +35,18 @@ class Frozen:
     @property
     def named(self) -> tuple[str, ...]:
         """The soonest weddings in words."""
-        return tuple(
-            f"{one.wedding_on} ({one.client_id or 'unknown couple'}, {one.jobs} open {'job' if one.jobs == 1 else 'jobs'})"
-            for one in self.weddings[:NAMED]
-        )
+        return tuple(_named(one) for one in self.weddings[:NAMED])
 
     @property
     def words(self) -> str:
         """The weddings in words."""
         more = len(self.weddings) - NAMED
         return "; ".join(self.named) + (f"; and {more} more" if more > 0 else "")
+
+
+def _named(one: Near) -> str:
+    jobs = f"{one.jobs} open {'job' if one.jobs == 1 else 'jobs'}"
+    return f"{one.wedding_on} ({one.client_id or 'unknown couple'}, {jobs})"
 
 
 def frozen(now: int, days: int, several: Iterable[Near]) -> Frozen | None:

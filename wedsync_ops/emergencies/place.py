@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from wedsync_ops.emergencies.breaker import Key, Policy, covered, policy_of
 from wedsync_ops.emergencies.model import Emergency, Scope
-from wedsync_ops.emergencies.ports import Sizing
 from wedsync_ops.emergencies.protocols import BREAKER, Protocols, When
 from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs.rules import Rules
@@ -13,11 +12,10 @@ from wedsync_ops.jobs.rules import Rules
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The rules, the protocols and who decides on slots, at the instant ``now``."""
+    """The rules and the protocols at the instant ``now``."""
 
     rules: Rules
     protocols: Protocols
-    sizing: Sizing
     now: int
 
     @property

@@ -74,6 +74,8 @@ class StepPlan(BaseModel):
             raise ValueError(f"{self.do} needs with: {{{min(takes - given)}: ...}}")
         if isinstance(self.with_.slots, int) and not 1 <= self.with_.slots <= 10_000:
             raise ValueError("slots must be min, max or 1 to 10,000")
+        if not self.undo and self.do not in ("page", "note"):
+            raise ValueError(f"{self.do} is always undone: what is in force must end with the emergency")
         microseconds(self.within)
         return self
 

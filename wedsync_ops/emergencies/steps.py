@@ -3,7 +3,7 @@
 So a step is done or it is not, whenever the process that takes it dies, and doing it twice is doing it once.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
@@ -14,14 +14,15 @@ from wedsync_ops.emergencies.breaker import Breaker, BreakerState, Key, covered,
 from wedsync_ops.emergencies.model import Emergency, Scope
 from wedsync_ops.emergencies.place import Place
 from wedsync_ops.emergencies.protocols import With
-from wedsync_ops.emergencies.store import emergencies
-from wedsync_ops.emergencies.store import facts
+from wedsync_ops.emergencies.store import emergencies, facts
 from wedsync_ops.errors import WrongState
 from wedsync_ops.instants import MINUTE, local_date
 from wedsync_ops.jobs import wakeup
 from wedsync_ops.jobs.model import Priority
-from wedsync_ops.jobs.store import measures
+from wedsync_ops.jobs.store import measures, requests
 from wedsync_ops.jobs.store.measures import Kind, Measure
+from wedsync_ops.jobs.store.requests import EVERY, Request
+from wedsync_ops.jobs.store.workers import Worker
 from wedsync_ops.settings import Settings
 
 _RECENT_US = 15 * MINUTE
@@ -97,33 +98,31 @@ def _recycled(connection: Connection, place: Place, emergency: Emergency) -> Non
     measures.withdraw(connection, emergency.source, Kind.RECYCLE)
 
 
-def wanted_slots(settings: Settings, given: With, workers: int) -> int:
-    """How many slots a step asks for in all: a number, or the fewest or most of every living worker together."""
+def wanted_slots(crew: Sequence[Worker], given: With) -> int:
+    """How many slots a step asks for in all: a number, or the fewest or most that the living workers may have."""
     if isinstance(given.slots, int):
         return given.slots
-    return (settings.min_slots if given.slots == "min" else settings.max_slots) * max(1, workers)
+    bounds = ((one.min_slots if given.slots == "min" else one.max_slots, one.slots) for one in crew)
+    return sum(own if bound is None else bound for bound, own in bounds)
 
 
-def _slots(*, at_least: bool) -> Effect:
+def _slots(kind: requests.Kind) -> Effect:
     def ask(connection: Connection, place: Place, emergency: Emergency, given: With) -> str:
-        workers = len(facts.slots(connection, place.now, place.lease_us))
-        slots = wanted_slots(place.rules.settings, given, workers)
-        place.sizing.ask(
-            connection,
-            emergency.source,
-            slots,
-            at_least=at_least,
-            said=f"{emergency.name}: {emergency.reason or 'declared'}",
-            now=place.now,
-            until=emergency.until,
+        slots = wanted_slots(facts.crew(connection, place.now, place.lease_us), given)
+        said = f"{emergency.name}: {emergency.reason or 'declared by hand'}"
+        asked = Request(
+            EVERY, emergency.source, kind, float(slots), said, emergency.declared_by, place.now, emergency.until
         )
-        return f"{'at least' if at_least else 'exactly'} {slots} slots are asked for"
+        if not slots:
+            raise WrongState("no worker lives that could have more or fewer slots")
+        requests.ask(connection, asked)
+        return f"{str(kind).replace('_', ' ')} {slots} slots are asked for"
 
     return ask
 
 
-def _any_slots(connection: Connection, place: Place, emergency: Emergency) -> None:
-    place.sizing.withdraw(connection, emergency.source)
+def _any_slots(connection: Connection, place: Place, emergency: Emergency) -> None:  # noqa: ARG001
+    requests.withdraw(connection, emergency.source)
 
 
 def backups(settings: Settings, routes: tuple[str, ...]) -> dict[str, str]:
@@ -203,8 +202,8 @@ _EFFECTS: Mapping[str, Effect] = {
     "open_breaker": _open_breaker,
     "hold": _hold,
     "recycle_slots": _recycle,
-    "bound_slots": _slots(at_least=False),
-    "scale_up": _slots(at_least=True),
+    "bound_slots": _slots(requests.Kind.EXACTLY),
+    "scale_up": _slots(requests.Kind.AT_LEAST),
     "use_backup_routes": _reroute,
     "page": _page,
     "watch_closely": _watch,

@@ -2,7 +2,7 @@
 
 import getpass
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wedsync_ops import db
 from wedsync_ops.clock import Clock
@@ -17,6 +17,7 @@ from wedsync_ops.errors import (
 )
 from wedsync_ops.jobs import intake, wakeup
 from wedsync_ops.jobs.drain import Drain, covering, refused
+from wedsync_ops.jobs.guard import Change, Guard, Unguarded
 from wedsync_ops.jobs.model import FINISHED, Priority, Queued, Request, State
 from wedsync_ops.jobs.prepare import Prepared, prepare
 from wedsync_ops.jobs.rules import Rules
@@ -36,6 +37,8 @@ class Queue:
     database: Database
     clock: Clock
     rules: Rules
+    guard: Guard = field(default_factory=Unguarded)
+    """Who may forbid a change while weddings are near."""
 
     def ring(self) -> None:
         """Wake the workers."""
@@ -243,13 +246,25 @@ def retry(queue: Queue, ids: Sequence[int]) -> list[WedsyncError | None]:
     return answers
 
 
-def pause(queue: Queue, scope: str, name: str, *, reason: str | None = None, until: int | None = None) -> Pause:
-    """Stop jobs from starting: ``scope`` is all, module or supplier. Raises UnknownModule, InvalidInput."""
+def pause(
+    queue: Queue,
+    scope: str,
+    name: str,
+    *,
+    reason: str | None = None,
+    until: int | None = None,
+    override: str | None = None,
+) -> Pause:
+    """Stop jobs from starting: ``scope`` is all, module or supplier. Raises UnknownModule, InvalidInput.
+
+    Raises ChangeFrozen while weddings are near, unless ``override`` says why it cannot wait.
+    """
     if scope == "module":
         queue.rules.registry.pointer(name)
     now = queue.clock.now()
     if until is not None and until <= now:
         raise InvalidInput("--until lies in the past")
+    queue.guard.check(Change("queue pause", scope, name), override)
     made = Pause(scope, name, reason, getpass.getuser(), now, until)
     with queue.database.transaction() as connection:
         control.pause(connection, made)

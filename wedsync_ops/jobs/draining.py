@@ -11,6 +11,7 @@ from wedsync_ops.errors import InvalidInput, WaitTimedOut, WrongState
 from wedsync_ops.jobs import wakeup
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.drain import Drain
+from wedsync_ops.jobs.guard import Change
 from wedsync_ops.jobs.rescue import rescue
 from wedsync_ops.jobs.store import control, drains, stops
 from wedsync_ops.jobs.store.drains import Later, Left
@@ -63,14 +64,18 @@ def begin(
     *,
     reason: str | None = None,
     until: int | None = None,
+    override: str | None = None,
     pause: Callable[[float], object] = time.sleep,
 ) -> Drain:
     """Accept no new job of a scope. One that is being drained goes on, and keeps what is not given. Raises as above.
+
+    Raises ChangeFrozen while weddings are near, unless ``override`` says why it cannot wait.
 
     On PostgreSQL it begins once whoever is queueing has ended, and lets others queue until then. Raises
     DatabaseConflict when that takes minutes.
     """
     drain = planned(queue, scope, name, reason=reason, until=until)
+    queue.guard.check(Change("queue drain", scope, name), override)
 
     def written() -> Drain:
         with queue.database.transaction() as connection:

@@ -268,6 +268,21 @@ def _alerts(site: Site, _writing: Writing) -> Mapping[str, int]:
     return {"rules": done.rules, **{name: done.events.get(kind, 0) for kind, name in names.items()}}
 
 
+def _emergencies(site: Site, _writing: Writing) -> Mapping[str, int]:
+    """Look under the term that workers look under, too."""
+    from wedsync_ops.emergencies.actions import Desk, protocols_of
+    from wedsync_ops.emergencies.watcher import Watcher
+
+    watcher = Watcher(Desk(site.database, site.clock, lambda: site.rules, protocols_of(site.rules.settings)))
+    try:
+        looked = watcher.look()
+    finally:
+        watcher.leave()
+    if looked.skipped is not None:
+        raise TermOver(looked.skipped)
+    return {"declared": looked.declared, "resolved": looked.resolved, "steps": looked.steps}
+
+
 def _notify(site: Site, _writing: Writing) -> Mapping[str, int]:
     """Tell under the term that workers tell under, too."""
     from wedsync_ops.alerts.notifying import notify  # with HTTP and mail behind it
@@ -294,6 +309,7 @@ TASKS: Mapping[str, Task] = {
     "rollup": Task("add finished executions to the buckets that metrics are read from", _rollup, alone=True),
     "drains": Task("note what has been drained, so that nothing of it starts", _drains),
     "alerts": Task("evaluate the alert rules, as workers do while they run", _alerts),
+    "emergencies": Task("go on with emergencies, declare and end them by rule, as workers do", _emergencies),
     "notify": Task("tell people of alerts, as workers do while they run", _notify),
     "webhooks": Task("post finished jobs to the webhook, as workers do while they run", _webhooks),
     "reports": Task("write the reports of the last hour and the last day, and forget old ones", _reports, alone=True),

@@ -10,9 +10,9 @@ from wedsync_ops import codec
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import InvalidInput, NotFound, Refused, quoted
-from wedsync_ops.instants import iso, parse_instant
+from wedsync_ops.instants import SECOND, iso, parse_instant
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import requests
+from wedsync_ops.jobs.store import requests, workers
 from wedsync_ops.jobs.store.requests import EVERY, Kind, Request
 from wedsync_ops.metrics.exposition import Family, Sample
 from wedsync_ops.scaling.decide import decide, replicas
@@ -23,6 +23,7 @@ from wedsync_ops.scaling.policy import policy_of
 from wedsync_ops.scaling.replay import Moment
 from wedsync_ops.scaling.store import decisions
 from wedsync_ops.scaling.store.decisions import Row
+from wedsync_ops.settings import Settings
 
 HAND = "hand"
 """The source of what somebody has set by hand."""
@@ -113,6 +114,13 @@ def unpin(database: Database, source: str, scope: str | None = None) -> int:
     """End what a source asks for; returns how many requests that were."""
     with database.transaction() as connection:
         return requests.withdraw(connection, source, scope)
+
+
+def slots_now(database: Database, clock: Clock, settings: Settings) -> int:
+    """How many slots the living workers have."""
+    since = clock.now() - round(settings.lease_s * SECOND)
+    with database.reading() as connection:
+        return sum(one.slots for one in workers.living(connection) if one.heartbeat_at >= since)
 
 
 def set_slots(

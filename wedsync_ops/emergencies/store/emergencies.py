@@ -29,8 +29,7 @@ _BREAKER = ("scope", "name", "emergency_id", "state", "opened_at", "changed_at",
 _BREAKERS = f"SELECT {', '.join(_BREAKER)} FROM breakers ORDER BY scope, name"
 _BREAKER_PUT = (
     f"INSERT INTO breakers ({', '.join(_BREAKER)}) VALUES ({', '.join(f':{name}' for name in _BREAKER)})"
-    " ON CONFLICT (scope, name) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in _BREAKER[2:])
+    " ON CONFLICT (scope, name) DO UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in _BREAKER[2:])
 )
 _CLOSED = (
     "SELECT scope, subject, max(resolved_at) FROM emergencies WHERE name = :name AND resolved_at IS NOT NULL"
@@ -83,7 +82,7 @@ def last_resolved(connection: Connection, name: str) -> Mapping[Key, int]:
 def steps(connection: Connection, ids: Collection[int]) -> list[Step]:
     """The steps of these emergencies, in order."""
     statement = f"{_STEPS} WHERE emergency_id IN {db.ids_source(connection)} ORDER BY emergency_id, position"
-    return [_step(row) for row in db.run(connection, statement, {"ids": db.many(sorted(ids))}).mappings()]
+    return [_step(dict(row)) for row in db.run(connection, statement, {"ids": db.many(sorted(ids))}).mappings()]
 
 
 def save_step(connection: Connection, step: Step) -> None:

@@ -9,6 +9,7 @@ from wedsync_ops.emergencies.breaker import Ran
 from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs.model import Priority
 from wedsync_ops.jobs.store import workers
+from wedsync_ops.jobs.store.workers import Worker
 
 # An execution that was lost or cancelled says nothing of whom it talked to.
 _RAN = (
@@ -51,9 +52,9 @@ def memory_percent(connection: Connection, now: int) -> float | None:
     return max((float(row.least) for row in rows if row.many >= _SAMPLES), default=None)
 
 
-def slots(connection: Connection, now: int, lease_us: int) -> list[int]:
-    """The slots of each living worker."""
-    return [one.slots for one in workers.living(connection) if one.heartbeat_at >= now - lease_us]
+def crew(connection: Connection, now: int, lease_us: int) -> list[Worker]:
+    """The workers that live, with a heartbeat within the lease."""
+    return [one for one in workers.living(connection) if one.heartbeat_at >= now - lease_us]
 
 
 def alert_id(connection: Connection, key: str) -> int | None:
@@ -65,8 +66,6 @@ def alert_id(connection: Connection, key: str) -> int | None:
 def told(connection: Connection, alert_id: int) -> Mapping[str, int]:
     """How many deliveries of an alert there are, by their state."""
     return {row.state: int(row.many) for row in db.run(connection, _TOLD, {"alert_id": alert_id})}
-
-
 
 
 def begun_of(connection: Connection, priorities: Iterable[str], ids: Sequence[int]) -> int:

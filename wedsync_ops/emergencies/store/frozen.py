@@ -40,7 +40,7 @@ _HELD = f"{_ROWS} jobs WHERE held_by IS NOT NULL AND {_NEAR}"
 _INSERT = (
     "INSERT INTO freeze_overrides (at, by, change, reason, weddings) VALUES (:at, :by, :change, :reason, :weddings)"
 )
-_SELECT = 'SELECT id, at, by, change, reason, weddings FROM freeze_overrides ORDER BY id DESC LIMIT :limit'
+_SELECT = "SELECT id, at, by, change, reason, weddings FROM freeze_overrides ORDER BY id DESC LIMIT :limit"
 _ALL = 2**62
 
 
@@ -72,9 +72,7 @@ def _found(connection: Connection, rows: str, values: dict[str, Any]) -> list[Op
     return [Open(parse_date(on), *rest) for on, *rest in map(tuple, found)]
 
 
-def record(
-    connection: Connection, *, at: int, by: str, change: str, reason: str, weddings: Sequence[str]
-) -> None:
+def record(connection: Connection, *, at: int, by: str, change: str, reason: str, weddings: Sequence[str]) -> None:
     """Keep that somebody made a change that was frozen, and why."""
     values = {"at": at, "by": by, "change": change, "reason": reason, "weddings": orjson.dumps(weddings).decode()}
     db.run(connection, _INSERT, values)

@@ -96,8 +96,9 @@ def tempo(connection: Connection, now: int) -> Tempo:
     if not rows:
         return NOTHING
     probes: dict[str, int] = {}
-    for _, name, value in (row for row in rows if row.kind == "probe"):
-        probes[name] = min(probes.get(name, value), value)
+    for row in rows:
+        if row.kind == "probe":
+            probes[row.name] = min(probes.get(row.name, row.value), row.value)
     return Tempo(
         MappingProxyType(probes),
         frozenset(row.name for row in rows if row.kind == "route"),
