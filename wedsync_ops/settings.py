@@ -197,6 +197,11 @@ def variable(name: str) -> str | None:
     return os.environ.get(name)
 
 
+def outside() -> dict[str, str]:
+    """The environment for a child process that is to have other settings: all but those."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(ENVIRONMENT_PREFIX)}
+
+
 def names() -> tuple[str, ...]:
     """The name of every setting."""
     return tuple(item.name for item in fields(Settings))

@@ -24,7 +24,7 @@ def own_rule(watch: Watch, written: str) -> None:
             silences.save_rule(connection, definition.name, to_text(definition), watch.clock.now())
 
 
-def worker(watch: Watch, **values: Any) -> None:
+def worker(watch: Any, **values: Any) -> None:
     now = watch.clock.now()
     plain = {
         "id": f"w{now}{len(values)}",

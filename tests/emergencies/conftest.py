@@ -1,4 +1,4 @@
-"""One database of each dialect for the emergencies' tests, empty at the start of each, with the shipped module types."""
+"""One database of each dialect for the emergencies' tests, empty at the start of each, with module types."""
 
 import uuid
 from collections.abc import Iterator

@@ -45,8 +45,14 @@ def test_a_file_of_ones_own_replaces_and_adds(tmp_path: Path) -> None:
     [
         ("protocols: [a]", "must hold 'protocols:'"),
         ("other: {}", "must hold 'protocols:'"),
-        ("protocols:\n  A b: {about: x, steps: [{do: page, with: {severity: critical}}]}", "own.yaml:2: 'A b' is no name"),
-        ("protocols:\n  storm:\n    about: x\n    steps:\n      - {do: dance}", "own.yaml:5: protocols.storm.steps.0.do"),
+        (
+            "protocols:\n  A b: {about: x, steps: [{do: page, with: {severity: critical}}]}",
+            "own.yaml:2: 'A b' is no name",
+        ),
+        (
+            "protocols:\n  storm:\n    about: x\n    steps:\n      - {do: dance}",
+            "own.yaml:5: protocols.storm.steps.0.do",
+        ),
         ("protocols:\n  storm: {about: x, steps: []}", "steps: "),
         ("protocols:\n  storm: {about: x, steps: [{do: hold}]}", "hold needs with: {below: ...}"),
         ("protocols:\n  storm: {about: x, steps: [{do: recycle_slots, with: {slots: 3}}]}", "takes no slots"),

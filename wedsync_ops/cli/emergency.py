@@ -173,13 +173,17 @@ def drill(
     json: Json = False,
 ) -> None:
     """Inject the fault into a copy of the platform and measure how it is met. Nothing of the real home is touched."""
+    from wedsync_ops.app import open_app
+    from wedsync_ops.cli.logged import log_to_stderr
     from wedsync_ops.cli.opening import load_settings
     from wedsync_ops.cli.render import answering, emit, say, table
     from wedsync_ops.emergencies.drills import drill as drilled
     from wedsync_ops.errors import DrillFailed
 
-    done = drilled(load_settings(context), name, short=short)
-    failure = None if done.passed else DrillFailed(f"the drill of {name} failed: {done.problems}")
+    loaded = load_settings(context)
+    log_to_stderr("error", loaded.settings.log_format)
+    done = drilled(loaded, name, open_app, short=short)
+    failure = None if done.passed else DrillFailed(f"the drill of {name} failed: {'; '.join(done.problems)}")
     with answering(f"the drill of {name} was done", failure):
         if json:
             emit("emergency-drill", _drilled(done))

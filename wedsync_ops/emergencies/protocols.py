@@ -97,7 +97,7 @@ class When(BaseModel):
     failed_percent: float | None = Field(None, gt=0, le=100)
     latest: int = Field(20, ge=5, le=500)
     window: Length = "60s"
-    cool_down: Length = "30s"
+    cool_down: Length = "15s"
     longest_cool_down: Length = "10m"
     probes: int = Field(3, ge=1, le=100)
     memory_percent: float | None = Field(None, gt=0, le=100)
