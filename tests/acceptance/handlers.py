@@ -133,3 +133,15 @@ def refused(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> 
 def failing(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Never comes to anything."""
     raise ValueError("it fails")
+
+
+def fails_while_told(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Fail as long as a file is there."""
+    if (Path(config["folder"]) / "fault").exists():
+        raise ConnectionError("the provider refuses")
+    return {}
+
+
+def who_am_i(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Say which process runs this."""
+    return {"pid": os.getpid()}

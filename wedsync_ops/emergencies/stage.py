@@ -127,7 +127,8 @@ class Stage:
             if condition():
                 return time.monotonic() - began
             if self.worker.poll() is not None:
-                raise DrillFailed(f"the drill's worker ended by itself, with {self.worker.returncode}")
+                said = (self.folder / "worker.log").read_text(errors="replace").strip().splitlines()
+                raise DrillFailed(f"the drill's worker ended by itself: {said[-1] if said else 'without a word'}")
             time.sleep(_LOOK_S)
         return None
 
@@ -238,15 +239,16 @@ def _clear(platform: Platform) -> None:
 
 def _start(folder: Path, config: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "wedsync_ops", "--config", str(config), "--log-level", "error", "run-worker"]
-    return subprocess.Popen(
-        [*command, "--modules", ",".join(MODULES)],
-        cwd=folder,
-        env={**outside(), "WEDSYNC_OPS_HOME": str(folder)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=(folder / "worker.log").open("wb"),
-        start_new_session=True,
-    )
+    with (folder / "worker.log").open("wb") as log:
+        return subprocess.Popen(
+            [*command, "--modules", ",".join(MODULES)],
+            cwd=folder,
+            env={**outside(), "WEDSYNC_OPS_HOME": str(folder)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            start_new_session=True,
+        )
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:
