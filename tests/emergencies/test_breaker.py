@@ -1,6 +1,7 @@
 """When breakers open, are tried, open again for longer, and close."""
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,7 +58,7 @@ def test_what_a_breaker_covers_already_opens_no_second_one() -> None:
     assert failing(NOW, {"email": ran(*[False] * 20)}, OVER, [known], POLICY) == {}
 
 
-def breaker(**values: object) -> Breaker:
+def breaker(**values: Any) -> Breaker:
     return replace(opened(Key("module", "email"), 1, "x", NOW, POLICY), **values)
 
 

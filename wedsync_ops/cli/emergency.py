@@ -7,7 +7,7 @@ import typer
 
 from wedsync_ops.cli.inputs import Json, instant_of
 from wedsync_ops.cli.lazy import group
-from wedsync_ops.errors import UsageError
+from wedsync_ops.errors import PartlyDone, UsageError
 
 if TYPE_CHECKING:
     from wedsync_ops.emergencies.breaker import Breaker
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from wedsync_ops.jobs.store.measures import Measure
 
 app = group("Declare an emergency, see and end it; drill one.")
-_STEP_WORDS = 60
 
 
 @app.command()
@@ -49,7 +48,7 @@ def declare(
         wish = actions.Wish(name=name, scope=Scope(scope), subject=subject, reason=reason, until=end)
         made = actions.declare(desk, wish)
         steps = actions.steps_of(desk, made)
-    with answering(f"{made.words}, was declared"):
+    with answering(f"{made.words}, was declared", _partly(steps)):
         if json:
             emit("emergency-declare", {"emergency": _emergency(made, steps)})
             return
@@ -61,7 +60,7 @@ def declare(
 def status(context: typer.Context, json: Json = False) -> None:
     """Show the emergencies that go on, their steps and breakers, and whether changes are frozen."""
     from wedsync_ops.cli.opening import opened
-    from wedsync_ops.cli.render import emit, moment, say
+    from wedsync_ops.cli.render import emit, moment, prose, say
     from wedsync_ops.emergencies import actions
 
     with opened(context) as opened_app:
@@ -79,16 +78,16 @@ def status(context: typer.Context, json: Json = False) -> None:
     if not found.emergencies:
         say("no emergency goes on")
     for one in found.emergencies:
-        say(f"{one.words}, since {moment(one.declared_at)}, by {one.declared_by}{_until(one)}")
+        prose(f"{one.words}, since {moment(one.declared_at)}, by {one.declared_by}{_until(one)}")
         if one.reason:
-            say(f"   {one.reason}")
+            prose(one.reason)
         _say_steps([step for step in found.steps if step.emergency_id == one.id])
     for breaker in found.breakers:
-        say(f"breaker of {breaker.key.words}: {str(breaker.state).replace('_', ' ')}; {breaker.said}")
+        prose(f"breaker of {breaker.key.words}: {str(breaker.state).replace('_', ' ')}; {breaker.said}")
     if frozen is None:
         say("changes are not frozen")
     else:
-        say(f"changes are frozen until {moment(frozen.until)}: {frozen.words}")
+        prose(f"changes are frozen until {moment(frozen.until)}: {frozen.words}")
 
 
 @app.command()
@@ -124,7 +123,7 @@ def history(
 ) -> None:
     """Show the latest emergencies, and changes that were made although they were frozen."""
     from wedsync_ops.cli.opening import opened
-    from wedsync_ops.cli.render import emit, moment, say, table
+    from wedsync_ops.cli.render import emit, moment, prose
     from wedsync_ops.emergencies import actions
 
     with opened(context) as opened_app:
@@ -133,22 +132,20 @@ def history(
         rows = [_emergency(one, found.steps) for one in found.emergencies]
         emit("emergency-history", {"emergencies": rows, "overrides": [_override(one) for one in found.overrides]})
         return
-    table(
-        (">Id", "Name", "Of", "Declared", "By", "Over"),
-        [
-            (one.id, one.name, one.about, moment(one.declared_at), one.declared_by, moment(one.resolved_at) or "no")
-            for one in found.emergencies
-        ],
-    )
+    for emergency in found.emergencies:
+        over = "goes on" if emergency.resolved_at is None else f"over {moment(emergency.resolved_at)}"
+        prose(f"{emergency.words}: {moment(emergency.declared_at)} by {emergency.declared_by}, {over}")
+        for text in filter(None, (emergency.reason, emergency.ending)):
+            prose(text)
     for one in found.overrides:
-        say(f"{moment(one.at)}: {one.by} made a frozen change, {one.change}: {one.reason}")
+        prose(f"{moment(one.at)}: {one.by} made a frozen change, {one.change}: {one.reason}")
 
 
 @app.command()
 def protocols(context: typer.Context, json: Json = False) -> None:
     """Show what is done in each emergency, step by step."""
     from wedsync_ops.cli.opening import load_settings
-    from wedsync_ops.cli.render import emit, say
+    from wedsync_ops.cli.render import emit, prose
     from wedsync_ops.emergencies.actions import protocols_of
 
     found = protocols_of(load_settings(context).settings).by_name
@@ -156,13 +153,13 @@ def protocols(context: typer.Context, json: Json = False) -> None:
         emit("emergency-protocols", {"protocols": [_protocol(name, one) for name, one in found.items()]})
         return
     for name, one in found.items():
-        say(f"{name}: {one.about}")
+        prose(f"{name}: {one.about}")
         for place, plan in enumerate(one.steps, 1):
             given = ", ".join(
                 f"{key} {_plain(value)}" for key, value in plan.with_.model_dump(exclude_none=True).items()
             )
             check = f"; check {plan.check} within {plan.within}" if plan.check else ""
-            say(f"   {place}. {plan.do}{f' ({given})' if given else ''}{check}")
+            prose(f"{place}. {plan.do}{f' ({given})' if given else ''}{check}")
 
 
 @app.command()
@@ -193,6 +190,14 @@ def drill(
         say(f"{'passed' if done.passed else 'failed'}: {done.name}, in {done.took_s:.1f} s")
 
 
+def _partly(steps: "Sequence[Step]") -> PartlyDone | None:
+    """What says that some steps could not be taken; ``None`` when all were."""
+    failed = [f"{step.plan.do}: {step.error}" for step in steps if step.error is not None]
+    if not failed:
+        return None
+    return PartlyDone(f"{len(failed)} of {len(steps)} steps could not be taken: {'; '.join(failed)}", details=failed)
+
+
 def _seconds(value: float | None) -> str:
     return "never" if value is None else f"{value:.1f} s"
 
@@ -208,12 +213,12 @@ def _until(emergency: "Emergency") -> str:
 
 
 def _say_steps(steps: "Sequence[Step]") -> None:
-    from wedsync_ops.cli.render import say
+    from wedsync_ops.cli.render import prose
 
     for step in steps:
         said = step.error or step.result or ""
         check = "" if step.check_said is None else f" [check: {step.check_said}]"
-        say(f"   {step.position}. {step.plan.do}: {step.state}{f': {said}' if said else ''}{check}")
+        prose(f"{step.position}. {step.plan.do}: {step.state}{f': {said}' if said else ''}{check}")
 
 
 def _emergency(emergency: "Emergency", steps: "Sequence[Step]") -> dict[str, Any]:

@@ -129,14 +129,8 @@ def declare(desk: Desk, wish: Wish, *, by: str | None = None) -> Emergency:
                     hint=f"see 'emergency status'; to end it: 'emergency resolve {one.id}'",
                 )
         emergency = replace(emergency, id=emergencies.insert(connection, emergency, protocol.steps))
-    tell(
-        _LOG,
-        logging.WARNING,
-        "emergency_declared",
-        emergency.words,
-        emergency_id=emergency.id,
-        by=emergency.declared_by,
-    )
+    if emergency.by_rule:
+        _tell("emergency_declared", emergency, emergency.reason)
     carry_on(desk, emergency, place)
     return emergency
 
@@ -187,7 +181,13 @@ def _take(desk: Desk, emergency: Emergency, step: Step, place: Place) -> None:
         failed = replace(started, state=StepState.FAILED, error=error.message)
         with desk.database.transaction() as connection:
             emergencies.save_step(connection, failed)
-        _LOG.warning("%s: the step %s cannot be taken: %s", emergency.words, step.plan.do, failed.error)
+        if emergency.by_rule:
+            _LOG.warning("%s: the step %s cannot be taken: %s", emergency.words, step.plan.do, failed.error)
+
+
+def _tell(event: str, emergency: Emergency, why: str | None) -> None:
+    """Log what nobody did by hand; who does something by hand is answered."""
+    tell(_LOG, logging.WARNING, event, f"{emergency.words}: {why}", emergency_id=emergency.id)
 
 
 def resolve(desk: Desk, emergency_id: int, *, note: str | None = None, by: str | None = None) -> Emergency:
@@ -223,7 +223,8 @@ def finish(desk: Desk, emergency: Emergency) -> Emergency:
         emergencies.update(connection, over)
         wakeup.notify(connection)
     wakeup.ring(desk.database, place.rules.settings.home)
-    tell(_LOG, logging.WARNING, "emergency_resolved", f"{over.words}: {over.ending}", emergency_id=over.id)
+    if over.resolved_by == RULE:
+        _tell("emergency_resolved", over, over.ending)
     return over
 
 

@@ -108,13 +108,13 @@ def wanted_slots(crew: Sequence[Worker], given: With) -> int:
 
 def _slots(kind: requests.Kind) -> Effect:
     def ask(connection: Connection, place: Place, emergency: Emergency, given: With) -> str:
-        slots = wanted_slots(facts.crew(connection, place.now, place.lease_us), given)
+        settings = place.rules.settings
+        usual = settings.min_slots if given.slots == "min" else settings.max_slots  # where no worker lives yet
+        slots = wanted_slots(facts.crew(connection, place.now, place.lease_us), given) or usual
         said = f"{emergency.name}: {emergency.reason or 'declared by hand'}"
         asked = Request(
             EVERY, emergency.source, kind, float(slots), said, emergency.declared_by, place.now, emergency.until
         )
-        if not slots:
-            raise WrongState("no worker lives that could have more or fewer slots")
         requests.ask(connection, asked)
         return f"{str(kind).replace('_', ' ')} {slots} slots are asked for"
 
