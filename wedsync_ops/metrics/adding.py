@@ -4,12 +4,13 @@ from collections.abc import Iterable
 
 from wedsync_ops.metrics.levels import Kept, Level, levels_of, start_of
 from wedsync_ops.metrics.model import Bucket, Kind, Part, Series, Spread, Sums
-from wedsync_ops.metrics.sketch import Sketch
+from wedsync_ops.metrics.sketch import Sketch, encode_few
 
 Spot = tuple[Series, Level, int]
 """Which bucket of a series: its level and its start."""
 _FEW = 8
-"""Sketches up to which merging them one by one is faster."""
+"""Sketches up to which merging them one by one is faster, and values up to which none need be made."""
+_NOTHING = Sums()
 
 
 class Lengths:
@@ -50,6 +51,16 @@ class Lengths:
         self._spreads.clear()
         return made
 
+    def encoded(self) -> bytes:
+        """All of them as the bytes of a sketch."""
+        if self._sketch is None and len(self._spreads) + len(self._encoded) == 1:
+            if self._encoded:
+                return self._encoded[0]
+            only = self._spreads[0]
+            if only.counts is None and len(only.values) <= _FEW and only.values[0] >= 0:
+                return encode_few([int(value) for value in only.values])
+        return self.sketch().encode()
+
     def spreads(self) -> list[Spread]:
         """All of them as spreads, exact ones as long as no bucket was added."""
         if self._sketch is None and not self._encoded:
@@ -64,29 +75,29 @@ class Sum:
     __slots__ = ("durations", "sums", "waits")
 
     def __init__(self) -> None:
-        self.sums = Sums()
+        self.sums = _NOTHING
         self.durations = Lengths()
         self.waits = Lengths()
 
     def add(self, part: Part) -> None:
         """Add what executions come to."""
-        self.sums = self.sums.plus(part.sums)
+        self.sums = part.sums if self.sums is _NOTHING else self.sums.plus(part.sums)
         self.durations.add(part.durations)
         self.waits.add(part.waits)
 
     def add_sums(self, sums: Sums) -> None:
         """Add what adds up, without durations."""
-        self.sums = self.sums.plus(sums)
+        self.sums = sums if self.sums is _NOTHING else self.sums.plus(sums)
 
     def add_bucket(self, bucket: Bucket) -> None:
         """Add a bucket."""
-        self.sums = self.sums.plus(bucket.sums)
+        self.sums = bucket.sums if self.sums is _NOTHING else self.sums.plus(bucket.sums)
         self.durations.add_encoded(bucket.durations)
         self.waits.add_encoded(bucket.waits)
 
     def bucket(self) -> Bucket:
         """All of it as a bucket keeps it."""
-        return Bucket(self.sums, self.durations.sketch().encode(), self.waits.sketch().encode())
+        return Bucket(self.sums, self.durations.encoded(), self.waits.encoded())
 
 
 def folded(parts: Iterable[Part], kept: Kept) -> dict[Spot, Sum]:
