@@ -1,6 +1,7 @@
 """Measures the platform over a range, and writes the figures as the JSON contract wants them."""
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -107,18 +108,18 @@ def _tallies(reading: Reading, types: Sequence[str]) -> Mapping[str, Tally]:
     }
 
 
-def _named(reading: Reading, by: Kind, module: str | None) -> Mapping[str, list[Tally]]:
-    named: dict[str, list[Tally]] = {}
+def _named(reading: Reading, by: Kind, module: str | None) -> Mapping[str, Sum]:
     if by is Kind.SUPPLIER:
-        return {name: [aggregate.tally(found, {})] for name, found in reading.suppliers(module).items()}
+        return reading.suppliers(module)
+    named: defaultdict[str, Sum] = defaultdict(Sum)
     for series, found in reading.sums(by, module, waits=False).items():
-        named.setdefault(series.name, []).append(aggregate.tally(found, {}))
+        named[series.name].include(found)
     return named
 
 
-def _groups(named: Mapping[str, list[Tally]], over: Range) -> tuple[Group, ...]:
+def _groups(named: Mapping[str, Sum], over: Range) -> tuple[Group, ...]:
     """The busiest first."""
-    groups = [aggregate.group(name or None, tallies, over) for name, tallies in named.items()]
+    groups = [aggregate.group(name or None, total, over) for name, total in named.items()]
     return tuple(sorted(groups, key=lambda group: (-group.counts.total, group.name or "")))
 
 

@@ -16,55 +16,60 @@ _NOTHING = Sums()
 class Lengths:
     """Durations: one by one as long as all of them came so, else in a sketch."""
 
-    __slots__ = ("_encoded", "_sketch", "_spreads")
+    __slots__ = ("_sketch", "packed", "read")
 
     def __init__(self) -> None:
-        self._spreads: list[Spread] = []
-        self._encoded: list[bytes] = []
+        self.read: list[Spread] = []
+        self.packed: list[bytes] = []
         self._sketch: Sketch | None = None
 
     def add(self, spread: Spread) -> None:
         """Add durations that were read from executions."""
         if spread.values:
-            self._spreads.append(spread)
+            self.read.append(spread)
 
     def add_encoded(self, encoded: bytes) -> None:
         """Add a sketch as a bucket keeps it."""
         if encoded:
-            self._encoded.append(encoded)
+            self.packed.append(encoded)
+
+    def include(self, other: "Lengths") -> None:
+        """Add all that another has, of which no sketch was made yet."""
+        self.read += other.read
+        self.packed += other.packed
 
     def sketch(self) -> Sketch:
         """All of them as a sketch."""
         made = self._sketch = self._sketch or Sketch()
-        if len(self._encoded) > _FEW:
-            made.merge_all(self._encoded)
+        if len(self.packed) > _FEW:
+            made.merge_all(self.packed)
         else:
-            for encoded in self._encoded:
+            for encoded in self.packed:
                 made.merge_encoded(encoded)
-        self._encoded.clear()
+        self.packed.clear()
         # At once: what a sketch takes for a few values is mostly for the call.
-        made.add([int(value) for spread in self._spreads if spread.counts is None for value in spread.values])
-        for spread in self._spreads:
+        made.add([int(value) for spread in self.read if spread.counts is None for value in spread.values])
+        for spread in self.read:
             if spread.counts is not None:
                 pairs = zip((int(value) for value in spread.values), spread.counts, strict=True)
                 made.add_counted(pairs, spread.total_us)
-        self._spreads.clear()
+        self.read.clear()
         return made
 
     def encoded(self) -> bytes:
         """All of them as the bytes of a sketch."""
-        if self._sketch is None and len(self._spreads) + len(self._encoded) == 1:
-            if self._encoded:
-                return self._encoded[0]
-            only = self._spreads[0]
+        if self._sketch is None and len(self.read) + len(self.packed) == 1:
+            if self.packed:
+                return self.packed[0]
+            only = self.read[0]
             if only.counts is None and len(only.values) <= _FEW and only.values[0] >= 0:
                 return encode_few([int(value) for value in only.values])
         return self.sketch().encode()
 
     def spreads(self) -> list[Spread]:
         """All of them as spreads, exact ones as long as no bucket was added."""
-        if self._sketch is None and not self._encoded:
-            return self._spreads
+        if self._sketch is None and not self.packed:
+            return self.read
         sketch = self.sketch()
         return [Spread(*sketch.ascending(), sketch.total)]
 
@@ -94,6 +99,12 @@ class Sum:
         self.sums = bucket.sums if self.sums is _NOTHING else self.sums.plus(bucket.sums)
         self.durations.add_encoded(bucket.durations)
         self.waits.add_encoded(bucket.waits)
+
+    def include(self, other: "Sum") -> None:
+        """Add another, of which no sketch was made yet."""
+        self.add_sums(other.sums)
+        self.durations.include(other.durations)
+        self.waits.include(other.waits)
 
     def bucket(self) -> Bucket:
         """All of it as a bucket keeps it."""
