@@ -36,8 +36,8 @@ class Standing:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the last evaluation is so long ago that nobody knows."""
-        return self.evaluated_at is None or self.now - self.evaluated_at > STALE_US
+        """Whether the last evaluation is so long ago that nobody knows; or ahead, of before the clock was set back."""
+        return self.evaluated_at is None or abs(self.now - self.evaluated_at) > STALE_US
 
 
 def standing(database: Database, clock: Clock) -> Standing:

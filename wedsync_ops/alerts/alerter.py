@@ -11,7 +11,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from secrets import token_hex
 
@@ -32,6 +32,7 @@ from wedsync_ops.instants import MINUTE, SECOND, local_date
 from wedsync_ops.jobs.leader import Leader, Leadership
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import terms
+from wedsync_ops.jobs.store.terms import Term
 from wedsync_ops.metrics.store import present as metrics
 from wedsync_ops.settings import Settings
 
@@ -73,27 +74,33 @@ class Alerter:
         self._load_rules = load_rules
         self._leadership = leadership or Leader(database, clock, TERM_S)
         self._holder = f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
+        self._watching = Watching(database, self._writing)
+        self._term: Term | None = None
 
     def evaluate(self) -> Evaluated:
         """Evaluate once, unless another process does. Raises DatabaseError, StorageFull."""
-        term = self._leadership.lead(TERM, self._holder)
-        if term is None:
+        self._term = self._leadership.lead(TERM, self._holder)
+        if self._term is None:
             return Evaluated(0, {}, "another process evaluates the alerts")
         try:
             rules = self._load_rules()
-            watching = Watching(self._database, lambda: self._leadership.writing(term))
-            watching.catch_up(self._clock.now())
+            self._watching.catch_up(self._clock.now())
             now = self._clock.now()
             with self._database.reading() as connection:
                 watched = rules_in_force(connection)
-                judged = judge(watched, look(connection, watching, watched, rules, now))
+                judged = judge(watched, look(connection, self._watching, watched, rules, now))
                 affected = _affected(connection, watched, judged, rules, now)
-            with self._leadership.writing(term) as connection:
+            with self._writing() as connection:
                 counts = apply(connection, watched, judged, affected, now)
                 points.set_mark(connection, EVALUATED, now)
         except TermOver as error:
             return Evaluated(0, {}, error.message)
         return Evaluated(len(watched), counts)
+
+    def _writing(self) -> AbstractContextManager[Connection]:
+        if self._term is None:
+            raise TermOver("another process evaluates the alerts")
+        return self._leadership.writing(self._term)
 
     def leave(self) -> None:
         """Let another process evaluate at once."""
