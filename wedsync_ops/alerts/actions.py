@@ -4,18 +4,20 @@ import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
 from wedsync_ops.alerts.alerter import EVALUATED, rules_in_force
 from wedsync_ops.alerts.evaluate import resolved, settled
-from wedsync_ops.alerts.facts import Point
 from wedsync_ops.alerts.model import Alert, AlertEvent, AlertState, AlertType, EventKind, Rule, Severity, Silence
+from wedsync_ops.alerts.replay import QUARTER_US, Series
 from wedsync_ops.alerts.store import alerts, points, silences
+from wedsync_ops.alerts.watching import usual
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import InvalidInput, Refused, UnknownAlert, WrongState, quoted
-from wedsync_ops.instants import DAY, MINUTE, iso
+from wedsync_ops.instants import DAY, HOUR, MINUTE, iso
 
 LONGEST_TEXT = 500
 """The most characters of a note or a reason."""
@@ -205,10 +207,12 @@ def rules(database: Database) -> tuple[Rule, ...]:
         return rules_in_force(connection)
 
 
-def recorded(database: Database, since: int, until: int) -> tuple[Point, ...]:
-    """The executions of the minutes in a range (of the last day), as evaluation kept them."""
+def recorded(database: Database, since: int, until: int, zone: ZoneInfo) -> Series:
+    """The executions of the minutes in a range (of the last day), as evaluation kept them, and what was usual then."""
     with database.reading() as connection:
-        return tuple(points.kept(connection, MINUTE, since, until))
+        kept = tuple(points.kept(connection, MINUTE, since, until))
+        quarters = range(since // QUARTER_US * QUARTER_US, until + HOUR, QUARTER_US)
+        return Series(kept, usual={quarter: usual(connection, quarter, zone) for quarter in quarters})
 
 
 def to_document(alert: Alert) -> dict[str, Any]:

@@ -22,9 +22,9 @@ from wedsync_ops.alerts.definitions import from_text
 from wedsync_ops.alerts.evaluate import Judged, Step, conclude, judge
 from wedsync_ops.alerts.facts import Affected, Facts, Targets
 from wedsync_ops.alerts.model import EventKind, Rule
-from wedsync_ops.alerts.rules import together
+from wedsync_ops.alerts.rules import ended_asked, together, windows_asked
 from wedsync_ops.alerts.store import alerts, facts, points, silences
-from wedsync_ops.alerts.watching import Watching
+from wedsync_ops.alerts.watching import Watching, usual
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseError, InvalidInput, StorageFull, TermOver, WedsyncError
@@ -124,21 +124,19 @@ def look(connection: Connection, watching: Watching, watched: Sequence[Rule], ru
     lease_us = round(rules.settings.lease_s * SECOND)
     by_metric = {rule.metric: rule for rule in watched}
     workers, slots = facts.living(connection, now, lease_us)
-    ended = {rule.window_us for rule in watched if rule.metric in ("expired_jobs", "quarantined_jobs")}
-    lengths = {length for rule in watched for length in (rule.window_us, rule.short_us) if length is not None}
     silent = by_metric.get("silent_workers")
     return Facts(
         now=now,
         modules=targets(rules),
-        windows=watching.windows(connection, now, lengths),
-        ended={length: facts.ended(connection, now - length, now) for length in ended},
+        windows=watching.windows(connection, now, windows_asked(watched)),
+        ended={length: facts.ended(connection, now - length, now) for length in ended_asked(watched)},
         waiting=metrics.queue_lengths(connection, now),
         workers=workers,
         slots=slots,
         silent=() if silent is None else facts.silent(connection, now - silent.window_us, now, lease_us),
         late=facts.late(connection, now),
         webhook=facts.webhook(connection) if rules.settings.webhook_url is not None else (0, None),
-        usual=watching.usual(connection, now, rules.calendar.zone) if "deviation" in by_metric else {},
+        usual=usual(connection, now, rules.calendar.zone) if "deviation" in by_metric else {},
     )
 
 

@@ -182,7 +182,7 @@ def conclude(
 
 
 def _not_ahead(alert: Alert, now: int) -> Alert:
-    """The alert with no length of time that begins later than now: the clock was set back, and all would wait for it."""
+    """The alert with nothing that began later than now: the clock was set back, and all would wait for it."""
     if max(alert.since, alert.told_at or 0, alert.clear_since or 0) <= now:
         return alert
     told, clear = alert.told_at, alert.clear_since

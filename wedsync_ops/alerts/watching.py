@@ -81,12 +81,13 @@ class Watching:
             }
         return found
 
-    def usual(self, connection: Connection, now: int, zone: ZoneInfo) -> Mapping[str, Usual]:
-        """What this hour of this weekday usually is for each module type, by the weeks before."""
-        weeks: dict[str, list[Sums]] = {}
-        for point in points.hours(connection, same_hours(now, zone)):
-            weeks.setdefault(point.module_type, []).append(point.sums)
-        return {name: _usual(several) for name, several in weeks.items()}
+
+def usual(connection: Connection, now: int, zone: ZoneInfo) -> Mapping[str, Usual]:
+    """What this hour of this weekday usually is for each module type, by the weeks before."""
+    weeks: dict[str, list[Sums]] = {}
+    for point in points.hours(connection, same_hours(now, zone)):
+        weeks.setdefault(point.module_type, []).append(point.sums)
+    return {name: _usual(several) for name, several in weeks.items()}
 
 
 def _usual(weeks: list[Sums]) -> Usual:

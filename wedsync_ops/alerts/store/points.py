@@ -37,10 +37,14 @@ def executed(
     """The points of executions that finished in a range (its end not included), read from the executions."""
     values = {"span_us": span_us, "from_at": from_at, "to_at": to_at}
     return [
-        Point(name, row[0], Sums._make(int(value or 0) for value in row[2:]), row[1])
+        _counted(name, row)
         for name in module_types
         for row in db.run(connection, _READ, {**values, "module_type": name})
     ]
+
+
+def _counted(module_type: str, row: Any) -> Point:
+    return Point(module_type, row[0], Sums._make(int(value or 0) for value in row[2:]), row[1])
 
 
 def count(connection: Connection, module_type: str, from_at: int, to_at: int) -> int:
