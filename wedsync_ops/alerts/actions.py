@@ -1,6 +1,5 @@
 """What people do with alerts: look, acknowledge, silence. Each change is one transaction, and an event."""
 
-import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +17,7 @@ from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import InvalidInput, Refused, UnknownAlert, WrongState, quoted
 from wedsync_ops.instants import DAY, HOUR, MINUTE, iso
+from wedsync_ops.settings import operator
 
 LONGEST_TEXT = 500
 """The most characters of a note or a reason."""
@@ -91,7 +91,7 @@ def acknowledge(
     All or none. Raises UnknownAlert, WrongState for one that is pending or over, InvalidInput.
     """
     _check_text(note, "the note")
-    who, now = by or getpass.getuser(), clock.now()
+    who, now = by or operator(), clock.now()
     done = []
     with database.transaction() as connection:
         alerts.lock(connection)
@@ -115,7 +115,7 @@ def resolve(
     All or none. Raises UnknownAlert, WrongState for one that is pending or over, InvalidInput.
     """
     _check_text(note, "the note")
-    who, now = by or getpass.getuser(), clock.now()
+    who, now = by or operator(), clock.now()
     done = []
     with database.transaction() as connection:
         alerts.lock(connection)
@@ -146,7 +146,7 @@ def silence(
     Raises InvalidInput, UnknownAlert, WrongState for an alert that is over.
     """
     _check_text(reason, "the reason")
-    who, now = by or getpass.getuser(), clock.now()
+    who, now = by or operator(), clock.now()
     if not now < until <= now + LONGEST_SILENCE_US:
         raise InvalidInput("a silence must end later than now, and within 30 days")
     with database.transaction() as connection:
@@ -169,7 +169,7 @@ def silence(
 
 def unsilence(database: Database, clock: Clock, ids: Sequence[int], *, by: str | None = None) -> list[Alert]:
     """End silences; the alerts that become loud by that. Raises UnknownAlert, Refused for one that is over."""
-    who, now = by or getpass.getuser(), clock.now()
+    who, now = by or operator(), clock.now()
     with database.transaction() as connection:
         alerts.lock(connection)
         for silence_id in ids:
