@@ -379,7 +379,7 @@ def test_a_page_that_failed_is_tried_again_soon_after_the_clock_was_set_back(
     incident.open(AlertType.QUEUE_LENGTH)
     run(notifier)
     clock.advance("1h")
-    hook.answers = [500]
+    hook.answers = ["500"]
     assert run(notifier).failed == 1
     clock.set(clock.now() - 1800 * SECOND)
     clock.advance("6s")
