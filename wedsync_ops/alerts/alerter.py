@@ -29,6 +29,7 @@ from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseError, InvalidInput, StorageFull, TermOver, WedsyncError
 from wedsync_ops.instants import MINUTE, SECOND, local_date
+from wedsync_ops.jobs.beside import beside
 from wedsync_ops.jobs.leader import Leader, Leadership
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import terms
@@ -207,35 +208,22 @@ def alerting(settings: Settings, clock: Clock, load_rules: Callable[[], Rules]) 
     if not settings.alerts_every_s:
         yield
         return
-    thread = _Thread(settings, clock, load_rules)
-    thread.start()
-    try:
+    with beside("alerts", _Rounds(settings, clock, load_rules).run, settings.busy_timeout_s):
         yield
-    finally:
-        thread.stop()
 
 
-class _Thread:
+class _Rounds:
     def __init__(self, settings: Settings, clock: Clock, load_rules: Callable[[], Rules]) -> None:
         self._settings = settings
         self._clock = clock
         self._load_rules = load_rules
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self._thread.join(self._settings.busy_timeout_s)
-
-    def _run(self) -> None:
+    def run(self, stopped: threading.Event) -> None:
         database = db.connect(self._settings)
         term_s = max(SHORTEST_TERM_S, 1.5 * self._settings.alerts_every_s)
         alerter = Alerter(database, self._clock, self._load_rules, Leader(database, self._clock, term_s))
         try:
-            while not self._stopped.wait(self._settings.alerts_every_s):
+            while not stopped.wait(self._settings.alerts_every_s):
                 self._evaluate(alerter)
             self._leave(alerter)
         finally:
