@@ -5,6 +5,7 @@ module that reads the environment.
 """
 
 import difflib
+import getpass
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -151,6 +152,14 @@ def load(
     settings = Settings(**given)
     check(settings, sources)
     return Loaded(settings, sources)
+
+
+def operator() -> str:
+    """Who acts: the user of this process by name, or by number where it has none, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def variable(name: str) -> str | None:

@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wedsync_ops.cli.inputs import Json, finite
-from wedsync_ops.errors import UsageError
+from wedsync_ops.cli.inputs import Json, bound, in_order
 
 if TYPE_CHECKING:
     from wedsync_ops.alerts.store.deliveries import Trouble
@@ -16,12 +15,8 @@ _STATUS = ("ok", "warning", "critical")
 
 def check_notify(
     context: typer.Context,
-    warning: Annotated[
-        float, typer.Option(metavar="S", min=0, callback=finite, help="Seconds that a page is late by, a warning.")
-    ] = 60.0,
-    critical: Annotated[
-        float, typer.Option(metavar="S", min=0, callback=finite, help="Seconds that a page is late by, critical.")
-    ] = 300.0,
+    warning: Annotated[float, bound("S", "Seconds that a page is late by, a warning.")] = 60.0,
+    critical: Annotated[float, bound("S", "Seconds that a page is late by, critical.")] = 300.0,
     json: Json = False,
 ) -> int:
     """Check that people can be told of alerts: that the file is right, and no page is late or was given up lately."""
@@ -30,8 +25,7 @@ def check_notify(
     from wedsync_ops.cli.render import emit, say
     from wedsync_ops.instants import HOUR, SECOND
 
-    if critical < warning:
-        raise UsageError("--critical is less than --warning")
+    in_order(warning, critical)
     with observed(context) as site, site.database.reading() as connection:
         now, settings = site.clock.now(), site.rules.settings
         found = deliveries.troubles(connection, late=now - round(warning * SECOND), failed_since=now - HOUR)
