@@ -40,6 +40,8 @@ TABLES = {
     "events",
     "execution_details",
     "executions",
+    "forecast_methods",
+    "forecasts",
     "form_answers",
     "limit_gauges",
     "stops",
