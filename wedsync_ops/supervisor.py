@@ -13,6 +13,7 @@ from wedsync_ops.app import App
 from wedsync_ops.jobs.model import Options
 from wedsync_ops.jobs.worker import End, Worker
 from wedsync_ops.metrics.rollup import rolling
+from wedsync_ops.scaling.forecaster import forecasting
 from wedsync_ops.settings import Settings
 from wedsync_ops.weddings.model import Calendar, Season
 from wedsync_ops.weddings.season import season_at
@@ -48,7 +49,7 @@ def run_worker(app: App, options: Options, *, signals: bool = True) -> int:
             signal.signal(number, worker.stop)
         signal.signal(signal.SIGUSR1, worker.quiet)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
-    with rolling(settings, app.clock), _watching(app, options), _telling(app, options):
+    with rolling(settings, app.clock), _watching(app, options), _telling(app, options), _foretelling(app, options):
         end = worker.run()
     if end is End.RECYCLE and signals:
         _LOG.warning("a thread went on past its time limit; the worker starts afresh")
@@ -61,6 +62,11 @@ def run_worker(app: App, options: Options, *, signals: bool = True) -> int:
 def _watching(app: App, options: Options) -> AbstractContextManager[None]:
     """Evaluate alerts beside the worker; one that only drains leaves that to others, or to ``maintenance``."""
     return nullcontext() if options.drain else alerting(app.settings, app.clock, app.rules)
+
+
+def _foretelling(app: App, options: Options) -> AbstractContextManager[None]:
+    """Keep the forecast fresh beside the worker; one that only drains leaves that to others, or to ``maintenance``."""
+    return nullcontext() if options.drain else forecasting(app.settings, app.clock, app.rules)
 
 
 def _telling(app: App, options: Options) -> AbstractContextManager[None]:

@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("report", "Report on an hour or a day, as text, JSON or a page to send."),
     "alerts": ("alerts", "See what is wrong; acknowledge, silence, try rules out."),
     "season": ("season", "Tell the wedding season and the load to expect."),
+    "forecast": ("forecast", "Foretell the load, the worst hour, the workers that it needs."),
     "check": ("check", "Check something for monitoring, by exit code."),
     "health": ("health", "Tell in one line whether the platform is well."),
     "doctor": ("doctor", "Find what is wrong, explain it, and say what mends it."),

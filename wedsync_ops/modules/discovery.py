@@ -61,6 +61,11 @@ def vendor_defaults(vendor_type: str) -> VendorDefaults:
     return known
 
 
+def peak_hours() -> frozenset[int]:
+    """The hours of the day in which vendors of any type have most work, local time."""
+    return frozenset(hour for defaults in _VENDORS.values() for hour in defaults.peak_hours)
+
+
 def tier_of(module_id: str) -> str | None:
     """The smallest tier that includes a module type; ``None`` when tiers say nothing of it."""
     return next((tier for tier, added in TIERS.items() if module_id in added), None)

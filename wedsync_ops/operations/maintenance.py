@@ -34,6 +34,7 @@ from wedsync_ops.metrics.levels import Kept, Level, start_of
 from wedsync_ops.metrics.rollup import Roller
 from wedsync_ops.metrics.store import buckets
 from wedsync_ops.operations.report.keeping import keep
+from wedsync_ops.scaling.forecaster import refresh
 
 _LOG = logging.getLogger(__name__)
 
@@ -74,10 +75,10 @@ def run(site: Site, names: Sequence[str]) -> list[Done]:
 
 
 def _in_order(names: Sequence[str]) -> list[str]:
-    """The names with what each needs before it: alerts are evaluated on what has been rolled up."""
+    """The names with what each needs before it: alerts and forecasts are made of what has been rolled up."""
     wanted: list[str] = []
     for name in names:
-        if name == "alerts" and "rollup" not in wanted:
+        if name in ("alerts", "forecast") and "rollup" not in wanted:
             wanted.append("rollup")
         wanted.append(name)
     return wanted
@@ -267,6 +268,11 @@ def _alerts(site: Site, _writing: Writing) -> Mapping[str, int]:
     return {"rules": done.rules, **{name: done.events.get(kind, 0) for kind, name in names.items()}}
 
 
+def _forecast(site: Site, writing: Writing) -> Mapping[str, int]:
+    made = refresh(site.database, site.rules, site.clock.now(), writing)
+    return {"module_types": made.module_types, "hours": made.hours, "dropped": made.dropped}
+
+
 def _notify(site: Site, _writing: Writing) -> Mapping[str, int]:
     """Tell under the term that workers tell under, too."""
     from wedsync_ops.alerts.notifying import notify  # with HTTP and mail behind it
@@ -293,6 +299,7 @@ TASKS: Mapping[str, Task] = {
     "rollup": Task("add finished executions to the buckets that metrics are read from", _rollup, alone=True),
     "drains": Task("note what has been drained, so that nothing of it starts", _drains),
     "alerts": Task("evaluate the alert rules, as workers do while they run", _alerts),
+    "forecast": Task("foretell the load of the next two weeks, as workers do while they run", _forecast, alone=True),
     "notify": Task("tell people of alerts, as workers do while they run", _notify),
     "webhooks": Task("post finished jobs to the webhook, as workers do while they run", _webhooks),
     "reports": Task("write the reports of the last hour and the last day, and forget old ones", _reports, alone=True),

@@ -1,0 +1,135 @@
+"""Gathers what a forecast is made from: what ran, what is booked, how long executions take."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from wedsync_ops.db import Database
+from wedsync_ops.instants import DAY
+from wedsync_ops.jobs.rules import Rules
+from wedsync_ops.metrics.adding import Lengths
+from wedsync_ops.metrics.levels import WIDTHS, Level, start_of
+from wedsync_ops.metrics.model import Kind, Range
+from wedsync_ops.metrics.store import buckets, executions
+from wedsync_ops.metrics.store.buckets import Within
+from wedsync_ops.modules import discovery
+from wedsync_ops.scaling.forecast import Known, with_booked
+from wedsync_ops.scaling.free_days import public_holidays
+from wedsync_ops.scaling.history import date_of, history_of
+from wedsync_ops.scaling.methods import World
+from wedsync_ops.scaling.profile import usual_hours
+from wedsync_ops.scaling.store import demand
+
+LOOK_BACK_US = 1_100 * DAY
+"""How far back history is read: three years and a little."""
+_LENGTHS_US = 14 * DAY
+_US_PER_MS = 1000
+
+
+class Outlook(Protocol):
+    """What is promised and not queued yet: steps of couples' journeys, say. Wired where the rooms are put together."""
+
+    def __call__(self, since: int, until: int, /) -> Mapping[tuple[int, str], int]:
+        """How many jobs will fall due in the hours of a range, by hour and module type. Raises DatabaseError."""
+        ...
+
+
+def nothing_promised(_since: int, _until: int, /) -> Mapping[tuple[int, str], int]:
+    """The outlook of a platform that knows of no journeys."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """All that forecasts are made from, up to a moment: each module type, and what they have in common."""
+
+    known: tuple[Known, ...]
+    world: World
+
+
+def gather(
+    database: Database,
+    rules: Rules,
+    now: int,
+    over: Range,
+    *,
+    outlook: Outlook = nothing_promised,
+    between: Callable[[], object] = lambda: None,
+) -> Gathered:
+    """What is known at ``now`` of a range to come. What ran counts by whole days, up to the last midnight UTC.
+
+    Raises DatabaseError, and for the setting holidays ExtraMissing and SettingError.
+    """
+    today = now // DAY * DAY
+    past = Range(max(0, today - LOOK_BACK_US), today)
+    with database.snapshot() as connection:
+        kept = buckets.state(connection).kept
+        days = _counts(connection, Level.DAY, past, kept.day)
+        hours = _counts(connection, Level.HOUR, past, kept.hour)
+        durations = _durations(connection, Range(max(0, today - _LENGTHS_US), now))
+    between()
+    booked = _booked(database, over, between)
+    hours_from = -(-max(kept.hour, past.from_at) // DAY)
+    end = today // DAY
+    known = []
+    for name in _names(rules, set(days)):
+        history = history_of(name, days.get(name, {}), hours.get(name, {}), hours_from=hours_from, end=end)
+        aims, wedding = _definition(rules, name)
+        known.append(Known(name, history, {}, durations.get(name, aims), wedding))
+    promised = outlook(over.from_at, over.to_at)
+    first = min((one.history.first_day for one in known if one.history is not None), default=end)
+    last = max(end, -(-over.to_at // DAY)) + 1
+    free = public_holidays(rules.settings.holidays, date_of(first), date_of(last))
+    world = World.of(rules.calendar, usual_hours(discovery.peak_hours()), first, last, free)
+    return Gathered(tuple(with_booked(with_booked(known, booked), promised)), world)
+
+
+def _names(rules: Rules, ran: Collection[str]) -> list[str]:
+    """The module types that may be queued, and those that ran and are not known any more."""
+    registered = {module.module_id for module in rules.registry.modules()}
+    return sorted({name for name in registered if rules.registry.is_usable(name)} | (set(ran) - registered))
+
+
+def _definition(rules: Rules, name: str) -> tuple[int | None, bool]:
+    """The length of executions by the definition, and whether their load goes with the season."""
+    if name not in rules.registry.pointers:
+        return None, True
+    definition = rules.registry.current(name).definition
+    aim = definition.performance_targets.max_execution_time
+    return round(aim * _US_PER_MS), definition.wedding_optimizations.seasonal_scaling
+
+
+def _counts(connection: Connection, level: Level, over: Range, floor: int) -> dict[str, dict[int, int]]:
+    """Executions by module type and number of the day or hour, rolled up or not."""
+    width = WIDTHS[level]
+    since = start_of(level, max(over.from_at, floor) + width - 1)
+    counted = Counter(buckets.starts(connection, Within(level, since, over.to_at)))
+    rest = executions.after(buckets.state(connection).up_to, Range(since, over.to_at))
+    counted.update(executions.starts(connection, rest, width))
+    found: dict[str, dict[int, int]] = {}
+    for (name, start), many in counted.items():
+        found.setdefault(name, {})[start // width] = many
+    return found
+
+
+def _durations(connection: Connection, over: Range) -> dict[str, int]:
+    """The mean length of executions over the last weeks, in microseconds."""
+    found: dict[str, Lengths] = {}
+    within = Within(Level.DAY, start_of(Level.DAY, over.from_at), over.to_at)
+    for series, encoded, _ in buckets.sketches(connection, Kind.ALL, within, waits=False):
+        found.setdefault(series.module_type, Lengths()).add_encoded(encoded)
+    sketches = {name: lengths.sketch() for name, lengths in found.items()}
+    return {name: round(sketch.total / sketch.count) for name, sketch in sketches.items() if sketch.count}
+
+
+def _booked(database: Database, over: Range, between: Callable[[], object]) -> dict[tuple[int, str], int]:
+    """Jobs that wait for their time, read a day at a time."""
+    found: dict[tuple[int, str], int] = {}
+    for start in range(over.from_at, over.to_at, DAY):
+        with database.reading() as connection:
+            found.update(demand.due(connection, start, min(start + DAY, over.to_at)))
+        between()
+    return found
