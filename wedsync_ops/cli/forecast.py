@@ -21,7 +21,8 @@ app = single()
 _DAYS = 7
 _FEW_HOURS = 48
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_BAR = 12
+_BAR = 6
+_LARGE = 100_000
 
 
 class By(StrEnum):
@@ -77,7 +78,7 @@ def forecast(
     _say(answer)
     if plot:
         _plot(answer)
-    else:
+    elif any(need.expected for need in answer.needs):
         _table(answer, by_day=by_day)
     if backtest:
         _backtest(answer)
@@ -99,12 +100,18 @@ def _since(text: str | None, now: int, zone: "ZoneInfo") -> int:
 
 def _say(answer: "Answer") -> None:
     from wedsync_ops.cli.render import prose, say
+    from wedsync_ops.weddings.season import load_multiplier
 
     zone = answer.calendar.zone
-    how = "as it was made" if answer.is_stored else "made for this question, by what was known"
-    say(f"{_named(answer.over.from_at, zone)} to {_named(answer.over.to_at, zone)} ({zone.key}), {how}")
+    how = "stored" if answer.is_stored else "made for this question"
+    prose(f"{_named(answer.over.from_at, zone)} to {_named(answer.over.to_at, zone)} ({zone.key}), {how}")
     if not answer.has_history:
-        prose("no history: nothing ran yet, so only what is booked is expected")
+        busiest = max(answer.needs, key=lambda need: (load_multiplier(need.hour, answer.calendar), -need.hour))
+        prose(
+            "no history: nothing ran yet, so only what is booked is expected; by the season"
+            f" {_named(busiest.hour, zone)[:14]} brings {load_multiplier(busiest.hour, answer.calendar):g} times"
+            " the load of an off-season weekday"
+        )
     worst, short, capacity = answer.worst, answer.shortage, answer.capacity
     if worst is None or not worst.expected:
         say("nothing is expected")
@@ -144,7 +151,7 @@ def _table(answer: "Answer", *, by_day: bool) -> None:
     table(
         ("Hour", ">Expected", ">8 in 10", ">Booked", ">Slots", ">Workers", "Load"),
         [
-            (_named(need.hour, zone), *_sums([need]), need.slots, need.workers, _bar(need.expected, top))
+            (_in_short(need.hour, zone), *_sums([need]), need.slots, need.workers, _bar(need.expected, top))
             for need in answer.needs
         ],
     )
@@ -159,7 +166,7 @@ def _worst(needs: "Sequence[Need]") -> "Need | None":
 def _sums(needs: "Sequence[Need]") -> tuple[str, str, str]:
     low, high = sum(need.low for need in needs), sum(need.high for need in needs)
     booked = sum(need.booked for need in needs)
-    return _many(sum(need.expected for need in needs)), f"{_many(low)}-{_many(high)}", f"{booked:,}"
+    return _many(sum(need.expected for need in needs)), f"{_many(low)}-{_many(high)}", _whole(booked)
 
 
 def _plot(answer: "Answer") -> None:
@@ -206,12 +213,24 @@ def _named(hour: int, zone: "ZoneInfo") -> str:
     return f"{to_datetime(hour, zone):%a %Y-%m-%d %H:%M}"
 
 
+def _in_short(hour: int, zone: "ZoneInfo") -> str:
+    from wedsync_ops.instants import to_datetime
+
+    return f"{to_datetime(hour, zone):%a %m-%d %H:%M}"
+
+
 def _bar(value: float, top: float) -> str:
     return "█" * round(_BAR * value / top) if top > 0 else ""
 
 
 def _many(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+    if value >= _LARGE:
+        return f"{value / 1000:,.0f}k"
+    return f"{value:,.0f}" if value >= 10 or not value else f"{value:.1f}"
+
+
+def _whole(count: int) -> str:
+    return _many(count) if count >= _LARGE else f"{count:,}"
 
 
 def _slots(count: int) -> str:

@@ -19,7 +19,7 @@ from wedsync_ops.alerts.model import EventKind
 from wedsync_ops.alerts.store import deliveries
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
-from wedsync_ops.errors import InvalidInput, TermOver, UsageError, quoted
+from wedsync_ops.errors import ExtraMissing, InvalidInput, TermOver, UsageError, quoted
 from wedsync_ops.instants import DAY
 from wedsync_ops.jobs import draining
 from wedsync_ops.jobs.actions import Queue
@@ -88,7 +88,7 @@ def _spared(site: Site, name: str) -> Done:
     """One of all tasks: what is wrong with its settings must not keep the others from being done."""
     try:
         return _done(site, name)
-    except (UsageError, InvalidInput) as error:
+    except (UsageError, InvalidInput, ExtraMissing) as error:
         _LOG.error("the task %s could not be done: %s", name, error)
         return Done(name, {}, str(error))
 

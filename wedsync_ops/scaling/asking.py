@@ -1,6 +1,6 @@
 """Answers what a time to come will need: from the forecast that is kept, or one that is made for the question."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,8 +96,7 @@ def ask(
     else:
         rows, qualities, made_at = kept
         scores = {}
-    is_asked: Callable[[str], bool] = lambda name: module in (None, name)  # noqa: E731
-    asked = sorted(row for row in rows if is_asked(row.module_type))
+    asked = sorted(row for row in rows if module in (None, row.module_type))
     durations = {one.module_type: float(one.duration_us or 0) for one in qualities}
     capacity = _capacity(database, rules, now)
     return Answer(
@@ -108,8 +107,8 @@ def ask(
         rules.calendar,
         asked,
         _every_hour(hour, sizing.needs(asked, durations, capacity)),
-        [one for one in qualities if is_asked(one.module_type)],
-        {name: some for name, some in scores.items() if is_asked(name)},
+        [one for one in qualities if module in (None, one.module_type)],
+        {name: some for name, some in scores.items() if module in (None, name)},
     )
 
 
