@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import accumulate
 from math import cos, exp, expm1, log, log1p, pi, sin
+from statistics import median
 
 from wedsync_ops.scaling import ridge
 from wedsync_ops.scaling.history import History, date_of
@@ -25,9 +26,13 @@ _TROPICAL_DAYS = 365.2425
 _HARMONICS = 4
 _GRADUAL_DAYS = 28
 _LEAST = 1e-3
+_MAD_TO_SIGMA = 1.4826
+_FAR_SIGMAS, _FAR_LEAST = 3.0, 0.3
 _LEVEL_DAYS = 28
 _LEVEL_HALF_LIFE = 10.0
 _LEVEL_TRUST = 20.0
+_OUTAGE = 20.0
+"""A day without an execution, of which so many were to be expected, was an outage."""
 _MOST_CARRIED = 0.9
 # How firmly each kind of coefficient is held to what was believed of it, in days that say the same.
 _HOLD = {"level": 1e-3, "trend": 20.0, "season": 20.0, "weekday": 0.5, "weekend": 10.0, "year": 1.0, "holiday": 1.0}
@@ -149,13 +154,23 @@ def fit(history: History, design: Design, *, seasonal: bool = True) -> Daily:
     logs = [log1p(count) for count in history.days]
     beliefs = [1.0 if column.is_season and seasonal else 0.0 for column in columns]
     half = design.gram(rows, first, end, weights)
-    coefficients = ridge.solve(half, ridge.moments(rows, weights, logs), [c.hold for c in columns], beliefs)
+    holds = [column.hold for column in columns]
+    coefficients = ridge.solve(half, ridge.moments(rows, weights, logs), holds, beliefs)
+    tamed = _tamed(logs, ridge.fitted(rows, coefficients))
+    coefficients = ridge.solve(half, ridge.moments(rows, weights, tamed), holds, beliefs)
     fits = ridge.fitted(rows, coefficients)
-    residuals = [value - fit for value, fit in zip(logs, fits, strict=True)]
+    residuals = [value - fit for value, fit in zip(tamed, fits, strict=True)]
     carried = _carried(residuals)
     again = [carried * residuals[i - YEAR_DAYS] if i >= YEAR_DAYS else 0.0 for i in range(many)]
     level = _level(history.days, [fit + more for fit, more in zip(fits, again, strict=True)])
     return Daily(design, columns, coefficients, level, carried, residuals, first)
+
+
+def _tamed(logs: Sequence[float], fits: Sequence[float]) -> list[float]:
+    """The logarithms, those far from what was fitted brought nearer: an outage is no sign of what a day brings."""
+    spread = _MAD_TO_SIGMA * median(abs(value - fit) for value, fit in zip(logs, fits, strict=True))
+    most = max(_FAR_SIGMAS * spread, _FAR_LEAST)
+    return [min(max(value, fit - most), fit + most) for value, fit in zip(logs, fits, strict=True)]
 
 
 def _carried(residuals: Sequence[float]) -> float:
@@ -173,9 +188,12 @@ def _level(counts: Sequence[int], logs: Sequence[float]) -> float:
     for age, (count, value) in enumerate(zip(reversed(counts), reversed(logs), strict=True)):
         if age >= _LEVEL_DAYS:
             break
+        usual = max(0.0, expm1(value))
+        if not count and usual >= _OUTAGE:
+            continue  # nothing ran because nothing could
         weight = 0.5 ** (age / _LEVEL_HALF_LIFE)
         came += weight * count
-        fitted += weight * max(0.0, expm1(value))
+        fitted += weight * usual
     if came <= 0 or fitted <= 0:
         return 1.0 if came == fitted else _LEVEL_TRUST / (_LEVEL_TRUST + fitted)
     return exp(log(came / fitted) * came / (came + _LEVEL_TRUST))
