@@ -34,6 +34,7 @@ TABLES = {
     "alert_rules",
     "alert_silences",
     "alerts",
+    "clients",
     "customisations",
     "drains",
     "durations",
@@ -47,6 +48,7 @@ TABLES = {
     "stops",
     "host_samples",
     "jobs",
+    "journeys",
     "lane_counts",
     "module_versions",
     "modules",
@@ -54,6 +56,8 @@ TABLES = {
     "moves",
     "pauses",
     "payloads",
+    "plan_steps",
+    "plans",
     "referral_codes",
     "rollup_series",
     "rollup_state",
@@ -65,6 +69,7 @@ TABLES = {
     "suppressions",
     "terms",
     "webhook_cursors",
+    "wedding_moves",
     "workers",
 }
 INDEXES = {

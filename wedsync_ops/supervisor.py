@@ -13,6 +13,7 @@ from wedsync_ops.app import App
 from wedsync_ops.jobs.model import Options
 from wedsync_ops.jobs.worker import End, Worker
 from wedsync_ops.metrics.rollup import rolling
+from wedsync_ops.planning.unplanned import unplanned
 from wedsync_ops.scaling.forecaster import forecasting
 from wedsync_ops.settings import Settings
 from wedsync_ops.weddings.model import Calendar, Season
@@ -66,7 +67,7 @@ def _watching(app: App, options: Options) -> AbstractContextManager[None]:
 
 def _foretelling(app: App, options: Options) -> AbstractContextManager[None]:
     """Keep the forecast fresh beside the worker; one that only drains leaves that to others, or to ``maintenance``."""
-    return nullcontext() if options.drain else forecasting(app.settings, app.clock, app.rules)
+    return nullcontext() if options.drain else forecasting(app.settings, app.clock, app.rules, unplanned)
 
 
 def _telling(app: App, options: Options) -> AbstractContextManager[None]:

@@ -24,6 +24,7 @@ from wedsync_ops.instants import DAY, HOUR, MINUTE, parse_instant
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.leader import Leader
 from wedsync_ops.jobs.model import State
+from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.metrics.levels import Kept
 from wedsync_ops.metrics.model import Range
 from wedsync_ops.scaling import forecaster
@@ -96,15 +97,15 @@ def test_what_is_booked_counts(queue: Queue) -> None:
 def test_what_couples_are_promised_counts_too(queue: Queue) -> None:
     asked = []
 
-    def outlook(since: int, until: int) -> Mapping[tuple[int, str], int]:
-        asked.append((since, until))
+    def promised(database: Database, rules: Rules, over: Range, between: object) -> Mapping[tuple[int, str], int]:
+        asked.append(over)
         return {(SATURDAY, "email"): 5}
 
     with queue.database.transaction() as connection:
         add_many(connection, [{"state": State.SCHEDULED, "rank": None, "due_at": SATURDAY}])
-    found = predict(queue.database, queue.rules, NOW, WEEK, outlook=outlook)
+    found = predict(queue.database, queue.rules, NOW, WEEK, promised=promised)
     assert [(one.hour, one.booked) for one in found[0].hours] == [(SATURDAY, 6)]
-    assert asked == [(WEEK.from_at, WEEK.to_at)]
+    assert asked == [WEEK]
 
 
 def test_executions_that_are_not_rolled_up_yet_are_history(queue: Queue) -> None:

@@ -55,6 +55,7 @@ def forecast(
     from wedsync_ops.cli.render import emit
     from wedsync_ops.instants import HOUR
     from wedsync_ops.metrics.model import Range
+    from wedsync_ops.planning.unplanned import unplanned
     from wedsync_ops.scaling.asking import ask, to_document
 
     if days is not None and hours is not None:
@@ -66,7 +67,8 @@ def forecast(
         now = app_.clock.now()
         since = _since(at, now, app_.calendar.zone)
         over = Range(since, since + many * HOUR)
-        answer = ask(app_.database, app_.rules(), now, over, module=module, afresh=backtest or fresh)
+        rules, afresh = app_.rules(), backtest or fresh
+        answer = ask(app_.database, rules, now, over, module=module, afresh=afresh, promised=unplanned)
     by_day = by is By.DAY or (by is None and many > _FEW_HOURS)
     if json:
         document = to_document(answer, by_day=by_day)

@@ -34,6 +34,7 @@ from wedsync_ops.metrics.levels import Kept, Level, start_of
 from wedsync_ops.metrics.rollup import Roller
 from wedsync_ops.metrics.store import buckets
 from wedsync_ops.operations.report.keeping import keep
+from wedsync_ops.planning.unplanned import unplanned
 from wedsync_ops.scaling.forecaster import refresh
 
 _LOG = logging.getLogger(__name__)
@@ -269,7 +270,7 @@ def _alerts(site: Site, _writing: Writing) -> Mapping[str, int]:
 
 
 def _forecast(site: Site, writing: Writing) -> Mapping[str, int]:
-    made = refresh(site.database, site.rules, site.clock.now(), writing)
+    made = refresh(site.database, site.rules, site.clock.now(), writing, promised=unplanned)
     return {"module_types": made.module_types, "hours": made.hours, "dropped": made.dropped}
 
 

@@ -14,7 +14,7 @@ from wedsync_ops.scaling import sizing
 from wedsync_ops.scaling.backtest import Score
 from wedsync_ops.scaling.forecast_model import Expected, Quality
 from wedsync_ops.scaling.forecaster import AHEAD_US, predict
-from wedsync_ops.scaling.gathering import Outlook, nothing_promised
+from wedsync_ops.scaling.gathering import Promised, nothing_promised
 from wedsync_ops.scaling.sizing import Capacity, Need, Shortage
 from wedsync_ops.scaling.store import forecasts
 from wedsync_ops.weddings.model import Calendar
@@ -73,7 +73,7 @@ def ask(
     *,
     module: str | None = None,
     afresh: bool = False,
-    outlook: Outlook = nothing_promised,
+    promised: Promised = nothing_promised,
 ) -> Answer:
     """What a range needs. A range that has begun is foretold from what was known on its first day.
 
@@ -89,7 +89,7 @@ def ask(
     kept = None if afresh or is_past else _kept(database, now, hour)
     if kept is None:
         known_at = min(now, over.from_at)
-        found = predict(database, rules, known_at, hour, outlook=outlook)
+        found = predict(database, rules, known_at, hour, promised=promised)
         rows: Iterable[Expected] = (row for one in found for row in one.hours)
         qualities = [one.quality for one in found]
         made_at, scores = known_at, {one.quality.module_type: one.scores for one in found}

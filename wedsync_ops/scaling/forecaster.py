@@ -21,7 +21,7 @@ from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import terms
 from wedsync_ops.metrics.model import Range
 from wedsync_ops.scaling.forecast import Foretold, foretell
-from wedsync_ops.scaling.gathering import Outlook, gather, nothing_promised
+from wedsync_ops.scaling.gathering import Promised, gather, nothing_promised
 from wedsync_ops.scaling.store import forecasts
 from wedsync_ops.settings import Settings
 
@@ -59,14 +59,14 @@ def predict(
     now: int,
     over: Range,
     *,
-    outlook: Outlook = nothing_promised,
+    promised: Promised = nothing_promised,
     between: Callable[[], object] = lambda: None,
 ) -> list[Foretold]:
     """What is expected in the hours that begin in a range, by what is known at ``now``, of each module type.
 
     Raises DatabaseError, ExtraMissing, SettingError.
     """
-    found = gather(database, rules, now, over, outlook=outlook, between=between)
+    found = gather(database, rules, now, over, promised=promised, between=between)
     return [foretell(one, found.world, over.from_at, over.to_at, between=between) for one in found.known]
 
 
@@ -76,12 +76,12 @@ def refresh(
     now: int,
     writing: Writing,
     *,
-    outlook: Outlook = nothing_promised,
+    promised: Promised = nothing_promised,
     between: Callable[[], object] = lambda: None,
 ) -> Made:
     """Foretell the next two weeks and write that down, in short transactions. Raises as ``predict``, and TermOver."""
     since = now // HOUR * HOUR
-    found = predict(database, rules, now, Range(since, since + AHEAD_US), outlook=outlook, between=between)
+    found = predict(database, rules, now, Range(since, since + AHEAD_US), promised=promised, between=between)
     rows = [hour for one in found for hour in one.hours]
     for first in range(0, len(rows), forecasts.CHUNK):
         with writing() as connection:
@@ -100,13 +100,13 @@ def refresh(
 
 @contextmanager
 def forecasting(
-    settings: Settings, clock: Clock, load_rules: Callable[[], Rules], outlook: Outlook = nothing_promised
+    settings: Settings, clock: Clock, load_rules: Callable[[], Rules], promised: Promised = nothing_promised
 ) -> Iterator[None]:
     """Keep the forecast fresh in a thread while the context is open, unless the settings leave it to others."""
     if not settings.forecast_every_s:
         yield
         return
-    thread = _Thread(settings, clock, load_rules, outlook)
+    thread = _Thread(settings, clock, load_rules, promised)
     thread.start()
     try:
         yield
@@ -115,11 +115,11 @@ def forecasting(
 
 
 class _Thread:
-    def __init__(self, settings: Settings, clock: Clock, load_rules: Callable[[], Rules], outlook: Outlook) -> None:
+    def __init__(self, settings: Settings, clock: Clock, load_rules: Callable[[], Rules], promised: Promised) -> None:
         self._settings = settings
         self._clock = clock
         self._load_rules = load_rules
-        self._outlook = outlook
+        self._promised = promised
         self._holder = f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
         self._stopped = threading.Event()
         self._began = 0.0
@@ -165,7 +165,7 @@ class _Thread:
             self._load_rules(),
             self._clock.now(),
             lambda: leader.writing(term),
-            outlook=self._outlook,
+            promised=self._promised,
             between=self._rest,
         )
         _LOG.debug("%d hours are expected for %d module types", made.hours, made.module_types)

@@ -29,16 +29,20 @@ _LENGTHS_US = 14 * DAY
 _US_PER_MS = 1000
 
 
-class Outlook(Protocol):
-    """What is promised and not queued yet: steps of couples' journeys, say. Wired where the rooms are put together."""
+class Promised(Protocol):
+    """What is promised and not queued yet: steps of couples' journeys. Wired by whoever knows of these."""
 
-    def __call__(self, since: int, until: int, /) -> Mapping[tuple[int, str], int]:
-        """How many jobs will fall due in the hours of a range, by hour and module type. Raises DatabaseError."""
+    def __call__(
+        self, database: Database, rules: Rules, over: Range, between: Callable[[], object], /
+    ) -> Mapping[tuple[int, str], int]:
+        """How many jobs will fall due in the hours of a range, by hour and module type. Raises WedsyncError."""
         ...
 
 
-def nothing_promised(_since: int, _until: int, /) -> Mapping[tuple[int, str], int]:
-    """The outlook of a platform that knows of no journeys."""
+def nothing_promised(
+    _database: Database, _rules: Rules, _over: Range, _between: Callable[[], object], /
+) -> Mapping[tuple[int, str], int]:
+    """For a platform that knows of no journeys."""
     return {}
 
 
@@ -56,7 +60,7 @@ def gather(
     now: int,
     over: Range,
     *,
-    outlook: Outlook = nothing_promised,
+    promised: Promised = nothing_promised,
     between: Callable[[], object] = lambda: None,
 ) -> Gathered:
     """What is known at ``now`` of a range to come. What ran counts by whole days, up to the last midnight UTC.
@@ -79,12 +83,12 @@ def gather(
         history = history_of(name, days.get(name, {}), hours.get(name, {}), hours_from=hours_from, end=end)
         aims, wedding = _definition(rules, name)
         known.append(Known(name, history, {}, durations.get(name, aims), wedding))
-    promised = outlook(over.from_at, over.to_at)
+    further = promised(database, rules, over, between)
     first = min((one.history.first_day for one in known if one.history is not None), default=end)
     last = max(end, -(-over.to_at // DAY)) + 1
     free = public_holidays(rules.settings.holidays, date_of(first), date_of(last))
     world = World.of(rules.calendar, usual_hours(discovery.peak_hours()), first, last, free)
-    return Gathered(tuple(with_booked(with_booked(known, booked), promised)), world)
+    return Gathered(tuple(with_booked(with_booked(known, booked), further)), world)
 
 
 def _names(rules: Rules, ran: Collection[str]) -> list[str]:
