@@ -52,6 +52,12 @@ def test_growth_goes_on() -> None:
     assert predicted(grown, date(2027, 3, 15), 7, seasonal=False) == pytest.approx(7 * 24 * 15, rel=0.1)
 
 
+def test_growth_slows_down_beyond_what_is_known() -> None:
+    grown = history(730, lambda on, _hour: 10 * 2 ** ((on - date(2025, 3, 15)).days / 365), end=MARCH)
+    later = predicted(grown, date(2030, 3, 18), 7, seasonal=False)
+    assert 7 * 24 * 40 < later < 7 * 24 * 65
+
+
 def test_what_stopped_is_expected_no_more() -> None:
     stopped = history(120, lambda on, _hour: 1 if on < date(2027, 1, 1) else 0, end=MARCH)
     assert predicted(stopped, date(2027, 3, 15), 7, seasonal=False) < 7 * 24 * 0.1

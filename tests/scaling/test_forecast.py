@@ -69,8 +69,12 @@ def test_far_ahead_the_regression_is_used_and_bounds_are_wide() -> None:
     near = foretell(Known("email", known, {}), common, MONDAY, MONDAY + DAY)
     far_from = MONDAY + (FAR_DAYS + 14) * DAY
     far = foretell(Known("email", known, {}), common, far_from, far_from + DAY)
-    assert (near.quality.method, far.quality.method) == (Method.LAST_WEEK, Method.RIDGE)
+    both = foretell(Known("email", known, {}), common, MONDAY, far_from + DAY)
+    assert near.quality.method is Method.LAST_WEEK
+    assert [one.expected for one in near.hours] == [float(many) for many in known.hours[-7 * 24 : -6 * 24]]
     assert all(one.high >= 2 * one.expected for one in far.hours)
+    assert (both.hours[:24], both.hours[-24:]) == (near.hours, far.hours)
+    assert [one.hour for one in both.hours] == list(range(MONDAY, far_from + DAY, HOUR))
 
 
 def test_promises_of_types_that_never_ran_count() -> None:

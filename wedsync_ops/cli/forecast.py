@@ -95,7 +95,7 @@ def _since(text: str | None, now: int, zone: "ZoneInfo") -> int:
     if text is not None and text.strip().lower() in _WEEKDAYS:
         today = local_date(now, zone)
         ahead = (_WEEKDAYS.index(text.strip().lower()) - today.weekday()) % 7
-        return local_midnight(today + timedelta(days=ahead), zone) // HOUR * HOUR
+        return -(-local_midnight(today + timedelta(days=ahead), zone) // HOUR) * HOUR
     given = instant_of(text, "--at", zone)
     return (now if given is None else given) // HOUR * HOUR
 

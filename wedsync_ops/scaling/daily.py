@@ -23,6 +23,8 @@ FULL_YEAR = 380
 """Days of history from which on the year's course is learnt, rather than taken from the season's multipliers."""
 _HALF_LIFE_DAYS = 700.0
 _TROPICAL_DAYS = 365.2425
+_SLOWED_YEARS = 0.5
+"""Growth comes to so much more of a year's, however far ahead."""
 _HARMONICS = 4
 _GRADUAL_DAYS = 28
 _LEAST = 1e-3
@@ -46,6 +48,7 @@ class Column:
     hold: float
     is_season: bool = False
     of_year: bool = False
+    is_trend: bool = False
 
 
 class Design:
@@ -56,6 +59,10 @@ class Design:
         dates = [date_of(day) for day in range(first, end)]
         self._columns = list(_columns(range(first, end), dates, calendar, frozenset(holidays)))
         self._grams: dict[tuple[int, int], list[list[float]]] = {}
+
+    def trend_of(self, day: int) -> float:
+        """The trend's value of a day, in years."""
+        return (day - self.first) / _TROPICAL_DAYS
 
     def picked(self, days: int) -> Sequence[Column]:
         """The columns to use with so many days of history."""
@@ -85,7 +92,7 @@ def _columns(
     weekend = [1.0 if weekend_on(day) else 0.0 for day in dates]
     found = [
         Column([1.0] * len(dates), _HOLD["level"]),
-        Column([(day - days[-1]) / _TROPICAL_DAYS for day in days], _HOLD["trend"]),
+        Column([(day - days[0]) / _TROPICAL_DAYS for day in days], _HOLD["trend"], is_trend=True),
         Column(season, _HOLD["season"], is_season=True),
         Column([a * b for a, b in zip(season, weekend, strict=True)], _HOLD["weekend"]),
     ]
@@ -133,12 +140,22 @@ class Daily:
 
     def predict(self, first: int, end: int) -> list[float]:
         """What each day of a range brings."""
-        logs = ridge.fitted(self.design.rows(self.columns, first, end), self.coefficients)
+        logs = ridge.fitted(self._rows(first, end), self.coefficients)
         found = []
         for day, value in zip(range(first, end), logs, strict=True):
             again = self.carried * self._left_over(day - YEAR_DAYS)
             found.append(max(0.0, expm1(min(value + again, 40.0)) * self.level))
         return found
+
+    def _rows(self, first: int, end: int) -> ridge.Columns:
+        """What is known of the days, growth slowing down beyond the history: none goes on for ever."""
+        now = self.design.trend_of(self.first + len(self.residuals))
+        return [
+            [min(value, now + _SLOWED_YEARS * (1 - exp(-max(0.0, value - now) / _SLOWED_YEARS))) for value in values]
+            if column.is_trend
+            else values
+            for column, values in zip(self.columns, self.design.rows(self.columns, first, end), strict=True)
+        ]
 
     def _left_over(self, day: int) -> float:
         place = day - self.first

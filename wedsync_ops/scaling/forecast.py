@@ -60,13 +60,11 @@ def foretell(
         return Foretold(quality, tuple(_hours(known, {}, Errors(()), since, until)), ())
     tried = backtest(history, world, seasonal=known.seasonal, between=between)
     days = max(0, -(-until // DAY) - history.end)
-    method = tried.best if tried.best is not None and days <= FAR_DAYS else None
-    method = method or (Method.RIDGE if len(history.days) >= FEWEST_DAYS else Method.SEASON)
-    values = METHODS[method](history, days, world, seasonal=known.seasonal)
-    if values is None:  # a year back from there nothing is known
-        method, values = Method.SEASON, METHODS[Method.SEASON](history, days, world, seasonal=known.seasonal)
-    first = history.end * HOURS_A_DAY
-    found = {(first + place) * HOUR: value for place, value in enumerate(values or ())}
+    method, values = _near(known, history, world, tried.best, min(days, FAR_DAYS))
+    if days > FAR_DAYS:
+        values = [*values, *_by(_carrying(history), known, history, world, days)[FAR_DAYS * HOURS_A_DAY :]]
+    first, far = history.end * HOURS_A_DAY, (history.end + FAR_DAYS) * DAY
+    found = {(first + place) * HOUR: value for place, value in enumerate(values)}
     score = tried.scores.get(method)
     quality = Quality(
         known.module_type,
@@ -75,8 +73,27 @@ def foretell(
         known.duration_us,
         *((None, None, None) if score is None else (score.wape, score.mase, score.inside)),
     )
-    errors = tried.errors if method is tried.best and days <= FAR_DAYS else Errors(())
-    return Foretold(quality, tuple(_hours(known, found, errors, since, until)), tuple(tried.scores.values()))
+    errors = tried.errors if method is tried.best else Errors(())
+    near = _hours(known, found, errors, since, min(until, far))
+    beyond = _hours(known, found, Errors(()), max(since, far), until)
+    return Foretold(quality, (*near, *beyond), tuple(tried.scores.values()))
+
+
+def _near(
+    known: Known, history: History, world: World, best: Method | None, days: int
+) -> tuple[Method, Sequence[float]]:
+    """By the best method, or where none was tried by what carries a history on."""
+    method = best or _carrying(history)
+    return method, _by(method, known, history, world, days)
+
+
+def _carrying(history: History) -> Method:
+    """The method that reaches as far ahead as is wanted."""
+    return Method.RIDGE if len(history.days) >= FEWEST_DAYS else Method.SEASON
+
+
+def _by(method: Method, known: Known, history: History, world: World, days: int) -> Sequence[float]:
+    return METHODS[method](history, days, world, seasonal=known.seasonal) or ()
 
 
 def _hours(known: Known, values: Mapping[int, float], errors: Errors, since: int, until: int) -> Iterator[Expected]:
