@@ -71,11 +71,7 @@ def forecast(
         answer = ask(app_.database, rules, now, over, module=module, afresh=afresh, promised=unplanned)
     by_day = by is By.DAY or (by is None and many > _FEW_HOURS)
     if json:
-        document = to_document(answer, by_day=by_day)
-        emit(
-            "forecast",
-            document if backtest else {name: value for name, value in document.items() if name != "backtest"},
-        )
+        emit("forecast", to_document(answer, by_day=by_day, backtest=backtest))
         return
     _say(answer)
     if plot:

@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "clients": ("clients", "Take over couples from a file, and keep them up to date."),
     "journeys": ("journeys", "See the journeys that couples are on, and plan them."),
     "weddings": ("weddings", "See the weddings to come, and the couples that are known; move a wedding."),
+    "scale": ("scale", "See how many slots are wanted and why; set them, look back, try other settings."),
     "season": ("season", "Tell the wedding season and the load to expect."),
     "forecast": ("forecast", "Foretell the load, the worst hour, the workers that it needs."),
     "check": ("check", "Check something for monitoring, by exit code."),

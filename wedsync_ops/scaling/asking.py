@@ -133,8 +133,8 @@ def _capacity(database: Database, rules: Rules, now: int) -> Capacity:
     return Capacity(len(living), rules.settings.max_slots, rules.settings.forecast_load)
 
 
-def to_document(answer: Answer, *, by_day: bool) -> dict[str, Any]:
-    """An answer as the JSON contract wants it."""
+def to_document(answer: Answer, *, by_day: bool, backtest: bool = False) -> dict[str, Any]:
+    """An answer as the JSON contract wants it; with ``backtest`` how every method did."""
     worst, short, capacity = answer.worst, answer.shortage, answer.capacity
     document: dict[str, Any] = {
         "from": iso(answer.over.from_at),
@@ -163,7 +163,7 @@ def to_document(answer: Answer, *, by_day: bool) -> dict[str, Any]:
         document["days"] = [_day(day, needs, answer) for day, needs in answer.days()]
     else:
         document["hours"] = [_hour(need, answer) for need in answer.needs]
-    if answer.scores:
+    if backtest:
         document["backtest"] = [_score(name, one) for name, some in sorted(answer.scores.items()) for one in some]
     return document
 
