@@ -1,6 +1,6 @@
 """``forecast``."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,12 @@ from wedsync_ops.settings import Settings
 
 def today() -> date:
     return local_date(SystemClock().now(), UTC)
+
+
+def saturday_in_june() -> date:
+    """The first Saturday of next year's June."""
+    first = date(today().year + 1, 6, 1)
+    return first + timedelta((5 - first.weekday()) % 7)
 
 
 def uneven(on: date, hour: int) -> float:
@@ -90,15 +96,17 @@ def test_by_day_and_by_hour(ran: Cli) -> None:
 
 def test_days_are_those_of_the_platform_s_zone(ran: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEDSYNC_OPS_TIMEZONE", "America/New_York")
-    document = ran("forecast", "--at", "2027-01-16", "--days", "1", "--json").document
-    assert document["from"] == "2027-01-16T05:00:00.000000Z"
+    saturday = saturday_in_june()
+    document = ran("forecast", "--at", f"{saturday}", "--days", "1", "--json").document
+    assert document["from"] == f"{saturday}T04:00:00.000000Z"
     assert document["timezone"] == "America/New_York"
 
 
 def test_without_history_it_says_so(registered: Cli) -> None:
-    answer = registered("forecast", "--at", "2027-06-17", "--days", "4")
+    saturday = saturday_in_june()
+    answer = registered("forecast", "--at", (saturday - timedelta(2)).isoformat(), "--days", "4")
     assert "no history" in answer.out
-    assert "Sat 2027-06-19 brings 15 times" in " ".join(answer.out.split())
+    assert f"Sat {saturday} brings 15 times" in " ".join(answer.out.split())
     assert "nothing is expected" in answer.out
     document = registered("forecast", "--json").document
     assert document["has_history"] is False
@@ -106,9 +114,10 @@ def test_without_history_it_says_so(registered: Cli) -> None:
 
 
 def test_without_history_what_is_booked_is_expected(registered: Cli) -> None:
-    assert enqueue(registered, "--at", "2027-06-19T10:15:00Z").code == 0
-    document = registered("forecast", "--at", "2027-06-19", "--days", "1", "--json").document
-    assert document["worst_hour"]["hour"] == "2027-06-19T10:00:00.000000Z"
+    saturday = saturday_in_june()
+    assert enqueue(registered, "--at", f"{saturday}T10:15:00Z").code == 0
+    document = registered("forecast", "--at", f"{saturday}", "--days", "1", "--json").document
+    assert document["worst_hour"]["hour"] == f"{saturday}T10:00:00.000000Z"
     assert (document["worst_hour"]["booked"], document["worst_hour"]["load_multiplier"]) == (1, 15.0)
 
 

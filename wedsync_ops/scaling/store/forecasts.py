@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from wedsync_ops import db
 from wedsync_ops.scaling.forecast_model import Expected, Method, Quality
 
-CHUNK = 500
+CHUNK = 250
 """The most rows that should be written, or are dropped, in one transaction."""
 _HOURS = {
     "hour": "bigint",
