@@ -39,14 +39,15 @@ def schedule(
     json: Json = False,
 ) -> int:
     """Check that recurring schedules fire in time, and that the last fire of each was neither missed nor refused."""
-    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.opening import observed
     from wedsync_ops.cli.render import emit, say
     from wedsync_ops.jobs import schedules
+    from wedsync_ops.jobs.actions import Queue
 
     if critical < warning:
         raise UsageError("--critical is less than --warning")
-    with opened(context) as opened_app:
-        found = schedules.standings(opened_app.queue())
+    with observed(context) as site:
+        found = schedules.standings(Queue(site.database, site.clock, site.rules))
     rows = [_row(one) for one in found]
     late = [row for row in rows if row["lag_s"] > warning]
     unwell = [row for row in rows if row["state"] == "ahead" or _has_failed(row)]
@@ -180,19 +181,20 @@ def alerts(
     """Check that no alert is open that nobody has acknowledged or silenced, and that the rules are evaluated."""
     from wedsync_ops.alerts import actions
     from wedsync_ops.alerts.model import AlertState
-    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.opening import observed
     from wedsync_ops.cli.render import emit, moment, say
     from wedsync_ops.instants import iso
 
     counted = {AlertState.FIRING, AlertState.NO_DATA} | ({AlertState.ACKNOWLEDGED} if acknowledged else set())
-    with opened(context) as opened_app:
-        standing = actions.standing(opened_app.database, opened_app.clock)
+    with observed(context) as site:
+        standing = actions.standing(site.database, site.clock)
     open_ = [alert for alert in standing.alerts if alert.state in counted]
     code = _alerts_code([alert.severity for alert in open_], is_stale=standing.is_stale)
     told = "; ".join(f"{alert.type}: {alert.message}" for alert in open_[:_NAMED])
     message = told + (f"; and {len(open_) - _NAMED} more" if len(open_) > _NAMED else "")
     if standing.is_stale:
-        last = f"the rules were last evaluated {moment(standing.evaluated_at) or 'never'}"
+        evaluated = moment(standing.evaluated_at)
+        last = f"the rules were {f'last evaluated {evaluated}' if evaluated else 'never evaluated'}"
         message = f"{last}; {message}" if message else last
     others = len(standing.alerts) - len(open_)
     message = message or "no alert is open" + (f" but {others} acknowledged or silenced" if others else "")

@@ -26,19 +26,19 @@ def check_notify(
 ) -> int:
     """Check that people can be told of alerts: that the file is right, and no page is late or was given up lately."""
     from wedsync_ops.alerts.store import deliveries
-    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.opening import observed
     from wedsync_ops.cli.render import emit, say
     from wedsync_ops.instants import HOUR, SECOND
 
     if critical < warning:
         raise UsageError("--critical is less than --warning")
-    with opened(context) as app, app.database.reading() as connection:
-        now = app.clock.now()
+    with observed(context) as site, site.database.reading() as connection:
+        now, settings = site.clock.now(), site.rules.settings
         found = deliveries.troubles(connection, late=now - round(warning * SECOND), failed_since=now - HOUR)
-        wrong = _what_is_wrong(app.settings)
+        wrong = _what_is_wrong(settings)
     rows = [_document(one, now) for one in found]
     is_critical = any(row["failed"] or (row["late_s"] or 0) > critical for row in rows)
-    code = 2 if is_critical or (wrong and app.settings.notify) else 1 if rows or wrong else 0
+    code = 2 if is_critical or (wrong and settings.notify) else 1 if rows or wrong else 0
     message = "; ".join([*([wrong] if wrong else []), *map(_told, rows)]) or "no page is late, and none was given up"
     if json:
         emit("check-notify", {"status": _STATUS[code], "message": message, "channels": rows})
