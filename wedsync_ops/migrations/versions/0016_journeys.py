@@ -54,7 +54,7 @@ def _plans() -> None:
         sa.CheckConstraint(" OR ".join(f"state = '{state}'" for state in STATES), name="ck_plan_steps_state"),
         sa.CheckConstraint("state <> 'queued' OR job_id IS NOT NULL", name="ck_plan_steps_job"),
     )
-    unsettled = sa.text("job_id IS NOT NULL AND ended_as IS NULL")
+    unsettled = sa.text("job_id IS NOT NULL AND (ended_as IS NULL OR ended_as <> 'completed')")
     op.create_index(
         "plan_steps_unsettled", "plan_steps", ["job_id"], sqlite_where=unsettled, postgresql_where=unsettled
     )
