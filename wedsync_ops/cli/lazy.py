@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "clients": ("clients", "Take over couples from a file, and keep them up to date."),
     "journeys": ("journeys", "See the journeys that couples are on, and plan them."),
     "weddings": ("weddings", "See the weddings to come, and the couples that are known; move a wedding."),
+    "vendors": ("vendors", "See the vendor types: peak hours, resources, what comes first."),
     "season": ("season", "Tell the wedding season and the load to expect."),
     "check": ("check", "Check something for monitoring, by exit code."),
     "health": ("health", "Tell in one line whether the platform is well."),
