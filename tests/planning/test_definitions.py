@@ -126,3 +126,13 @@ def test_what_did_not_change_keeps_its_version_and_what_comes_back_too(database:
         [("classic", 1, "removed")],
         [("classic", 1, "added")],
     ]
+
+
+def test_the_journeys_of_the_how_to_can_be_registered(database: Database, tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    shown = (root / "docs" / "how-to" / "plan-journeys.md").read_text().split("```yaml\n")[1].split("```")[0]
+    queue = queue_on(database, tmp_path)
+    raw = (root / "modules.yaml").read_bytes() + shown.split("schema_version: 1\n")[1].encode()
+    batch = JourneyBatch(queue.rules, raw, NOW)
+    assert modules.register(queue.database, raw, "test", now=NOW, beside=[batch]).problems == ()
+    assert (batch.warnings, len(batch.registered)) == ((), 2)
