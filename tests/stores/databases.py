@@ -42,6 +42,7 @@ TABLES = (
     "plan_steps",
     "plans",
     "wedding_moves",
+    "calls_made",
     "journeys",
     "clients",
     "events",
