@@ -188,6 +188,13 @@ class CapacityReached(Refused):
     code = "capacity"
 
 
+class DeadlineMissed(Refused):
+    """The deadline cannot be kept."""
+
+    code = "deadline"
+    hint = "give a later deadline"
+
+
 class Draining(Refused):
     """No new jobs are accepted: what the job belongs to is being drained."""
 

@@ -47,6 +47,7 @@ TABLES = (
     "plan_steps",
     "plans",
     "wedding_moves",
+    "calls_made",
     "journeys",
     "clients",
     "events",

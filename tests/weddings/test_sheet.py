@@ -96,7 +96,7 @@ def test_two_quotes_that_are_not_closed_do_not_make_one_field() -> None:
 def test_what_is_not_utf_8_costs_its_own_row_only() -> None:
     found = told(HEADER + line("c1", "Zoë").decode().encode("latin-1") + line("c2", "Zoë"))
     assert found == [
-        (2, 2, "it is not UTF-8: byte 0xeb after 1 commas (save the file as UTF-8)"),
+        (2, 2, "it is not UTF-8: byte 0xeb after 'c1,Zo' (save the file as UTF-8)"),
         (3, 3, "c2|Zoë"),
     ]
 

@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "journeys": ("journeys", "See the journeys that couples are on, and plan them."),
     "weddings": ("weddings", "See the weddings to come, and the couples that are known; move a wedding."),
     "scale": ("scale", "See how many slots are wanted and why; set them, look back, try other settings."),
+    "vendors": ("vendors", "See the vendor types: peak hours, resources, what comes first."),
     "season": ("season", "Tell the wedding season and the load to expect."),
     "forecast": ("forecast", "Foretell the load, the worst hour, the workers that it needs."),
     "check": ("check", "Check something for monitoring, by exit code."),

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from wedsync_ops.errors import InvalidInput, WedsyncError, quoted
 from wedsync_ops.instants import parse_date, zone_named
-from wedsync_ops.weddings.context import singular
+from wedsync_ops.vendors import singular
 from wedsync_ops.weddings.model import Client
 from wedsync_ops.weddings.regions import region_of
 

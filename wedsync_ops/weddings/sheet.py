@@ -107,7 +107,8 @@ def _decoded(raw: bytes, *, is_first: bool) -> str | WedsyncError:
     try:
         return raw.decode().rstrip("\r\n")
     except UnicodeDecodeError as error:
-        wrong = f"it is not UTF-8: byte 0x{raw[error.start]:02x} after {raw[: error.start].count(b',')} commas"
+        before = raw[max(0, error.start - 20) : error.start].decode(errors="replace")
+        wrong = f"it is not UTF-8: byte 0x{raw[error.start]:02x} after {before!r}"
         return InvalidInput(wrong, hint="save the file as UTF-8")
 
 
