@@ -13,7 +13,6 @@ from statistics import mean
 from zoneinfo import ZoneInfo
 
 from tests.bench.seasons import MODULES, Shape, histories
-from wedsync_ops.modules.discovery import peak_hours
 from wedsync_ops.scaling.backtest import Score, backtest
 from wedsync_ops.scaling.forecast_model import Method
 from wedsync_ops.scaling.methods import METHODS, World
@@ -29,7 +28,7 @@ def measure(seed: int, shape: Shape) -> tuple[dict[tuple[str, Method], Score], f
     """The score of every module type and method, and the seconds that the forecast took."""
     made = histories(seed, shape)
     started = time.perf_counter()
-    world = World.of(CALENDAR, usual_hours(peak_hours()), made[0].first_day, made[0].end + 14)
+    world = World.of(CALENDAR, usual_hours(), made[0].first_day, made[0].end + 14)
     scores = {
         (each.module_type, method): score for each in made for method, score in backtest(each, world).scores.items()
     }

@@ -27,6 +27,7 @@ from wedsync_ops.jobs.model import State
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.metrics.levels import Kept
 from wedsync_ops.metrics.model import Range
+from wedsync_ops.metrics.rollup import Roller
 from wedsync_ops.scaling import forecaster
 from wedsync_ops.scaling.asking import ask, to_document
 from wedsync_ops.scaling.forecast_model import Expected, Method
@@ -122,6 +123,17 @@ def test_hours_begin_where_they_are_kept(queue: Queue) -> None:
     fill(queue.database, [known], kept=Kept(hour=known.first_hour_day * DAY))
     (email, *_) = gather(queue.database, queue.rules, NOW, WEEK).known
     assert email.history == known
+
+
+@pytest.mark.parametrize(("vendors", "busiest"), [(["photographer"] * 9 + ["venue"], {9, 17}), (["venue"], {8, 16})])
+def test_hours_that_nothing_is_known_of_follow_the_peak_hours_of_whose_jobs_ran(
+    queue: Queue, vendors: list[str], busiest: set[int]
+) -> None:
+    ran = [{"finished_at": NOW - DAY, "vendor_type": name} for name in vendors]
+    rows.executions(queue.database, ran)
+    Roller(queue.database, queue.clock, queue.rules.settings).round()
+    prior = gather(queue.database, queue.rules, NOW, WEEK).world.prior[:24]
+    assert {hour for hour in range(24) if prior[hour] == max(prior)} == busiest
 
 
 def test_types_that_may_not_be_queued_are_left_out(queue: Queue) -> None:

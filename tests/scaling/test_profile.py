@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.scaling.worlds import UTC, at_work, day_number, history
-from wedsync_ops.modules.discovery import peak_hours
 from wedsync_ops.scaling.history import SLOTS, Week
 from wedsync_ops.scaling.profile import profile_of, spread, usual_hours
+from wedsync_ops.vendors import SHIPPED, expected_factor
 
-PRIOR = usual_hours((8, 9, 16, 17))
+PRIOR = usual_hours()
 SATURDAY = day_number(date(2027, 6, 12))
 MONDAY = SATURDAY - 5
 
@@ -32,8 +32,12 @@ def test_hours_are_those_of_the_last_weeks() -> None:
 
 
 def test_before_anything_ran_vendors_peak_hours_have_most() -> None:
-    found = spread(100.0, Week(UTC).of(MONDAY), usual_hours(peak_hours()))
+    def factor(hour: int) -> float:
+        return expected_factor({"photographer": 1, "venue": 1}, hour, SHIPPED)
+
+    found = spread(100.0, Week(UTC).of(MONDAY), usual_hours(factor))
     assert sorted(sorted(range(24), key=found.__getitem__)[-4:]) == [8, 9, 16, 17]
+    assert found[9] == pytest.approx(1.25 * found[12])
     assert found[12] > 5 * found[2]
 
 

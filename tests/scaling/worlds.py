@@ -36,7 +36,7 @@ def history(
 
 def world(*histories: History, ahead: int = 20, zone: str = "UTC") -> World:
     first = min(one.first_day for one in histories)
-    return World.of(calendar(zone), usual_hours((8, 9, 16, 17)), first, max(one.end for one in histories) + ahead)
+    return World.of(calendar(zone), usual_hours(), first, max(one.end for one in histories) + ahead)
 
 
 def at_work(on: date, hour: int) -> float:

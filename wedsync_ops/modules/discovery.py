@@ -42,11 +42,6 @@ def vendor_named(vendor_type: str, vendors: Mapping[str, VendorType] = SHIPPED) 
     return known
 
 
-def peak_hours() -> frozenset[int]:
-    """The hours of the day in which vendors of any type have most work, local time."""
-    return frozenset(hour for defaults in _VENDORS.values() for hour in defaults.peak_hours)
-
-
 def tier_of(module_id: str) -> str | None:
     """The smallest tier that includes a module type; ``None`` when tiers say nothing of it."""
     return next((tier for tier, added in TIERS.items() if module_id in added), None)

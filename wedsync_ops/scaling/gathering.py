@@ -15,17 +15,17 @@ from wedsync_ops.metrics.levels import WIDTHS, Level, start_of
 from wedsync_ops.metrics.model import Kind, Range
 from wedsync_ops.metrics.store import buckets, executions
 from wedsync_ops.metrics.store.buckets import Within
-from wedsync_ops.modules import discovery
 from wedsync_ops.scaling.forecast import Known, with_booked
 from wedsync_ops.scaling.free_days import public_holidays
 from wedsync_ops.scaling.history import date_of, history_of
 from wedsync_ops.scaling.methods import World
 from wedsync_ops.scaling.profile import usual_hours
 from wedsync_ops.scaling.store import demand
+from wedsync_ops.vendors import VendorType, expected_factor
 
 LOOK_BACK_US = 1_100 * DAY
 """How far back history is read: three years and a little."""
-_LENGTHS_US = 14 * DAY
+_LATELY_US = 14 * DAY
 _US_PER_MS = 1000
 
 
@@ -73,7 +73,8 @@ def gather(
         kept = buckets.state(connection).kept
         days = _counts(connection, Level.DAY, past, kept.day)
         hours = _counts(connection, Level.HOUR, past, kept.hour)
-        durations = _durations(connection, Range(max(0, today - _LENGTHS_US), now))
+        lately = Within(Level.DAY, max(0, today - _LATELY_US), now)
+        durations, mix = _durations(connection, lately), _mix(connection, lately)
     between()
     booked = _booked(database, over, between)
     hours_from = -(-max(kept.hour, past.from_at) // DAY)
@@ -87,7 +88,7 @@ def gather(
     first = min((one.history.first_day for one in known if one.history is not None), default=end)
     last = max(end, -(-over.to_at // DAY)) + 1
     free = public_holidays(rules.settings.holidays, date_of(first), date_of(last))
-    world = World.of(rules.calendar, usual_hours(discovery.peak_hours()), first, last, free)
+    world = World.of(rules.calendar, usual_hours(_peaks(mix, rules.settings.vendors)), first, last, free)
     return Gathered(tuple(with_booked(with_booked(known, booked), further)), world)
 
 
@@ -119,10 +120,24 @@ def _counts(connection: Connection, level: Level, over: Range, floor: int) -> di
     return found
 
 
-def _durations(connection: Connection, over: Range) -> dict[str, int]:
+def _mix(connection: Connection, within: Within) -> Mapping[str, float]:
+    """The executions of each vendor type over the last weeks."""
+    found: Counter[str] = Counter()
+    for (_, vendor_type), many in buckets.totals(connection, Kind.VENDOR_TYPE, within).items():
+        if vendor_type:
+            found[vendor_type] += many
+    return found
+
+
+def _peaks(mix: Mapping[str, float], types: Mapping[str, VendorType]) -> Callable[[int], float]:
+    """What the vendors' peak hours make of an hour, by whose jobs ran; all types count the same before any did."""
+    known = mix or dict.fromkeys(types, 1.0)
+    return lambda hour: expected_factor(known, hour, types)
+
+
+def _durations(connection: Connection, within: Within) -> dict[str, int]:
     """The mean length of executions over the last weeks, in microseconds."""
     found: dict[str, Lengths] = {}
-    within = Within(Level.DAY, start_of(Level.DAY, over.from_at), over.to_at)
     for series, encoded, _ in buckets.sketches(connection, Kind.ALL, within, waits=False):
         found.setdefault(series.module_type, Lengths()).add_encoded(encoded)
     sketches = {name: lengths.sketch() for name, lengths in found.items()}

@@ -4,7 +4,7 @@ A day's executions are divided by what each hour of the week usually has, which 
 these say little, from the hours of similar days; before anything ran, from when vendors are at work.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from wedsync_ops.scaling.history import HOURS_A_DAY, SLOTS, History, Week
 
@@ -14,22 +14,16 @@ _TRUST = 40.0
 """Executions of a weekday after which its own hours count as much as those of all similar days."""
 _LEAST = 1e-6
 _AT_WORK = range(8, 19)
-_NIGHT, _PEAK = 0.1, 2.0
+_NIGHT = 0.1
 
 Profile = Sequence[float]
 """What each hour of the week has, in any unit."""
 
 
-def usual_hours(peak_hours: Iterable[int] = ()) -> Profile:
-    """The profile of a day of which nothing is known: working hours, and twice as much in the vendors' peak hours."""
-    peaks = frozenset(peak_hours)
-    return [_prior(slot % HOURS_A_DAY, peaks) for slot in range(SLOTS)]
-
-
-def _prior(hour: int, peaks: frozenset[int]) -> float:
-    if hour in peaks:
-        return _PEAK
-    return 1.0 if hour in _AT_WORK else _NIGHT
+def usual_hours(factor: Callable[[int], float] = lambda _: 1.0) -> Profile:
+    """The profile of a day of which nothing is known: working hours, and ``factor`` times as much by the local hour."""
+    day = [(1.0 if hour in _AT_WORK else _NIGHT) * factor(hour) for hour in range(HOURS_A_DAY)]
+    return day * (SLOTS // HOURS_A_DAY)
 
 
 def profile_of(history: History, week: Week, prior: Profile) -> Profile:
