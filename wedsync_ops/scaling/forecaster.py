@@ -34,6 +34,8 @@ AHEAD_US = 14 * DAY
 KEPT_US = 35 * DAY
 """How long hours that have passed are kept, so that what was expected can be compared with what came."""
 _LOOK_S = 20.0
+_AGAIN_S = 600.0
+"""How long a worker waits after a failure: what is wrong with settings stays wrong for a while."""
 _SHARE = 0.2
 """The share of the time that a worker's thread works on a forecast once it has begun."""
 
@@ -136,24 +138,29 @@ class _Thread:
         database = db.connect(self._settings)
         leader = Leader(database, self._clock, TERM_S)
         try:
-            while not self._stopped.wait(min(_LOOK_S, self._settings.forecast_every_s)):
-                self._attempt(database, leader)
+            pause = _LOOK_S
+            while not self._stopped.wait(min(pause, self._settings.forecast_every_s)):
+                pause = _LOOK_S if self._attempt(database, leader) else _AGAIN_S
         except _Stopped:
             pass
         finally:
             self._leave(database)
             database.close()
 
-    def _attempt(self, database: Database, leader: Leader) -> None:
+    def _attempt(self, database: Database, leader: Leader) -> bool:
+        """Make it when it is due; ``False`` when that failed."""
         try:
             if is_due(database, self._clock.now(), self._settings.forecast_every_s):
                 self._refresh(database, leader)
         except WedsyncError as error:
             _LOG.warning("the forecast could not be made: %s", error)
+            return False
         except _Stopped:
             raise
         except Exception:  # noqa: BLE001 - the next round begins anew
             _LOG.exception("the forecast could not be made")
+            return False
+        return True
 
     def _refresh(self, database: Database, leader: Leader) -> None:
         term = leader.lead(TERM, self._holder)
