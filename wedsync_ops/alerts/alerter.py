@@ -30,9 +30,10 @@ from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseError, InvalidInput, StorageFull, TermOver, WedsyncError
 from wedsync_ops.instants import MINUTE, SECOND, local_date
+from wedsync_ops.jobs.batch import expected_of
 from wedsync_ops.jobs.leader import Leader, Leadership
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import terms
+from wedsync_ops.jobs.store import durations, terms
 from wedsync_ops.metrics.store import present as metrics
 from wedsync_ops.settings import Settings
 
@@ -133,9 +134,16 @@ def look(connection: Connection, watching: Watching, watched: Sequence[Rule], ru
         slots=slots,
         silent=() if silent is None else facts.silent(connection, now - silent.window_us, now, lease_us),
         late=facts.late(connection, now),
+        broken=facts.broken(connection, now, _p95(connection, rules)),
         webhook=facts.webhook(connection) if rules.settings.webhook_url is not None else (0, None),
         usual=watching.usual(connection, now, rules.calendar.zone) if "deviation" in by_metric else {},
     )
+
+
+def _p95(connection: Connection, rules: Rules) -> Mapping[str, int]:
+    """What nineteen of twenty executions of each module type take, in microseconds."""
+    measured = durations.read(connection)
+    return {module.module_id: expected_of(measured, module).p95_us for module in rules.registry.modules()}
 
 
 def targets(rules: Rules) -> Mapping[str, Targets]:

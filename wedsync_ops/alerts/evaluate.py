@@ -41,6 +41,7 @@ COMMANDS: Mapping[AlertType, str] = {
     AlertType.SCHEDULE_LATE: "wedsync-ops schedules list",
     AlertType.JOB_QUARANTINED: "wedsync-ops jobs list --state discarded",
     AlertType.WEBHOOK_FAILING: "wedsync-ops events --json",
+    AlertType.PROMISE_BROKEN: "wedsync-ops weddings calls",
     AlertType.CUSTOM: "wedsync-ops metrics --range 1h",
 }
 """What to run next, by alert type."""
