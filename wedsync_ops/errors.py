@@ -150,6 +150,13 @@ class UnknownSchedule(NotFound):
     hint = "see 'wedsync-ops schedules list'"
 
 
+class UnknownJourney(NotFound):
+    """There is no such journey."""
+
+    code = "unknown_journey"
+    hint = "see 'wedsync-ops journeys list'"
+
+
 class UnknownAlert(NotFound):
     """There is no such alert."""
 
@@ -179,6 +186,13 @@ class CapacityReached(Refused):
     """The queue of this module type is full."""
 
     code = "capacity"
+
+
+class DeadlineMissed(Refused):
+    """The deadline cannot be kept."""
+
+    code = "deadline"
+    hint = "give a later deadline"
 
 
 class Draining(Refused):

@@ -16,6 +16,7 @@ from wedsync_ops.alerts.store import alerts, points
 from wedsync_ops.alerts.watching import Watching
 from wedsync_ops.instants import DAY, HOUR, MINUTE, SECOND
 from wedsync_ops.jobs.leader import Leader
+from wedsync_ops.jobs.store import control
 
 RATE = ("high_error_rate/email", "opened"), ("high_error_rate/email", "resolved")
 
@@ -204,6 +205,22 @@ class TestConditions:
         watch.evaluate()
         watch.evaluate(after="2m")
         assert watch.alerts() == []
+
+    def test_jobs_that_cannot_be_done_by_their_deadline_any_more(self, watch: Watch) -> None:
+        with watch.database.transaction() as connection:
+            fine = add(connection, deadline_at=watch.clock.now() + 3600 * SECOND, rank=1)
+            late = add(connection, deadline_at=watch.clock.now() + SECOND // 2, rank=2)
+        watch.evaluate()
+        assert watch.events() == []
+        watch.evaluate(after="1m")
+        alert = one(watch, AlertType.PROMISE_BROKEN)
+        assert (alert.module_type, alert.severity, alert.value) == ("email", Severity.CRITICAL, 1.0)
+        assert alert.command == "wedsync-ops weddings calls"
+        with watch.database.transaction() as connection:
+            assert control.cancel(connection, [late], watch.clock.now()) == {late}
+        watch.evaluate(after="1s")
+        assert watch.told() == [("promise_broken/email", "opened"), ("promise_broken/email", "resolved")]
+        assert fine
 
     def test_a_schedule_that_nobody_fires(self, watch: Watch) -> None:
         schedule(watch, next_due_at=watch.clock.now() - 61 * SECOND)

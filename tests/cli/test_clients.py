@@ -43,6 +43,7 @@ def test_couples_are_imported_and_the_answer_counts_them(cli: Cli) -> None:
         "dry_run": False,
         "errors": [],
         "errors_not_listed": 0,
+        "plans_to_move": 0,
     }
     again = imported(cli, sheet(*GOOD))
     assert (again.code, again.document["unchanged"]) == (0, 2)

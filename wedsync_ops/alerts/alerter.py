@@ -18,6 +18,7 @@ from secrets import token_hex
 from sqlalchemy import Connection
 
 from wedsync_ops import db
+from wedsync_ops.alerts import asking
 from wedsync_ops.alerts.definitions import from_text
 from wedsync_ops.alerts.evaluate import Judged, Step, conclude, judge
 from wedsync_ops.alerts.facts import Affected, Facts, Targets
@@ -29,10 +30,11 @@ from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseError, InvalidInput, StorageFull, TermOver, WedsyncError
 from wedsync_ops.instants import MINUTE, SECOND, local_date
+from wedsync_ops.jobs.batch import expected_of
 from wedsync_ops.jobs.beside import beside
 from wedsync_ops.jobs.leader import Leader, Leadership
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import terms
+from wedsync_ops.jobs.store import durations, terms
 from wedsync_ops.jobs.store.terms import Term
 from wedsync_ops.metrics.store import present as metrics
 from wedsync_ops.settings import Settings
@@ -89,10 +91,12 @@ class Alerter:
             now = self._clock.now()
             with self._database.reading() as connection:
                 watched = rules_in_force(connection)
-                judged = judge(watched, look(connection, self._watching, watched, rules, now))
+                seen = look(connection, self._watching, watched, rules, now)
+                judged = judge(watched, seen)
                 affected = _affected(connection, watched, judged, rules, now)
             with self._writing() as connection:
                 counts = apply(connection, watched, judged, affected, now)
+                asking.ask(connection, watched, alerts.unresolved(connection), seen.slots, now)
                 points.set_mark(connection, EVALUATED, now)
         except TermOver as error:
             return Evaluated(0, {}, error.message)
@@ -136,9 +140,16 @@ def look(connection: Connection, watching: Watching, watched: Sequence[Rule], ru
         slots=slots,
         silent=() if silent is None else facts.silent(connection, now - silent.window_us, now, lease_us),
         late=facts.late(connection, now),
+        broken=facts.broken(connection, now, _p95(connection, rules)),
         webhook=facts.webhook(connection) if rules.settings.webhook_url is not None else (0, None),
         usual=usual(connection, now, rules.calendar.zone) if "deviation" in by_metric else {},
     )
+
+
+def _p95(connection: Connection, rules: Rules) -> Mapping[str, int]:
+    """What nineteen of twenty executions of each module type take, in microseconds."""
+    measured = durations.read(connection)
+    return {module.module_id: expected_of(measured, module).p95_us for module in rules.registry.modules()}
 
 
 def targets(rules: Rules) -> Mapping[str, Targets]:

@@ -31,7 +31,7 @@ COMMANDS: Mapping[AlertType, str] = {
     AlertType.HIGH_RESPONSE_TIME: "wedsync-ops metrics --range 1h",
     AlertType.QUEUE_LENGTH: "wedsync-ops queue status",
     AlertType.WEDDING_WEEK_ERRORS: "wedsync-ops jobs failures",
-    AlertType.CAPACITY: "wedsync-ops workers list",
+    AlertType.CAPACITY: "wedsync-ops scale status",
     AlertType.LOW_THROUGHPUT: "wedsync-ops queue status",
     AlertType.EXPIRED: "wedsync-ops jobs list --state expired",
     AlertType.ANOMALY: "wedsync-ops metrics --range 1h",
@@ -41,6 +41,7 @@ COMMANDS: Mapping[AlertType, str] = {
     AlertType.SCHEDULE_LATE: "wedsync-ops schedules list",
     AlertType.JOB_QUARANTINED: "wedsync-ops jobs list --state discarded",
     AlertType.WEBHOOK_FAILING: "wedsync-ops events --json",
+    AlertType.PROMISE_BROKEN: "wedsync-ops weddings calls",
     AlertType.CUSTOM: "wedsync-ops metrics --range 1h",
 }
 """What to run next, by alert type."""

@@ -80,7 +80,8 @@ class Facts:
     """The platform at ``now``. ``windows`` and ``ended`` have an entry for each length (µs) that a rule asks for.
 
     ``waiting`` is how many jobs of each module type wait; ``slots`` those of living workers; ``late`` how many µs the
-    fires of schedules have been due, ``webhook`` the failures in a row and the last error.
+    fires of schedules have been due, ``webhook`` the failures in a row and the last error. ``broken`` is how many jobs
+    of each module type wait whose last safe moment is over.
     """
 
     now: int
@@ -93,6 +94,7 @@ class Facts:
     silent: tuple[SilentWorker, ...] = ()
     late: Mapping[str, int] = field(default_factory=dict)
     webhook: tuple[int, str | None] = (0, None)
+    broken: Mapping[str, int] = field(default_factory=dict)
     usual: Mapping[str, Usual] = field(default_factory=dict)
 
     def sums(self, length_us: int, module_type: str | None) -> Sums:

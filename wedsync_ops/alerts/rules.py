@@ -117,6 +117,15 @@ BUILT_IN: tuple[Rule, ...] = (
         window_us=15 * MINUTE,
     ),
     Rule(
+        name="promise_broken",
+        type=AlertType.PROMISE_BROKEN,
+        metric="broken_promises",
+        severity=Severity.CRITICAL,
+        threshold=0.0,
+        for_us=MINUTE,
+        clear_for_us=0,
+    ),
+    Rule(
         name="webhook_failing",
         type=AlertType.WEBHOOK_FAILING,
         metric="webhook_failures",

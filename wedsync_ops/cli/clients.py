@@ -17,6 +17,7 @@ from wedsync_ops.cli.lazy import group
 from wedsync_ops.errors import Interrupted, InvalidInput, PartlyDone, WedsyncError
 
 if TYPE_CHECKING:
+    from wedsync_ops.app import App
     from wedsync_ops.weddings.actions import Importer, Report
     from wedsync_ops.weddings.sheet import Row
 
@@ -58,8 +59,17 @@ def import_file(
             rows = _rows(stream, kind, ignore_unknown=ignore_unknown)
             failure = _taken_in(importer, rows, _Progress(stream), dry_run=dry_run)
             failure = failure or _failure(importer.report, atomic=atomic)
-            _show(importer.report, failure, dry_run=dry_run, diff=diff, quiet=quiet, json=json)
+            to_move = 0 if dry_run or not importer.report.moved else _to_move(opened_app)
+            _show(importer.report, failure, to_move, dry_run=dry_run, diff=diff, quiet=quiet, json=json)
     return exits.DONE
+
+
+def _to_move(opened_app: "App") -> int:
+    """How many couples were planned for another wedding day than they have now."""
+    from wedsync_ops.planning.store import plans
+
+    with opened_app.database.reading() as connection:
+        return plans.count_moved(connection)
 
 
 def _rows(stream: IO[bytes], kind: str, *, ignore_unknown: bool) -> "Iterator[Row]":
@@ -135,16 +145,26 @@ def _failure(report: "Report", *, atomic: bool) -> WedsyncError | None:
 
 
 def _show(
-    report: "Report", failure: WedsyncError | None, *, dry_run: bool, diff: bool, quiet: bool, json: bool
+    report: "Report",
+    failure: WedsyncError | None,
+    to_move: int,
+    *,
+    dry_run: bool,
+    diff: bool,
+    quiet: bool,
+    json: bool,
 ) -> None:
-    from wedsync_ops.cli.render import answering, emit
+    from wedsync_ops.cli.render import answering, emit, say
 
     done = None if dry_run else f"{report.imported} couples were imported and {report.updated} updated"
     with answering(done, failure):
         if json:
-            emit("clients-import", _document(report, dry_run=dry_run, diff=diff, quiet=quiet))
-        else:
-            _print(report, dry_run=dry_run, diff=diff, quiet=quiet)
+            document = _document(report, dry_run=dry_run, diff=diff, quiet=quiet)
+            emit("clients-import", {**document, "plans_to_move": to_move})
+            return
+        _print(report, dry_run=dry_run, diff=diff, quiet=quiet)
+        if to_move:
+            say(f"{to_move} weddings were planned for another day: run 'wedsync-ops journeys plan --moved'")
 
 
 def _document(report: "Report", *, dry_run: bool, diff: bool, quiet: bool) -> dict[str, Any]:

@@ -73,10 +73,13 @@ def _expose(app: "App", range_us: int, module: str | None, file: Path | None, *,
     from wedsync_ops.cli.render import emit_raw
     from wedsync_ops.metrics import exposition
     from wedsync_ops.metrics.actions import since_ever
+    from wedsync_ops.scaling import actions
+    from wedsync_ops.scaling.store import forecasts
 
     found = _measured(app, range_us, module, None, with_trend=False)
+    scaling = actions.families(actions.status(app.database, app.clock, app.rules(), forecasts.expected))
     written = exposition.openmetrics if in_openmetrics else exposition.exposition
-    text = written(found, since_ever(app.database, module)).encode()
+    text = written(found, since_ever(app.database, module), scaling).encode()
     if file is None:
         emit_raw([text])
     else:

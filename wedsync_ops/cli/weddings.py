@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wedsync_ops.cli.calls import call_made, list_calls
 from wedsync_ops.cli.inputs import Json
 from wedsync_ops.cli.lazy import group
+from wedsync_ops.cli.moving import list_moves, move_wedding
+from wedsync_ops.cli.readying import readiness
 from wedsync_ops.errors import UsageError, quoted
 
 if TYPE_CHECKING:
@@ -17,7 +20,12 @@ if TYPE_CHECKING:
     from wedsync_ops.weddings.model import KnownClient
     from wedsync_ops.weddings.store import Wanted
 
-app = group("See the weddings to come, and the couples that are known.")
+app = group("See the weddings to come, and the couples that are known; move a wedding.")
+app.command("move")(move_wedding)
+app.command("moves")(list_moves)
+app.command("readiness")(readiness)
+app.command("calls")(list_calls)
+app.command("called")(call_made)
 Supplier = Annotated[str | None, typer.Option(metavar="ID", help="Only those of this supplier.")]
 Region = Annotated[str | None, typer.Option(metavar="NAME", help="Only those in this region, such as south.")]
 _WITHIN = re.compile(r"([0-9]{1,4})d", re.ASCII)
