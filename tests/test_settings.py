@@ -314,3 +314,10 @@ class TestShown:
             assert settings.shown(Settings(), name)
         for item in fields(Settings):
             assert item.metadata["about"]
+
+
+def test_a_user_without_a_name_acts_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 3_999_999_999)
+    assert settings.operator() == "uid 3999999999"

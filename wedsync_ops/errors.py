@@ -136,6 +136,13 @@ class UnknownJob(NotFound):
     hint = "see 'wedsync-ops jobs list'"
 
 
+class UnknownClient(NotFound):
+    """There is no such couple."""
+
+    code = "unknown_client"
+    hint = "see 'wedsync-ops weddings list'"
+
+
 class UnknownSchedule(NotFound):
     """There is no such schedule."""
 

@@ -42,6 +42,7 @@ TABLES = (
     "suppressions",
     "referral_codes",
     "customisations",
+    "clients",
     "events",
     "webhook_cursors",
     "form_answers",

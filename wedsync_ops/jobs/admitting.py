@@ -1,11 +1,22 @@
 """Admission at a worker: what its jobs need, by what was measured, and what of its lanes may be claimed for that."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from wedsync_ops.instants import SECOND, local_date
-from wedsync_ops.jobs.admission import LENT_US, WEEK, Candidate, Load, Machine, Need, admit, lacks_memory, load_of
+from wedsync_ops.jobs.admission import (
+    LENT_US,
+    WEEK,
+    Candidate,
+    Load,
+    Machine,
+    Need,
+    admit,
+    lacks_memory,
+    load_of,
+    promised,
+)
 from wedsync_ops.jobs.batch import expected_of
 from wedsync_ops.jobs.conclude import wedding_days
 from wedsync_ops.jobs.model import Claimed, Lane
@@ -13,6 +24,7 @@ from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.throttle import Week
 from wedsync_ops.jobs.turns import Turns
 from wedsync_ops.modules.model import Resources
+from wedsync_ops.vendors import profile_of
 
 PATIENCE_US = 5 * SECOND
 """How long smaller jobs may go past one that waits for memory, in microseconds."""
@@ -24,11 +36,14 @@ UNLIMITED_KB = 2**62
 class Squeeze:
     """What may be claimed in one transaction where memory or slots are short. ``lanes`` stand in the order of turns."""
 
-    def __init__(self, lanes: Mapping[Lane, int], needs: Mapping[Lane, Need], load: Load, machine: Machine) -> None:
+    def __init__(
+        self, lanes: Mapping[Lane, int], needs: Mapping[Lane, Need], load: Load, machine: Machine, largest_kb: int
+    ) -> None:
         self._left = dict(lanes)
         self._needs = needs
-        self._load = load
+        self._load = self._before = load
         self._machine = machine
+        self._largest_kb = largest_kb
 
     def in_week(self, room: int) -> Mapping[Lane, int]:
         """Where to look for wedding-week jobs before anything else is claimed: where others must leave slots alone."""
@@ -63,10 +78,23 @@ class Squeeze:
         """The lanes that wait for memory."""
         return [lane for lane, need in self._needs.items() if lacks_memory(need, self._load, self._machine)]
 
+    def too_many(self, needs: Sequence[Need]) -> list[bool]:
+        """Which of the jobs that were claimed, in their order, have no memory by what each promises for itself.
+
+        A lane is admitted by what its jobs usually need; what kind of vendor a job is for is known once it is claimed.
+        """
+        if not self._may_lack:
+            return [False] * len(needs)
+        load, answers = self._before, []
+        for need in needs:
+            lacks = lacks_memory(need, load, self._machine)
+            load = load if lacks else load.plus(need)
+            answers.append(lacks)
+        return answers
+
     @property
     def _may_lack(self) -> bool:
-        largest_kb = max(need.memory_kb for need in self._needs.values())
-        return self._load.memory_kb + self._machine.slots * largest_kb > self._machine.memory_kb
+        return self._load.memory_kb + self._machine.slots * self._largest_kb > self._machine.memory_kb
 
 
 class Admitting:
@@ -76,6 +104,7 @@ class Admitting:
         self._memory_kb = memory_kb
         self._rules: Rules | None = None
         self._needs: dict[str, Need] = {}
+        self._most: dict[str, int] = {}
         self._worst_kb = 0
         self._waiting: dict[Lane, int] = {}
 
@@ -98,7 +127,7 @@ class Admitting:
             return None
         jobs = leased()
         types = {lane.module_type for lane in lanes} | {job.module_type for job in jobs}
-        if not has_long and slots * max(self._need(name).memory_kb for name in types) <= self._memory_kb:
+        if not has_long and slots * max(map(self._most_kb, types)) <= self._memory_kb:
             return None
         load = load_of(need_of(self._need(job.module_type), rules, job, now) for job in jobs)
         order = turns.order(lanes)
@@ -107,6 +136,7 @@ class Admitting:
             {lane: self._need(lane.module_type) for lane in order},
             load,
             machine,
+            max(self._most_kb(lane.module_type) for lane in order),
         )
 
     def counts(self, squeeze: Squeeze, *, room: int, now: int) -> dict[Lane, int]:
@@ -117,11 +147,30 @@ class Admitting:
         self._waiting = {lane: self._waiting.get(lane, now) for lane in lacking}
         return counts
 
+    def too_many(self, squeeze: Squeeze, rules: Rules, jobs: Iterable[Claimed], now: int) -> list[Claimed]:
+        """Those of the jobs that were claimed that have no memory; the most urgent have it first."""
+        ordered = sorted(jobs, key=lambda job: (-job.priority, job.rank, job.id))
+        needs = [need_of(self._need(job.module_type), rules, job, now) for job in ordered]
+        return [job for job, lacks in zip(ordered, squeeze.too_many(needs), strict=True) if lacks]
+
     def _learn(self, rules: Rules) -> None:
         if rules is not self._rules:
             self._rules = rules
             self._needs.clear()
-            self._worst_kb = max((self._need(name).memory_kb for name in rules.registry.pointers), default=0)
+            self._most.clear()
+            self._worst_kb = max(map(self._most_kb, rules.registry.pointers), default=0)
+
+    def _most_kb(self, module_type: str) -> int:
+        """The most that a job of a type promises, whatever its vendor type."""
+        known = self._most.get(module_type)
+        if known is None:
+            need = self._need(module_type)
+            if self._rules is None:
+                return need.memory_kb
+            factor = max(each.profile.memory_factor for each in self._rules.settings.vendors.values())
+            known = promised(need, factor, limit_kb(self._rules, module_type)).memory_kb
+            self._most[module_type] = known
+        return known
 
     def _need(self, module_type: str) -> Need:
         known = self._needs.get(module_type)
@@ -138,14 +187,28 @@ def usual_need(rules: Rules, module_type: str) -> Need:
     usual = expected_of(rules.expected, module)
     memory_kb = usual.memory_kb
     if memory_kb is None:
-        memory_kb = module.definition.resource_requirements.memory_limit * 1024
+        memory_kb = limit_kb(rules, module_type)
     return Need(memory_kb, is_short=usual.p95_us <= LENT_US)
 
 
 def need_of(usual: Need, rules: Rules, job: Claimed, now: int) -> Need:
     """What this job needs."""
+    need = promised_by(usual, rules, job.module_type, job.vendor_type)
     is_in_week = wedding_days(rules, job.wedding_on, job.timezone, now) in WEEK
-    return usual._replace(is_wedding_week=True) if is_in_week else usual
+    return need._replace(is_wedding_week=True) if is_in_week else need
+
+
+def promised_by(usual: Need, rules: Rules, module_type: str, vendor_type: str | None) -> Need:
+    """What a running job of a vendor type promises for itself."""
+    factor = profile_of(vendor_type, rules.settings.vendors).memory_factor
+    return usual if factor == 1 else promised(usual, factor, limit_kb(rules, module_type))
+
+
+def limit_kb(rules: Rules, module_type: str) -> int:
+    """The ``memory_limit`` of a module type, in KB."""
+    if module_type not in rules.registry.pointers:  # registered after these rules were read
+        return Resources().memory_limit * 1024
+    return rules.registry.current(module_type).definition.resource_requirements.memory_limit * 1024
 
 
 def week_at(rules: Rules, now: int) -> Week:
