@@ -67,7 +67,7 @@ def test_mails_go_over_the_backup_while_the_emergency_lasts_and_back_afterwards(
     mail(home, "before")
     eventually(lambda: servers["SMTP_URL"].keys == ["before"])
     today = to_datetime(SystemClock().now()).date()
-    declared = home.json("emergency", "declare", "wedding_day_outage", "--reason", "a test"["emergency"]
+    declared = home.json("emergency", "declare", "wedding_day_outage", "--reason", "a test")["emergency"]
     assert [step["do"] for step in declared["steps"] if step["state"] == "failed"] == []
     mail(home, "during", wedding_date=str(today + timedelta(days=1)))
     mail(home, "later", wedding_date=str(today + timedelta(days=200)))

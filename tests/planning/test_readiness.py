@@ -16,9 +16,10 @@ from wedsync_ops.jobs import actions as queue_actions
 from wedsync_ops.jobs import ripen
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.model import Result, State
-from wedsync_ops.jobs.store import finish, retention
-from wedsync_ops.planning import actions, preparing
+from wedsync_ops.jobs.store import finish
+from wedsync_ops.planning import preparing
 from wedsync_ops.planning.preparing import WeddingReady
+from wedsync_ops.planning.settling import settle
 
 SOON = date(2027, 1, 20)
 """A week from the test's clock."""
@@ -85,14 +86,19 @@ def test_what_was_done_stays_done_when_retention_has_removed_its_job(queue: Queu
     couples(queue, {"wedding_on": SOON})
     plan(queue)
     end(queue, "thanks", State.DISCARDED)
-    assert actions.settle(queue) == 1
-    assert actions.settle(queue) == 0
+    assert settle(queue.database, queue.database.transaction) == 1
+    assert settle(queue.database, queue.database.transaction) == 0
+    queue_actions.retry(queue, [row["id"] for row in jobs(queue) if "thanks" in row["key"]])
+    assert standings(ready(queue)[0])["thanks"] == "planned"
+    end(queue, "thanks", State.COMPLETED)
+    assert settle(queue.database, queue.database.transaction) == 1
     late = at(queue, "2027-01-19T12:00:00Z")
     with queue.database.transaction() as connection:
         connection.exec_driver_sql("DELETE FROM payloads")
         connection.exec_driver_sql("DELETE FROM jobs")
     (one,) = ready(late)
-    assert standings(one)["thanks"] == "failed"
+    assert standings(one)["thanks"] == "done"
+    assert settle(queue.database, queue.database.transaction) == 0
 
 
 def test_at_risk_and_late(queue: Queue) -> None:
@@ -130,13 +136,3 @@ def test_many_weddings_are_read_in_pages(queue: Queue, tmp_path: Path) -> None:
     found = ready(queue)
     assert Counter(one.ready.readiness for one in found) == {"ok": 1100}
     assert len({one.coming.known.client.client_id for one in found}) == 1100
-
-
-def test_settling_knows_what_retention_would_remove(queue: Queue) -> None:
-    couples(queue, {"wedding_on": SOON})
-    plan(queue)
-    end(queue, "thanks", State.COMPLETED)
-    actions.settle(queue)
-    assert retention.CHUNK
-    (one,) = ready(queue)
-    assert standings(one)["thanks"] == "done"

@@ -32,7 +32,7 @@ COMMANDS: Mapping[AlertType, str] = {
     AlertType.HIGH_RESPONSE_TIME: "wedsync-ops metrics --range 1h",
     AlertType.QUEUE_LENGTH: "wedsync-ops queue status",
     AlertType.WEDDING_WEEK_ERRORS: "wedsync-ops jobs failures",
-    AlertType.CAPACITY: "wedsync-ops workers list",
+    AlertType.CAPACITY: "wedsync-ops scale status",
     AlertType.LOW_THROUGHPUT: "wedsync-ops queue status",
     AlertType.EXPIRED: "wedsync-ops jobs list --state expired",
     AlertType.ANOMALY: "wedsync-ops metrics --range 1h",
@@ -43,6 +43,7 @@ COMMANDS: Mapping[AlertType, str] = {
     AlertType.JOB_QUARANTINED: "wedsync-ops jobs list --state discarded",
     AlertType.WEBHOOK_FAILING: "wedsync-ops events --json",
     AlertType.EMERGENCY: "wedsync-ops emergency status",
+    AlertType.PROMISE_BROKEN: "wedsync-ops weddings calls",
     AlertType.CUSTOM: "wedsync-ops metrics --range 1h",
 }
 """What to run next, by alert type."""
@@ -171,7 +172,7 @@ def conclude(
 ) -> list[Step]:
     """The same from what was judged already."""
     several = list(alerts)
-    known = {alert.key: alert for alert in several if alert.type is not AlertType.EMERGENCY}
+    known = {alert.key: _not_ahead(alert, now) for alert in several if alert.type is not AlertType.EMERGENCY}
     in_force = {rule.name: rule for rule in rules}
     raised = (alert for alert in several if alert.type is AlertType.EMERGENCY)
     steps = [_told(alert, Step(alert), EMERGENCY, silences, now) for alert in raised]
@@ -183,6 +184,19 @@ def conclude(
         rule = in_force.get(alert.rule)
         steps.append(_told(alert, _absent(alert, rule, now), rule, silences, now))
     return [step for step in steps if step.events or step.alert != step.before]
+
+
+def _not_ahead(alert: Alert, now: int) -> Alert:
+    """The alert with nothing that began later than now: the clock was set back, and all would wait for it."""
+    if max(alert.since, alert.told_at or 0, alert.clear_since or 0) <= now:
+        return alert
+    told, clear = alert.told_at, alert.clear_since
+    return replace(
+        alert,
+        since=min(alert.since, now),
+        told_at=None if told is None else min(told, now),
+        clear_since=None if clear is None else min(clear, now),
+    )
 
 
 def advance(alert: Alert | None, reading: Reading, now: int) -> Step:

@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "vendors": ("vendors", "See the vendor types: peak hours, resources, what comes first."),
     "emergency": ("emergency", "Declare an emergency, see and end it; drill one."),
     "season": ("season", "Tell the wedding season and the load to expect."),
+    "forecast": ("forecast", "Foretell the load, the worst hour, the workers that it needs."),
     "check": ("check", "Check something for monitoring, by exit code."),
     "health": ("health", "Tell in one line whether the platform is well."),
     "doctor": ("doctor", "Find what is wrong, explain it, and say what mends it."),

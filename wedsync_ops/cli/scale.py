@@ -28,12 +28,13 @@ _Scope = Annotated[
 def status(context: typer.Context, json: Json = False) -> None:
     """Tell how many slots there are and are wanted, by scope, and how many workers that takes."""
     from wedsync_ops.cli.opening import opened
-    from wedsync_ops.cli.render import emit, moment, prose, say, table
+    from wedsync_ops.cli.render import emit, moment, prose, table
     from wedsync_ops.instants import iso
     from wedsync_ops.scaling import actions
+    from wedsync_ops.scaling.store import forecasts
 
     with opened(context) as opened_app:
-        found = actions.status(opened_app.database, opened_app.clock, opened_app.rules())
+        found = actions.status(opened_app.database, opened_app.clock, opened_app.rules(), forecasts.expected)
         is_on = opened_app.settings.autoscale
     if json:
         document = {
@@ -56,7 +57,7 @@ def status(context: typer.Context, json: Json = False) -> None:
         prose(f"   decided {moment(one.decided_at)}" if one.decided_at else f"   {_undecided(one, is_on)}")
     for asked in found.asked:
         until = "until that is undone" if asked.until is None else f"until {moment(asked.until)}"
-        say(f"{asked.source} asks for {asked.kind.replace('_', ' ')} {asked.slots:g} slots {until}: {asked.said}")
+        prose(f"{asked.source} asks for {asked.kind.replace('_', ' ')} {asked.slots:g} slots {until}: {asked.said}")
 
 
 @app.command()

@@ -3,7 +3,6 @@
 Every step is one transaction, with the note that it was taken: whoever comes next goes on where the last one stopped.
 """
 
-import getpass
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +33,7 @@ from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import measures
 from wedsync_ops.jobs.store.measures import Measure
 from wedsync_ops.journal import tell
-from wedsync_ops.settings import Settings
+from wedsync_ops.settings import Settings, operator
 
 _LOG = logging.getLogger(__name__)
 LONGEST_TEXT = 500
@@ -115,7 +114,7 @@ def declare(desk: Desk, wish: Wish, *, by: str | None = None) -> Emergency:
         scope=wish.scope,
         subject=wish.subject,
         reason=wish.reason,
-        declared_by=by or getpass.getuser(),
+        declared_by=by or operator(),
         by_rule=by == RULE,
         declared_at=place.now,
         until=until,
@@ -200,7 +199,7 @@ def resolve(desk: Desk, emergency_id: int, *, note: str | None = None, by: str |
         if known.resolved_at is not None:
             raise WrongState(f"emergency {emergency_id} is over already")
         if known.ending is None:
-            known = replace(known, ending=note or "resolved by hand", resolved_by=by or getpass.getuser())
+            known = replace(known, ending=note or "resolved by hand", resolved_by=by or operator())
             emergencies.update(connection, known)
     return finish(desk, known)
 

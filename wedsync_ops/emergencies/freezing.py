@@ -1,6 +1,5 @@
 """The change freeze as others meet it: whether a change may be made now, and who made one all the same."""
 
-import getpass
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
@@ -12,7 +11,7 @@ from wedsync_ops.emergencies.store.frozen import Open
 from wedsync_ops.errors import ChangeFrozen, InvalidInput, quoted
 from wedsync_ops.instants import DAY, iso
 from wedsync_ops.jobs.guard import Change
-from wedsync_ops.settings import Settings
+from wedsync_ops.settings import Settings, operator
 
 LONGEST_TEXT = 500
 """The most characters of a reason."""
@@ -68,7 +67,7 @@ class Freeze:
             store.record(
                 connection,
                 at=self._clock.now(),
-                by=getpass.getuser(),
+                by=operator(),
                 change=change.words,
                 reason=override,
                 weddings=why.named,

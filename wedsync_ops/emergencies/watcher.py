@@ -29,6 +29,7 @@ from wedsync_ops.emergencies.steps import apply_breaker
 from wedsync_ops.emergencies.store import emergencies, facts
 from wedsync_ops.errors import DatabaseError, Refused, StorageFull, WedsyncError
 from wedsync_ops.jobs import wakeup
+from wedsync_ops.jobs.beside import beside
 from wedsync_ops.jobs.conclude import wedding_days
 from wedsync_ops.jobs.leader import Leader, Leadership
 from wedsync_ops.jobs.model import Priority
@@ -233,36 +234,23 @@ def _critical_wait_us(connection: Connection, rules: Rules, now: int) -> int:
 
 @contextmanager
 def watching(desk: Desk, settings: Settings) -> Iterator[None]:
-    """Look in a thread for as long as the context is open, unless the settings leave it to others."""
-    thread = _Thread(desk, settings)
-    thread.start()
-    try:
+    """Look in a thread for as long as the context is open."""
+    with beside("emergencies", _Rounds(desk, settings).run, settings.busy_timeout_s):
         yield
-    finally:
-        thread.stop()
 
 
-class _Thread:
+class _Rounds:
     def __init__(self, desk: Desk, settings: Settings) -> None:
         self._desk = desk
         self._settings = settings
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="emergencies", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self._thread.join(self._settings.busy_timeout_s)
-
-    def _run(self) -> None:
+    def run(self, stopped: threading.Event) -> None:
         database = db.connect(self._settings)
         desk = replace(self._desk, database=database)
         term_s = max(TERM_S, 3 * self._settings.emergencies_every_s)
         watcher = Watcher(desk, Leader(database, desk.clock, term_s))
         try:
-            while not self._stopped.wait(self._settings.emergencies_every_s):
+            while not stopped.wait(self._settings.emergencies_every_s):
                 self._look(watcher)
             self._leave(watcher)
         finally:

@@ -27,7 +27,6 @@ from wedsync_ops.weddings.store import Wanted
 JOBS_AT_ONCE = 200
 """About how many jobs one transaction queues."""
 _MOST_COUPLES = 200
-_SETTLED_AT_ONCE = 500
 LONGEST_REASON = 500
 
 
@@ -228,18 +227,6 @@ def _move(connection: Connection, work: Work, client_id: str, *, now: int, reaso
         moved = Moved(0, client_id, before.wedding_on, work.move_to, why, getpass.getuser(), now, counts)
         plans.record_move(connection, moved)
     return Move(before.wedding_on, work.move_to, plan, now)
-
-
-def settle(queue: Queue) -> int:
-    """Remember how the jobs of steps ended, before retention removes them; returns how many are news."""
-    settled, after = 0, 0
-    while True:
-        with queue.database.transaction() as connection:
-            count, last = plans.settle(connection, after, _SETTLED_AT_ONCE)
-        settled += count
-        if last is None:
-            return settled
-        after = last
 
 
 @dataclass(slots=True)

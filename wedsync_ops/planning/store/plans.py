@@ -8,6 +8,7 @@ import orjson
 from sqlalchemy import Connection
 
 from wedsync_ops import db
+from wedsync_ops.jobs.model import FINISHED
 from wedsync_ops.planning.model import Kept, Known
 from wedsync_ops.weddings.model import Client
 
@@ -29,8 +30,9 @@ _STEP = {
     "planned_at": "bigint",
     "reason": "text",
 }
+_UNSETTLED = "job_id IS NOT NULL AND (ended_as IS NULL OR ended_as <> 'completed')"
+"""In the words of the index."""
 _KEY = ("client_id", "journey_id", "step_id")
-_ENDED = "(jobs.state = 'completed' OR jobs.state = 'discarded' OR jobs.state = 'cancelled' OR jobs.state = 'expired')"
 
 
 class Dates(NamedTuple):
@@ -164,23 +166,26 @@ def count_steps(connection: Connection) -> dict[str, int]:
     return {name: int(count) for name, count in map(tuple, rows)}
 
 
-def settle(connection: Connection, after: int, limit: int) -> tuple[int, int | None]:
-    """Remember how the jobs of steps ended, before retention removes them: at most ``limit`` jobs past an id.
+def ended(connection: Connection, after: int, limit: int) -> tuple[list[tuple[int, str]], int | None]:
+    """Of the steps that were not done, past a job's id and at most ``limit``: those jobs that have ended, and how.
 
-    Returns how many were settled, and the last id that was looked at, ``None`` at the end.
+    Also the last id that was looked at, ``None`` at the end. A job that failed may have been retried: it is met again.
     """
     looked = (
-        "SELECT job_id FROM plan_steps WHERE job_id IS NOT NULL AND ended_as IS NULL AND job_id > :after"
-        " ORDER BY job_id LIMIT :limit"
+        "SELECT s.job_id, jobs.state, s.ended_as FROM (SELECT job_id, ended_as FROM plan_steps"
+        f" WHERE {_UNSETTLED} AND job_id > :after ORDER BY job_id LIMIT :limit) AS s"
+        " LEFT JOIN jobs ON jobs.id = s.job_id ORDER BY s.job_id"
     )
-    ids = list(db.run(connection, looked, {"after": after, "limit": limit}).scalars())
-    if not ids:
-        return 0, None
-    statement = (
-        f"UPDATE plan_steps SET ended_as = jobs.state FROM jobs WHERE jobs.id = plan_steps.job_id AND {_ENDED}"
-        f" AND plan_steps.job_id IN {db.ids_source(connection)} AND plan_steps.ended_as IS NULL"
-    )
-    return db.run(connection, statement, {"ids": db.many(ids)}).rowcount, ids[-1]
+    rows = list(map(tuple, db.run(connection, looked, {"after": after, "limit": limit})))
+    news = [(job_id, state) for job_id, state, before in rows if state in FINISHED and state != before]
+    return news, rows[-1][0] if rows else None
+
+
+def settle(connection: Connection, found: Sequence[tuple[int, str]]) -> int:
+    """Remember how the jobs of steps ended."""
+    source = db.rows_source(connection, {"id": "bigint", "state": "text"})
+    statement = f"UPDATE plan_steps SET ended_as = r.state FROM {source} WHERE {_UNSETTLED} AND job_id = r.id"
+    return db.run(connection, statement, {"rows": db.many(found)}).rowcount
 
 
 def record_move(connection: Connection, move: Moved) -> None:
