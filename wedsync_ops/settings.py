@@ -131,7 +131,7 @@ class Settings:
     emergencies: Path | None = _setting(None, "YAML file of emergency protocols that replace or add to those shipped")
     emergency_auto: str = _setting("breaker", "what is declared by rule: off, breaker (high_failure_rate only) or all")
     emergencies_every_s: float = _setting(
-        5.0, "seconds between two looks at emergencies by a worker, at most 60; 0: left to cron"
+        2.0, "seconds between two looks at emergencies by a worker, at most 60; 0: left to cron"
     )
     freeze_days: int = _setting(
         1, "days before a wedding from which on changes that could harm it are refused; with -1 none ever is"

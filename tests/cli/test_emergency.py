@@ -92,3 +92,15 @@ def test_a_wedding_that_is_further_away_or_a_freeze_that_is_off_freezes_nothing(
     married(home, 0)
     home.environment["WEDSYNC_OPS_FREEZE_DAYS"] = "-1"
     home.run("queue", "pause", "email")
+
+
+def test_a_breaker_of_a_provider_holds_every_module_type_over_it_and_queue_status_says_so(tmp_path: Path) -> None:
+    home = home_in(tmp_path / "home")
+    home.json("emergency", "declare", "high_failure_rate", "--provider", "smtp", "--reason", "mail is down")
+    held = home.json("queue", "status")["held_by_emergencies"]
+    assert [one["name"] for one in held] == ["email", "form", "info", "meeting", "referral", "review"]
+    assert "held: module email, by emergency 1: mail is down" in home.run("queue", "status").stdout
+    (breaker,) = home.json("emergency", "status")["breakers"]
+    assert (breaker["scope"], breaker["name"], breaker["state"]) == ("provider", "smtp", "open")
+    home.run("emergency", "resolve", "1")
+    assert home.json("queue", "status")["held_by_emergencies"] == []

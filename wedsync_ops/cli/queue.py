@@ -43,7 +43,9 @@ def status(context: typer.Context, json: Json = False) -> None:
         pauses = [_pause(pause) for pause in found.pauses]
         held = [_limit(limit, found.held[limit.name]) for limit in limits]
         going = [drain_document(one) for one in found.drains]
-        emit("queue-status", {"lanes": rows, "pauses": pauses, "drains": going, "limits": held})
+        closed = [_pause(pause) for pause in found.emergencies]
+        document = {"lanes": rows, "pauses": pauses, "drains": going, "limits": held, "held_by_emergencies": closed}
+        emit("queue-status", document)
         return
     table(
         ("Module", "Priority", ">Ready", ">Waiting in all"),
@@ -53,8 +55,10 @@ def status(context: typer.Context, json: Json = False) -> None:
         until = f" until {moment(pause.until)}" if pause.until is not None else ""
         reason = pause.reason or "no reason given"
         say(f"paused: {named(pause.scope, pause.name)}{until}, by {pause.paused_by}: {reason}")
-    for one in found.drains:
-        say(drain_line(one))
+    for one in found.emergencies:
+        say(f"held: {one.scope} {one.name}, by {one.paused_by}: {one.reason or 'no reason given'}")
+    for drain_ in found.drains:
+        say(drain_line(drain_))
     for limit in limits:
         say(f"limit {limit.name}: {limit.words}{_whose(limit)}; holds {found.held[limit.name]:,}")
 

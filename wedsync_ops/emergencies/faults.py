@@ -18,7 +18,7 @@ modules:
     category: drill
     provider: %(over)s
     handler: wedsync_ops.emergencies.faults:%(name)s
-    retry: {attempts: 5, backoff: fixed, delay: 500}
+    retry: {attempts: 3, backoff: exponential, delay: 2000}
     resource_requirements: {cpu_limit: 1, memory_limit: 64, execution_timeout: 120}
     performance_targets: {max_execution_time: 1000}
     config_schema:

@@ -193,7 +193,7 @@ def _config(settings: Settings, folder: Path, sink: Sink, *, short: bool) -> Pat
         "autoscale_every_s": 1 if short else settings.autoscale_every_s,
         "emergencies": str(protocols),
         "emergency_auto": "all",
-        "emergencies_every_s": 0.5 if short else settings.emergencies_every_s or 5,
+        "emergencies_every_s": 0.5 if short else settings.emergencies_every_s or 2,
         "freeze_days": -1,
     }
     file = folder / "config.yaml"

@@ -63,11 +63,12 @@ class Watcher:
     def __init__(self, desk: Desk, leadership: Leadership | None = None) -> None:
         self._desk = desk
         self._leadership = leadership or Leader(desk.database, desk.clock, TERM_S)
+        self._led_at: float | None = None
         self._holder = f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
 
     def look(self) -> Looked:
         """Look once, unless another process does. Raises DatabaseError, StorageFull."""
-        if self._leadership.lead(TERM, self._holder) is None:
+        if not self._leads():
             return Looked(skipped="another process looks after emergencies")
         counts: Counter[str] = Counter()
         place = self._desk.place()
@@ -82,8 +83,16 @@ class Watcher:
         counts.update(self._by_rule(place))
         return Looked(counts["declared"], counts["resolved"], counts["steps"], counts["breakers"])
 
+    def _leads(self) -> bool:
+        """Whether this process is the one; the term is renewed when a third of it is over, not at every look."""
+        now = self._desk.clock.monotonic()
+        if self._led_at is None or now - self._led_at >= TERM_S / 3:
+            self._led_at = None if self._leadership.lead(TERM, self._holder) is None else now
+        return self._led_at is not None
+
     def leave(self) -> None:
         """Let another process look at once."""
+        self._led_at = None
         with self._desk.database.transaction() as connection:
             terms.vacate(connection, self._holder)
 

@@ -53,6 +53,8 @@ class Status:
     pauses: Sequence[Pause]
     held: Mapping[str, int]
     drains: Sequence[Drain] = ()
+    emergencies: Sequence[Pause] = ()
+    """What an emergency holds."""
 
 
 def enqueue(queue: Queue, request: Request, *, dry_run: bool = False) -> Queued:
@@ -288,7 +290,10 @@ def status(queue: Queue) -> Status:
         known = queue.rules.settings.limits
         held = {limit.name: limits.held(connection, limit.name, HELD_CAP) for limit in known}
         now = queue.clock.now()
-        return Status(lanes.read(connection), control.pauses(connection, now), held, drains.read(connection, now))
+        held_back = [pause for pause in control.closed(connection, now) if pause.is_of_emergency]
+        return Status(
+            lanes.read(connection), control.pauses(connection, now), held, drains.read(connection, now), held_back
+        )
 
 
 def _unique_taken(job_id: int, holder: int) -> WedsyncError:

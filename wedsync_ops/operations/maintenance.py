@@ -239,10 +239,12 @@ def _retention(site: Site, writing: Writing) -> Mapping[str, int]:
 
 
 def _told_long_ago(before: int) -> Iterator[Sweep]:
-    """Alerts that were resolved before an instant, what happened then, silences that ended, decisions on slots."""
+    """Alerts and emergencies that were over before an instant, silences that ended, what was decided and done."""
     dated = (("alerts", "resolved_at"), ("alert_events", "at"), ("alert_silences", "until"), ("scale_decisions", "at"))
-    for table, column in dated:
+    for table, column in (*dated, ("emergencies", "resolved_at"), ("freeze_overrides", "at")):
         yield retention.leftovers(table, {"id": "bigint"}, column, before)
+    step = {"emergency_id": "bigint", "position": "bigint"}
+    yield retention.leftovers("emergency_steps", step, "started_at", before)
 
 
 def sweep(database: Database, one: Sweep, writing: Writing | None = None) -> Mapping[str, int]:
