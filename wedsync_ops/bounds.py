@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _SECRETS = ("link_secret", "sms_callback_secret", "webhook_secret")
 _SHORTEST_SECRET = 16
 _LEAST_MB = 32
+_LEAST_LOAD = 0.05
 _CHOICES = {
     "durability": ("full", "normal"),
     "log_level": ("debug", "info", "warning", "error"),
@@ -39,6 +41,10 @@ _POSITIVE = (
     "loss_limit",
     "kill_limit",
     "network_capacity_mbps",
+    "scale_down_load",
+    "scale_drain_s",
+    "scale_urgent_drain_s",
+    "scale_wait_s",
 )
 _NOT_NEGATIVE = {
     "keep_completed": 10_000_000,
@@ -51,6 +57,12 @@ _NOT_NEGATIVE = {
     "day_rollup_days": 36_500,
     "wedding_week_delay_min": 525_600,
     "alerts_every_s": 60,
+    "forecast_every_s": 86_400,
+    "scale_up_window_s": 3_600,
+    "scale_down_window_s": 86_400,
+    "scale_down_pause_s": 86_400,
+    "scale_cpu_percent": 100,
+    "scale_lead_s": 86_400,
     "stop_grace_s": 86_400,
     "stop_notice_s": 86_400,
 }
@@ -106,16 +118,30 @@ def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
 def _check_together(settings: Settings, sources: Mapping[str, str]) -> None:
     if settings.heartbeat_s is not None and not 0 < settings.heartbeat_s <= settings.lease_s / 2:
         raise _wrong(sources, "heartbeat_s", "must be more than 0 and at most half of lease_s")
+    if not _LEAST_LOAD <= settings.forecast_load <= 1:
+        raise _wrong(sources, "forecast_load", f"must be {_LEAST_LOAD} to 1")
     if settings.memory_mb is not None and settings.memory_mb < _LEAST_MB:
         raise _wrong(sources, "memory_mb", f"must be at least {_LEAST_MB}")
     if settings.min_slots > settings.max_slots:
         why = f"is {settings.min_slots}, and max_slots ({sources['max_slots']}) only {settings.max_slots}"
         raise _wrong(sources, "min_slots", why, "change one of them")
+    _check_scaling(settings, sources)
     if settings.webhook_url is not None and settings.webhook_secret is None:
         raise SettingError(f"webhook_url needs the setting webhook_secret, of at least {_SHORTEST_SECRET} characters")
     overlap = set(settings.peak_months) & set(settings.mid_months)
     if overlap:
         raise SettingError(f"month {min(overlap)} stands in both peak_months and mid_months")
+
+
+def _check_scaling(settings: Settings, sources: Mapping[str, str]) -> None:
+    if not 0.1 <= settings.autoscale_every_s <= 60:
+        raise _wrong(sources, "autoscale_every_s", "must be 0.1 to 60")
+    loads = ("scale_down_load", "scale_target_load", "scale_up_load")
+    for lower, higher in pairwise(loads):
+        if getattr(settings, lower) >= getattr(settings, higher):
+            raise _wrong(sources, lower, f"must be less than {higher}, which is {getattr(settings, higher):g}")
+    if settings.scale_up_load > 1:
+        raise _wrong(sources, "scale_up_load", "must be at most 1: it is a share of the slots")
 
 
 def _check_secrets(settings: Settings, sources: Mapping[str, str]) -> None:

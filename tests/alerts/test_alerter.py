@@ -329,3 +329,31 @@ class TestPoints:
             (event,) = alerts.read_events(connection, 0, 10)
             assert alerts.read_events(connection, event.id, 10) == []
             assert alerts.last_event(connection) == event.id
+
+
+class TestTheClockIsSetBack:
+    def test_what_fails_then_is_seen_at_once(self, watch: Watch) -> None:
+        watch.run("ok")
+        watch.evaluate()
+        watch.clock.set(watch.clock.now() - HOUR)
+        watch.run(*["error"] * 10)
+        assert watch.evaluate().events == {EventKind.OPENED: 1}
+
+    def test_an_alert_that_is_over_resolves_as_if_it_had_not_been(self, watch: Watch) -> None:
+        watch.run(*["error"] * 10)
+        watch.evaluate()
+        watch.clock.advance("6m")
+        watch.run("ok")
+        watch.evaluate()
+        assert one(watch, AlertType.HIGH_ERROR_RATE).clear_since is not None
+        watch.clock.set(watch.clock.now() - 5 * HOUR)
+        watch.run("ok")
+        watch.evaluate()
+        watch.evaluate(after="2m1s")
+        assert watch.told() == list(RATE)
+
+    def test_an_evaluation_that_lies_ahead_is_no_news_of_now(self, watch: Watch) -> None:
+        watch.evaluate()
+        assert not actions.standing(watch.database, watch.clock).is_stale
+        watch.clock.set(watch.clock.now() - HOUR)
+        assert actions.standing(watch.database, watch.clock).is_stale

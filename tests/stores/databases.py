@@ -11,6 +11,8 @@ from wedsync_ops import db, migrate
 from wedsync_ops.settings import Settings
 
 TABLES = (
+    "forecast_methods",
+    "forecasts",
     "rollups",
     "rollup_series",
     "rollup_state",
@@ -31,6 +33,9 @@ TABLES = (
     "durations",
     "pauses",
     "drains",
+    "scale_decisions",
+    "scale_states",
+    "slot_requests",
     "workers",
     "host_samples",
     "modules",

@@ -31,7 +31,7 @@ COMMANDS: Mapping[AlertType, str] = {
     AlertType.HIGH_RESPONSE_TIME: "wedsync-ops metrics --range 1h",
     AlertType.QUEUE_LENGTH: "wedsync-ops queue status",
     AlertType.WEDDING_WEEK_ERRORS: "wedsync-ops jobs failures",
-    AlertType.CAPACITY: "wedsync-ops workers list",
+    AlertType.CAPACITY: "wedsync-ops scale status",
     AlertType.LOW_THROUGHPUT: "wedsync-ops queue status",
     AlertType.EXPIRED: "wedsync-ops jobs list --state expired",
     AlertType.ANOMALY: "wedsync-ops metrics --range 1h",
@@ -169,7 +169,7 @@ def conclude(
     now: int,
 ) -> list[Step]:
     """The same from what was judged already."""
-    known = {alert.key: alert for alert in alerts}
+    known = {alert.key: _not_ahead(alert, now) for alert in alerts}
     in_force = {rule.name: rule for rule in rules}
     steps: list[Step] = []
     for one in judged:
@@ -180,6 +180,19 @@ def conclude(
         rule = in_force.get(alert.rule)
         steps.append(_told(alert, _absent(alert, rule, now), rule, silences, now))
     return [step for step in steps if step.events or step.alert != step.before]
+
+
+def _not_ahead(alert: Alert, now: int) -> Alert:
+    """The alert with nothing that began later than now: the clock was set back, and all would wait for it."""
+    if max(alert.since, alert.told_at or 0, alert.clear_since or 0) <= now:
+        return alert
+    told, clear = alert.told_at, alert.clear_since
+    return replace(
+        alert,
+        since=min(alert.since, now),
+        told_at=None if told is None else min(told, now),
+        clear_since=None if clear is None else min(clear, now),
+    )
 
 
 def advance(alert: Alert | None, reading: Reading, now: int) -> Step:
