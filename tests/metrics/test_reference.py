@@ -6,6 +6,7 @@ from wedsync_ops.metrics import aggregate
 from wedsync_ops.metrics.actions import to_document
 from wedsync_ops.metrics.exposition import PREFIX, families
 from wedsync_ops.metrics.model import HostLoad, Metrics, Range, Tally
+from wedsync_ops.scaling import actions as scaling
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
 HOUR = Range(0, 3_600_000_000)
@@ -31,4 +32,5 @@ def test_the_reference_explains_every_key_of_the_document() -> None:
 
 def test_the_reference_lists_exactly_the_prometheus_names_there_are() -> None:
     listed = re.findall(rf"^\| `({PREFIX}\w+)` \|", REFERENCE, re.MULTILINE)
-    assert sorted(listed) == sorted(PREFIX + family.name for family in families(EMPTY, {}))
+    there = (*families(EMPTY, {}), *scaling.families(scaling.Status(0, (), ())))
+    assert sorted(listed) == sorted(PREFIX + family.name for family in there)
