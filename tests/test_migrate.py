@@ -34,6 +34,7 @@ TABLES = {
     "alert_rules",
     "alert_silences",
     "alerts",
+    "clients",
     "customisations",
     "drains",
     "durations",

@@ -16,7 +16,7 @@ from wedsync_ops import moves
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseCorrupt, DatabaseNewer, DatabaseReadOnly, DatabaseUnreachable
 
-HEAD = "0014"
+HEAD = "0015"
 """The newest revision that this version knows; a test compares it with the migrations."""
 KNOWN = (
     "0001",
@@ -33,6 +33,7 @@ KNOWN = (
     "0012",
     "0013",
     "0014",
+    "0015",
 )
 _ADVISORY_LOCK = 0x57454453
 

@@ -39,6 +39,7 @@ TABLES = (
     "suppressions",
     "referral_codes",
     "customisations",
+    "clients",
     "events",
     "webhook_cursors",
     "form_answers",

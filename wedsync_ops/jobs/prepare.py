@@ -109,7 +109,7 @@ def prepare(rules: Rules, request: Request, *, texts: bool = True) -> Prepared:
         module=module,
         requested=priority_named(request.priority),
         overrides=overrides,
-        wish=_wish(rules, request, config, zone, wedding),
+        wish=wish_of(rules, request, config, zone, wedding),
         wedding=wedding,
         vendor_type=vendor_type,
         zone=zone,
@@ -135,7 +135,7 @@ def again(rules: Rules, like: Prepared, request: Request) -> Prepared:
     """Prepare a request for the same module, config and context as one that was found valid; the rest is its own."""
     return like._replace(
         requested=priority_named(request.priority),
-        wish=_wish(rules, request, codec.loads(like.config, "the config"), like.zone, like.wedding),
+        wish=wish_of(rules, request, codec.loads(like.config, "the config"), like.zone, like.wedding),
         key=_key(request.key),
         deadline_at=_instant(request.deadline, "deadline", like.zone),
         expires_at=_instant(request.expires, "expires", like.zone),
@@ -263,9 +263,10 @@ def _written(value: Mapping[str, Any], what: str) -> bytes:
     return raw
 
 
-def _wish(
+def wish_of(
     rules: Rules, request: Request, config: Mapping[str, Any], zone: ZoneInfo, wedding: Wedding | None
 ) -> Wish | None:
+    """What a request and its config ask of the due time, ``None`` when nothing. Raises InvalidTime, InvalidInput."""
     after = config.get("days_after_wedding", _REVIEW_DAYS) if request.module_type == "review" else None
     # A third party's module type may mean something else by these names: what does not fit is left to its handler.
     asked = config.get("send_time")

@@ -5,6 +5,8 @@ from datetime import date
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from wedsync_ops.instants import zone_named
+
 
 class Season(StrEnum):
     """How busy a month is for wedding suppliers."""
@@ -48,3 +50,45 @@ class Wedding:
 
     on: date
     zone: ZoneInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A couple as its supplier knows it.
+
+    ``timezone`` is an IANA name, that of the wedding and of the couple; ``None`` stands for the platform's.
+    ``vendor_type`` is in the singular, ``region`` the one that ``location`` (which may be empty) lies in.
+    """
+
+    client_id: str
+    couple_name: str
+    email: str
+    phone: str | None
+    wedding_on: date
+    location: str
+    region: Region
+    supplier_id: str
+    vendor_type: str
+    timezone: str | None
+    booked_on: date | None
+
+    def zone(self, default: ZoneInfo) -> ZoneInfo:
+        """The wedding's time zone; ``default`` is the platform's."""
+        return default if self.timezone is None else zone_named(self.timezone)
+
+    def wedding(self, default: ZoneInfo) -> Wedding:
+        """The wedding in its time zone; ``default`` is the platform's."""
+        return Wedding(self.wedding_on, self.zone(default))
+
+
+@dataclass(frozen=True, slots=True)
+class KnownClient:
+    """A couple as it is kept, with the instants of its first import and of its last change.
+
+    ``revision`` counts from 1 and grows by one with every change.
+    """
+
+    client: Client
+    revision: int
+    imported_at: int
+    updated_at: int
