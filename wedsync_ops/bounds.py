@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -39,6 +40,10 @@ _POSITIVE = (
     "loss_limit",
     "kill_limit",
     "network_capacity_mbps",
+    "scale_down_load",
+    "scale_drain_s",
+    "scale_urgent_drain_s",
+    "scale_wait_s",
 )
 _NOT_NEGATIVE = {
     "keep_completed": 10_000_000,
@@ -51,6 +56,11 @@ _NOT_NEGATIVE = {
     "day_rollup_days": 36_500,
     "wedding_week_delay_min": 525_600,
     "alerts_every_s": 60,
+    "scale_up_window_s": 3_600,
+    "scale_down_window_s": 86_400,
+    "scale_down_pause_s": 86_400,
+    "scale_cpu_percent": 100,
+    "scale_lead_s": 86_400,
     "stop_grace_s": 86_400,
     "stop_notice_s": 86_400,
 }
@@ -111,11 +121,23 @@ def _check_together(settings: Settings, sources: Mapping[str, str]) -> None:
     if settings.min_slots > settings.max_slots:
         why = f"is {settings.min_slots}, and max_slots ({sources['max_slots']}) only {settings.max_slots}"
         raise _wrong(sources, "min_slots", why, "change one of them")
+    _check_scaling(settings, sources)
     if settings.webhook_url is not None and settings.webhook_secret is None:
         raise SettingError(f"webhook_url needs the setting webhook_secret, of at least {_SHORTEST_SECRET} characters")
     overlap = set(settings.peak_months) & set(settings.mid_months)
     if overlap:
         raise SettingError(f"month {min(overlap)} stands in both peak_months and mid_months")
+
+
+def _check_scaling(settings: Settings, sources: Mapping[str, str]) -> None:
+    if not 0.1 <= settings.autoscale_every_s <= 60:
+        raise _wrong(sources, "autoscale_every_s", "must be 0.1 to 60")
+    loads = ("scale_down_load", "scale_target_load", "scale_up_load")
+    for lower, higher in pairwise(loads):
+        if getattr(settings, lower) >= getattr(settings, higher):
+            raise _wrong(sources, lower, f"must be less than {higher}, which is {getattr(settings, higher):g}")
+    if settings.scale_up_load > 1:
+        raise _wrong(sources, "scale_up_load", "must be at most 1: it is a share of the slots")
 
 
 def _check_secrets(settings: Settings, sources: Mapping[str, str]) -> None:

@@ -16,7 +16,7 @@ from wedsync_ops import moves
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseCorrupt, DatabaseNewer, DatabaseReadOnly, DatabaseUnreachable
 
-HEAD = "0015"
+HEAD = "0017"
 """The newest revision that this version knows; a test compares it with the migrations."""
 KNOWN = (
     "0001",
@@ -34,6 +34,7 @@ KNOWN = (
     "0013",
     "0014",
     "0015",
+    "0017",
 )
 _ADVISORY_LOCK = 0x57454453
 

@@ -63,6 +63,21 @@ class Settings:
     stop_notice_s: float = _setting(15.0, "seconds that a handler then has, once it was asked to stop")
     min_slots: int = _setting(2, "fewest slots of a worker")
     max_slots: int = _setting(50, "most slots of a worker")
+    autoscale: bool = _setting(
+        default=True, about="whether workers started without --concurrency take on as many slots as are needed"
+    )
+    autoscale_every_s: float = _setting(5.0, "seconds between two decisions on the number of slots, at most 60")
+    scale_up_load: float = _setting(0.8, "load, as a share of the slots, above which slots are added")
+    scale_down_load: float = _setting(0.2, "load below which slots are given back")
+    scale_target_load: float = _setting(0.6, "load that a change of the number of slots aims at")
+    scale_drain_s: float = _setting(30.0, "seconds within which jobs that wait should have started")
+    scale_urgent_drain_s: float = _setting(5.0, "the same for jobs of high and critical priority")
+    scale_wait_s: float = _setting(60.0, "seconds that no job should wait while every slot is busy")
+    scale_up_window_s: float = _setting(10.0, "seconds for which slots must have been called for before they are added")
+    scale_down_window_s: float = _setting(300.0, "seconds for which slots must not have been needed before they go")
+    scale_down_pause_s: float = _setting(30.0, "seconds between a change and the next step down")
+    scale_cpu_percent: float = _setting(95.0, "percent of the hosts' cores in use above which no slots are added")
+    scale_lead_s: float = _setting(900.0, "seconds before expected load for which slots are added already")
     region: str | None = _setting(None, "the region whose jobs workers started here take, beside those without one")
     log_level: str = _setting("info", "debug, info, warning or error")
     log_format: str = _setting("text", "text or json")
@@ -246,6 +261,14 @@ def _whole(value: Any) -> int:
     return int(value)
 
 
+def _flag(value: Any) -> bool:
+    if isinstance(value, str):
+        return {"true": True, "false": False}[value.strip().lower()]
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
 def _number(value: Any) -> float:
     number = float(value)
     if isinstance(value, bool) or not math.isfinite(number) or abs(number) > 1e12:
@@ -276,6 +299,7 @@ _CONVERTERS: dict[Any, tuple[Callable[[Any], Any], str]] = {
     Path | None: (_path, "a path"),
     str: (_text, "text"),
     str | None: (_text, "text"),
+    bool: (_flag, "true or false"),
     int: (_whole, "a whole number"),
     float: (_number, _A_NUMBER),
     float | None: (_number, _A_NUMBER),
@@ -292,7 +316,7 @@ def _convert(name: str, value: Any, source: str) -> Any:
         raise SettingError(f"the setting db ({source}) is empty", hint="leave it out for the file in the home")
     try:
         return convert(value)
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (ValueError, TypeError, KeyError, RuntimeError) as error:
         is_shown = isinstance(value, str | int | float) and not isinstance(value, bool) and not item.metadata["secret"]
         given = quoted(value) if is_shown else codec.kind_of(value)
         raise SettingError(f"the setting {name} ({source}) must be {needed}, not {given}") from error

@@ -13,6 +13,7 @@ from wedsync_ops.app import App
 from wedsync_ops.jobs.model import Options
 from wedsync_ops.jobs.worker import End, Worker
 from wedsync_ops.metrics.rollup import rolling
+from wedsync_ops.scaling.autoscaler import autoscaling
 from wedsync_ops.settings import Settings
 from wedsync_ops.weddings.model import Calendar, Season
 from wedsync_ops.weddings.season import season_at
@@ -40,7 +41,9 @@ def run_worker(app: App, options: Options, *, signals: bool = True) -> int:
     settings = app.settings
     if options.slots <= 0:
         cores = len(os.sched_getaffinity(0))
-        options = replace(options, slots=slots_at_start(settings, app.calendar, app.clock.now(), cores))
+        bounds = (settings.min_slots, settings.max_slots) if settings.autoscale and not options.drain else None
+        slots = slots_at_start(settings, app.calendar, app.clock.now(), cores)
+        options = replace(options, slots=slots, bounds=bounds)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
     worker = Worker(app.database, app.clock, app.rules, options, random.Random())  # noqa: S311 - jitter, no secret
     if signals:
@@ -48,7 +51,7 @@ def run_worker(app: App, options: Options, *, signals: bool = True) -> int:
             signal.signal(number, worker.stop)
         signal.signal(signal.SIGUSR1, worker.quiet)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
-    with rolling(settings, app.clock), _watching(app, options), _telling(app, options):
+    with rolling(settings, app.clock), _watching(app, options), _telling(app, options), _sizing(app, options):
         end = worker.run()
     if end is End.RECYCLE and signals:
         _LOG.warning("a thread went on past its time limit; the worker starts afresh")
@@ -70,3 +73,8 @@ def _telling(app: App, options: Options) -> AbstractContextManager[None]:
     from wedsync_ops.alerts.notifying import notifying  # with HTTP and mail behind it; many workers never need it
 
     return notifying(app.settings, app.site, app.clock)
+
+
+def _sizing(app: App, options: Options) -> AbstractContextManager[None]:
+    """Decide on the number of slots beside a worker that is sized."""
+    return autoscaling(app.settings, app.clock, app.rules) if options.is_sized else nullcontext()

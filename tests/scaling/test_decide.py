@@ -123,7 +123,7 @@ def test_down_again_only_after_a_pause() -> None:
 
 
 def test_a_wedding_week_load_is_met_at_once_and_on_a_weekend_in_one_step() -> None:
-    loaded = situation(busy=5.0, week_load=1.8, past=watched(10))
+    loaded = situation(busy=5.0, week_busy=18.0, past=watched(10))
     weekday = decide(START, loaded, Policy())
     assert (weekday.wanted, weekday.reason, weekday.limits) == (20, Reason.WEDDING_WEEK, (Limit.STEP,))
     assert decide(START, replace(loaded, is_weekend=True), Policy()).wanted == 30
@@ -203,7 +203,7 @@ def situations(draw: st.DrawFn) -> Situation:
         waiting=tuple(draw(waitings)),
         oldest_wait_s=draw(numbers),
         expected=draw(st.none() | numbers),
-        week_load=draw(st.none() | st.floats(0, 5)),
+        week_busy=draw(st.none() | numbers),
         cpu_percent=draw(st.none() | st.floats(0, 100)),
         is_weekend=draw(st.booleans()),
         pins=tuple(draw(pins)),

@@ -110,4 +110,6 @@ def _new(settings: Settings, options: Options, now: int) -> Worker:
         heartbeat_at=now,
         stopped_at=None,
         memory_kb=machine_kb(settings.memory_mb),
+        min_slots=None if options.bounds is None else options.bounds[0],
+        max_slots=None if options.bounds is None else options.bounds[1],
     )

@@ -221,7 +221,10 @@ class Queued(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a worker is to run. ``modules`` limits it to some types; ``max_jobs`` ends it after so many executions."""
+    """How a worker is to run. ``modules`` limits it to some types; ``max_jobs`` ends it after so many executions.
+
+    With ``bounds``, the fewest and the most, it takes on as many slots as are wanted of it; without, it keeps its size.
+    """
 
     slots: int
     name: str | None = None
@@ -229,6 +232,12 @@ class Options:
     modules: Sequence[str] | None = None
     drain: bool = False
     max_jobs: int | None = None
+    bounds: tuple[int, int] | None = None
+
+    @property
+    def is_sized(self) -> bool:
+        """Whether the worker takes on the number of slots that is wanted."""
+        return self.bounds is not None
 
 
 def own_key(job_id: int) -> str:

@@ -112,7 +112,9 @@ class Pool:
             self._processes.start(order, self._clock.now())
 
     def start_ahead(self, order: Order) -> bool:
-        """Let an order wait behind those that run; False when there is no room for it."""
+        """Let an order wait behind those that run; False when there is no room for it, or some of them have to go."""
+        if len(self._processes) + len(self._threads) > self._size:
+            return False
         now = self._clock.now()
         if order.in_thread:
             return self._threads.start_ahead(order, now)
@@ -167,9 +169,10 @@ class Pool:
         return [*self._threads.abort(), *self._processes.abort()]
 
     def resize(self, size: int) -> None:
-        """Change the number of slots: surplus ones end at once when idle, otherwise when their job ends."""
+        """Change the number of slots: new ones start now, surplus ones end at once when idle, else with their job."""
         self._size = size
         self._processes.resize(size)
+        self._threads.resize(size)
 
     def close(self) -> None:
         """Let the slots end, kill those that have not within 2 s, and reap everything."""

@@ -108,10 +108,15 @@ class ProcessSlots:
         return jobs
 
     def resize(self, size: int) -> None:
-        """Change the number of slots; surplus idle ones end at once, the others with their job."""
+        """Change the number of slots; surplus idle ones end at once, the others with their job.
+
+        Where slots were needed before, new ones start now, so that they are warm when there is something to do.
+        """
         self._size = size
         while len(self._slots) > size and self._idle:
             self._retire(self._idle.pop())
+        if self._slots and not self._closed:
+            self.warm()
 
     def close(self) -> None:
         """Let the slots end, kill those that have not within 2 s, and reap everything."""

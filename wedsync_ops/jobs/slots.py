@@ -46,6 +46,10 @@ class Slots(Protocol):
         """Let an order wait behind those that run; False when there is no room for it."""
         ...
 
+    def resize(self, size: int) -> None:
+        """Have so many slots: what runs goes on, and surplus slots end when they have nothing to do."""
+        ...
+
     def take_back(self, longer_than_s: float = -1.0) -> list[int]:
         """Take back what was given ahead and has not started."""
         ...

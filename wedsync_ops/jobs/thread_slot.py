@@ -31,6 +31,7 @@ class _Thread:
     def __init__(self, work: Callable[["_Thread"], None]) -> None:
         self.gate = threading.Semaphore(0)
         self.left_behind = False
+        self.dismissed = False
         self.thread = threading.Thread(target=work, args=(self,), name="slot", daemon=True)
         self.thread.start()
 
@@ -185,6 +186,14 @@ class ThreadSlots:
             self._abandon(ticket, Result.CANCELLED, "aborted")
         return jobs
 
+    def resize(self, size: int) -> None:
+        """Let threads end that rest, as long as there are more than ``size``."""
+        while len(self._threads) > size and self._resting:
+            thread = self._resting.popleft()
+            self._threads.remove(thread)
+            thread.dismissed = True
+            thread.gate.release()
+
     def close(self) -> None:
         """End the threads that can be ended."""
         self.abort()
@@ -243,7 +252,7 @@ class ThreadSlots:
     def _work(self, me: _Thread) -> None:
         while True:
             me.gate.acquire()
-            while not self._closing and not me.left_behind:
+            while not (self._closing or me.left_behind or me.dismissed):
                 try:
                     ticket = self._pending.popleft()
                 except IndexError:
@@ -254,7 +263,7 @@ class ThreadSlots:
                 self._done.append((ticket, self._run(ticket)))
                 if self._eager or not self._pending:
                     os.eventfd_write(self.fd, 1)
-            if self._closing or me.left_behind:
+            if self._closing or me.left_behind or me.dismissed:
                 return
             self._resting.append(me)
 

@@ -6,9 +6,7 @@ handed out the loop asks whether anybody else has committed, and if so claims ag
 arrival overtakes them. Very short jobs are given to busy slots ahead, and taken back when something comes before them.
 """
 
-import contextlib
 import logging
-import os
 import random
 from collections.abc import Callable, Sequence
 from enum import Enum
@@ -30,9 +28,11 @@ from wedsync_ops.jobs.housekeeping import House
 from wedsync_ops.jobs.memory import machine_kb
 from wedsync_ops.jobs.model import Claimed, Options, Outcome
 from wedsync_ops.jobs.rules import Rules
+from wedsync_ops.jobs.sizing import Sizing
 from wedsync_ops.jobs.slots import Slots
 from wedsync_ops.jobs.stopping import Phase, Stopping
 from wedsync_ops.jobs.store import claim
+from wedsync_ops.jobs.waker import Waker
 from wedsync_ops.jobs.watch import watch
 
 _LOG = logging.getLogger(__name__)
@@ -91,17 +91,18 @@ class Worker:
         self._fenced = False
         self._handed = self._filled = 0
         self._synced_at = self._looked_at = clock.monotonic()
-        self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._waker = Waker()
+        self._sizing = Sizing(database, clock, is_sized=options.is_sized)
 
     def stop(self, *_: Any) -> None:
         """Ask for a stop: running jobs may end, are asked to, and then broken off; the second time at once."""
         self._stop.ask(self._clock.monotonic())
-        self._wake()
+        self._waker.wake()
 
     def quiet(self, *_: Any) -> None:
         """Start nothing any more and give back what has not started, but stay until ``stop``."""
         self._stop.quiet()
-        self._wake()
+        self._waker.wake()
 
     def run(self) -> End:
         """Work until there is a reason to end."""
@@ -139,9 +140,8 @@ class Worker:
             gather_s = GATHER_S if self._slots.ahead > self._low_water else 0.0
             outcomes, ready = self._slots.wait(self._pause(), self._descriptors(), gather_s)
             self._collect(outcomes)
-            if self._wake_read in ready:
-                with contextlib.suppress(BlockingIOError):
-                    os.read(self._wake_read, 64)
+            if self._waker.fileno() in ready:
+                self._waker.quiet()
             if self._fenced:
                 self._start_anew()
             told = self._me.bell.drain() or (self._watch.fileno() in ready and self._watch.changed())
@@ -149,6 +149,8 @@ class Worker:
                 self._sync()
             if self._house.keep():
                 self._dispatch.look_again()
+            if self._sizing.is_due():
+                self._house.attempt(partial(self._sizing.follow, self._me.id, self._slots))
 
     # -- what is going on --------------------------------------------------------------------------------------------
 
@@ -242,7 +244,7 @@ class Worker:
 
     def _descriptors(self) -> list[int]:
         extra = self._watch.fileno()
-        return [self._wake_read, self._me.bell.fileno(), *(() if extra is None else (extra,))]
+        return [self._waker.fileno(), self._me.bell.fileno(), *(() if extra is None else (extra,))]
 
     # -- the steps ---------------------------------------------------------------------------------------------------
 
@@ -331,7 +333,7 @@ class Worker:
 
     def _declared_dead(self) -> None:
         self._fenced = True
-        self._wake()
+        self._waker.wake()
 
     def _start_anew(self) -> None:
         """Others may have taken this worker for dead and its jobs over: break off what runs, and begin under a new id.
@@ -385,11 +387,6 @@ class Worker:
         if jobs and self._house.attempt(write):
             self._dispatch.clear()
 
-    def _wake(self) -> None:
-        with contextlib.suppress(OSError):  # full: it will wake anyway; closed: it has ended
-            os.write(self._wake_write, b"\x01")
-
     def _close(self) -> None:
         self._watch.close()
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        self._waker.close()

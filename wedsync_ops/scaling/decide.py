@@ -140,8 +140,8 @@ def _recommend(situation: Situation, policy: Policy, demand: float, reason: Reas
     foreseen = max(0, up((situation.expected or 0.0) / policy.target_load) - situation.fixed)
     if foreseen > call.slots:
         call = _Call(foreseen, Reason.EXPECTED if foreseen >= slots else call.reason)
-    if situation.week_load is not None:
-        week = max(0, up(situation.week_load * capacity / policy.target_load) - situation.fixed)
+    if situation.week_busy is not None:
+        week = max(0, up(situation.week_busy / policy.target_load) - situation.fixed)
         if week > max(call.slots, slots):
             call = _Call(week, Reason.WEDDING_WEEK)
     return call
@@ -181,8 +181,6 @@ def _limited(step: _Step, demanded: int, now: int, situation: Situation, policy:
     if at_once and situation.is_weekend:
         return step
     if step.slots > slots:
-        if not at_once and _is_within(now, policy.up_pause_us, situation.past.raised_at):
-            return step.to(slots, Limit.COOLDOWN)
         return step.to(min(step.slots, max(_UP_FACTOR * slots, slots + _UP_STEP)), Limit.STEP)
     if step.slots < slots:
         if _is_within(now, policy.down_pause_us, situation.past.raised_at, situation.past.lowered_at):
@@ -232,7 +230,7 @@ _WHY = {
     Reason.QUEUE: "{jobs:,} jobs wait, and {demand:.1f} slots are needed to start them in time",
     Reason.WAIT: "a job has been waiting for {wait:.0f} s",
     Reason.EXPECTED: "the {expected_by} expects work for {expected:.1f} slots in the next minutes",
-    Reason.WEDDING_WEEK: "wedding-week jobs take {week:.0f} % of the capacity",
+    Reason.WEDDING_WEEK: "wedding-week jobs keep {week:.1f} of {capacity} slots busy",
     Reason.IDLE: "only {demand:.1f} of {capacity} slots are needed",
     Reason.PINNED: "{pin}",
     Reason.EMERGENCY: "{pin}",
@@ -257,7 +255,7 @@ def _said(call: _Call, step: _Step, demand: float, situation: Situation) -> str:
         "wait": situation.oldest_wait_s,
         "expected": situation.expected or 0.0,
         "expected_by": situation.expected_by,
-        "week": 100 * (situation.week_load or 0.0),
+        "week": situation.week_busy or 0.0,
         "pin": next((pin.said for pin in reversed(situation.pins) if pin.slots == call.slots), ""),
         "least": situation.least,
         "most": situation.most,

@@ -114,7 +114,7 @@ class Situation:
     (``None``: not known). ``fixed`` are the slots of workers that take the same jobs and keep their size. ``busy`` is
     how many slots have been at work (a mean may be a fraction), ``offered`` the work that arrives, in slots.
     ``expected`` is the most work, in slots, that is foreseen for the next minutes, ``expected_by`` what foresees it.
-    ``week_load`` is the share of the slots that wedding-week jobs take, given when an alert has asked for more.
+    ``week_busy`` is how many slots wedding-week jobs have kept busy, given when an alert has asked for more.
     ``cpu_percent`` is how busy the hosts are.
     """
 
@@ -129,7 +129,7 @@ class Situation:
     oldest_wait_s: float = 0.0
     expected: float | None = None
     expected_by: str = "forecast"
-    week_load: float | None = None
+    week_busy: float | None = None
     cpu_percent: float | None = None
     is_weekend: bool = False
     pins: tuple[Pin, ...] = ()

@@ -149,6 +149,9 @@ class InlineSlots:
         """Nothing waits here."""
         return False
 
+    def resize(self, size: int) -> None:
+        """It stays one slot."""
+
     def cancel(self, job_id: int, reason: str) -> bool:  # noqa: ARG002 - the same for all slots
         """Nothing runs while the loop does."""
         return False

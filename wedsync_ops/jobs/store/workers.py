@@ -6,6 +6,7 @@ from datetime import date
 
 from sqlalchemy import Connection, text
 
+from wedsync_ops import db
 from wedsync_ops.instants import parse_date
 from wedsync_ops.jobs.model import Priority
 from wedsync_ops.jobs.store import terms
@@ -35,6 +36,17 @@ class Worker:
     """``quiet`` and ``ending`` ones start nothing any more."""
     lacking: str | None = None
     """The module types, with commas, whose handlers it has not got."""
+    min_slots: int | None = None
+    """The fewest slots that it may be given; ``None`` of one that keeps its size."""
+    max_slots: int | None = None
+    """The most slots that it may be given."""
+    wanted_slots: int | None = None
+    """How many slots it is to have; ``None`` until somebody has decided."""
+
+    @property
+    def is_sized(self) -> bool:
+        """Whether it takes on the number of slots that is wanted."""
+        return self.min_slots is not None and self.max_slots is not None
 
     def takes(self, module_type: str) -> bool:
         """Whether it starts jobs of a module type."""
@@ -64,15 +76,19 @@ class Orphan:
 
 _COLUMNS = (
     "id, name, host, pid, version, region, modules, lock_file, slots, busy, started_at, heartbeat_at, stopped_at, died,"
-    " memory_kb, phase, lacking"
+    " memory_kb, phase, lacking, min_slots, max_slots, wanted_slots"
 )
 _REGISTER = text(
     f"INSERT INTO workers ({_COLUMNS}) VALUES (:id, :name, :host, :pid, :version, :region, :modules, :lock_file,"
-    " :slots, :busy, :started_at, :heartbeat_at, :stopped_at, :died, :memory_kb, :phase, :lacking)"
+    " :slots, :busy, :started_at, :heartbeat_at, :stopped_at, :died, :memory_kb, :phase, :lacking, :min_slots,"
+    " :max_slots, :wanted_slots)"
 )
 _BEAT = text(
     "UPDATE workers SET heartbeat_at = :now, slots = :slots, busy = :busy WHERE id = :id AND stopped_at IS NULL"
 )
+_WANT = "UPDATE workers SET wanted_slots = :slots WHERE id = :id AND stopped_at IS NULL"
+_WANTED = "SELECT wanted_slots FROM workers WHERE id = :id AND stopped_at IS NULL"
+_RESIZED = "UPDATE workers SET slots = :slots, busy = :busy WHERE id = :id AND stopped_at IS NULL"
 _SAY = text("UPDATE workers SET phase = :phase, lacking = :lacking WHERE id = :id AND stopped_at IS NULL")
 _STOP = text("UPDATE workers SET stopped_at = :now, busy = 0 WHERE id = :id AND stopped_at IS NULL")
 _BURY = text(
@@ -98,6 +114,22 @@ def beat(connection: Connection, worker_id: str, *, now: int, slots: int, busy: 
     """Say that a worker lives; ``False`` when it was declared dead meanwhile, and so holds no lease any more."""
     values = {"id": worker_id, "now": now, "slots": slots, "busy": busy}
     return connection.execute(_BEAT, values).rowcount == 1
+
+
+def want(connection: Connection, worker_id: str, slots: int) -> None:
+    """Write how many slots a worker is to have; it reads that within a second."""
+    db.run(connection, _WANT, {"id": worker_id, "slots": slots})
+
+
+def wanted(connection: Connection, worker_id: str) -> int | None:
+    """How many slots a worker is to have; ``None`` when nobody has decided, or it has stopped."""
+    found: int | None = db.run(connection, _WANTED, {"id": worker_id}).scalar()
+    return found
+
+
+def resized(connection: Connection, worker_id: str, *, slots: int, busy: int) -> None:
+    """Write how many slots a worker has from now on."""
+    db.run(connection, _RESIZED, {"id": worker_id, "slots": slots, "busy": busy})
 
 
 def say(connection: Connection, worker_id: str, phase: str, lacking: Collection[str]) -> None:
