@@ -17,8 +17,7 @@ from wedsync_ops.jobs import actions
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.admitting import PATIENCE_US, UNLIMITED_KB
 from wedsync_ops.jobs.dispatch import Claim, Dispatcher
-from wedsync_ops.jobs.model import Claimed, Queued
-from wedsync_ops.jobs.store.durations import Expected
+from wedsync_ops.jobs.model import Claimed, Expected, Queued
 from wedsync_ops.limits import limits_from
 
 MB = 1024

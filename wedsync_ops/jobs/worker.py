@@ -18,9 +18,10 @@ from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseError, NotFound, StorageFull
 from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs import enlist, wakeup, webhooks
+from wedsync_ops.jobs.ahead import AHEAD_MAX
 from wedsync_ops.jobs.collector import for_a_long_run
 from wedsync_ops.jobs.conclude import interrupted
-from wedsync_ops.jobs.dispatch import AHEAD_MAX, Dispatcher
+from wedsync_ops.jobs.dispatch import Dispatcher
 from wedsync_ops.jobs.enlist import Enlisted
 from wedsync_ops.jobs.equip import order_for, pool_for
 from wedsync_ops.jobs.exchange import Exchange
