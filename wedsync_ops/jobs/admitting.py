@@ -5,7 +5,7 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from wedsync_ops.instants import SECOND, local_date
-from wedsync_ops.jobs.admission import LENT_US, WEEK, Machine, Need, load_of
+from wedsync_ops.jobs.admission import LENT_US, UNLIMITED_KB, WEEK, Machine, Need, load_of
 from wedsync_ops.jobs.batch import expected_of
 from wedsync_ops.jobs.conclude import wedding_days
 from wedsync_ops.jobs.model import Claimed, Lane
@@ -18,8 +18,6 @@ from wedsync_ops.modules.model import Resources
 PATIENCE_US = 5 * SECOND
 """How long smaller jobs may go past one that waits for memory, in microseconds."""
 _UTC = ZoneInfo("UTC")
-UNLIMITED_KB = 2**62
-"""More memory than any machine has, in KB."""
 
 
 class Admitting:

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, Row
 
 from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs import ahead, ripen
-from wedsync_ops.jobs.admitting import UNLIMITED_KB, Admitting, week_at
+from wedsync_ops.jobs.admission import UNLIMITED_KB
+from wedsync_ops.jobs.admitting import Admitting, week_at
 from wedsync_ops.jobs.heap import Heap
 from wedsync_ops.jobs.model import Claimed, Lane, Priority
 from wedsync_ops.jobs.rules import Rules
