@@ -66,7 +66,7 @@ class _Run:
         self._workers: dict[str, Worker] = {}
         self._events: list[_Event] = []
         self._number = 0
-        self._running = self._born = 0
+        self._running = self._born = self._slots = 0
         self._busy_since = demand.since
         self._busy_us = self._slots_us = self._minute_busy_us = 0
         self._alive = 0
@@ -168,6 +168,8 @@ class _Run:
         self._count_busy(now)
         self._running -= 1
         worker.end(job, event.duration_us)
+        if len(worker.running) >= worker.slots:
+            self._count_slots()
         self._tally.ran(job, event.duration_us, is_ok=event.is_ok)
         if event.is_ok:
             self._alive -= 1
@@ -205,6 +207,7 @@ class _Run:
         running = frozenset(worker.running)
         for job in worker.die():
             self._lose(job, loss.at, has_started=job.id in running)
+        self._count_slots()
         self._push(loss.at + loss.away_us, _STARTS)
 
     def _lose(self, job: Job, now: int, *, has_started: bool) -> None:
@@ -225,23 +228,24 @@ class _Run:
         self._born += 1
         name = f"w{self._born}"
         self._workers[name] = Worker(setup.kinds, slots)
+        self._count_slots()
         self._hand_out(name, self._workers[name], now)
 
     def _size(self, now: int) -> None:
         self._count_busy(now)
         self._sizing.decide(now, self._workers, self._queue, self._busy_us, self._watch.busy)
+        self._count_slots()
         self._push(now + self._setup.every_us, _SIZE)
         self._wake(now)
 
     def _pass_minute(self, now: int) -> None:
         self._count_busy(now)
-        slots = sum(worker.size for worker in self._workers.values())
         waiting = self._queue.by_module()
         points = self._tally.minute(now)
-        self._watch.look(now, points, waiting, len(self._workers), slots)
+        self._watch.look(now, points, waiting, len(self._workers), self._slots)
         busy = (self._busy_us - self._minute_busy_us) / MINUTE
         self._minute_busy_us = self._busy_us
-        self._tally.samples.append(Sample(now, slots, busy, waiting.total()))
+        self._tally.samples.append(Sample(now, self._slots, busy, waiting.total()))
         self._push(now + MINUTE, _MINUTE)
 
     # -- keeping count -----------------------------------------------------------------------------------------------
@@ -253,10 +257,12 @@ class _Run:
     def _count_busy(self, now: int) -> None:
         """Count the time of the slots until now."""
         passed = now - self._busy_since
-        if passed > 0:
-            self._busy_us += passed * self._running
-            self._slots_us += passed * sum([worker.size for worker in self._workers.values()])
-            self._busy_since = now
+        self._busy_us += passed * self._running
+        self._slots_us += passed * self._slots
+        self._busy_since = now
+
+    def _count_slots(self) -> None:
+        self._slots = sum(worker.size for worker in self._workers.values())
 
     def _answer(self, now: int) -> Answer:
         self._count_busy(now)

@@ -45,7 +45,7 @@ class Worker:
         """Start what can start: claimed before unless something else has come, and claim ahead."""
         started: list[Job] = []
         heap, running, slots = self._heap, self.running, self.slots
-        while len(running) < slots:
+        while len(running) < slots and (len(heap) or queue.available):
             if (self.changed or not len(heap) or self._is_outranked) and not self._claim(queue, now):
                 break
             job = heap.pop()
