@@ -18,6 +18,7 @@ from secrets import token_hex
 from sqlalchemy import Connection
 
 from wedsync_ops import db
+from wedsync_ops.alerts import asking
 from wedsync_ops.alerts.definitions import from_text
 from wedsync_ops.alerts.evaluate import Judged, Step, conclude, judge
 from wedsync_ops.alerts.facts import Affected, Facts, Targets
@@ -86,10 +87,12 @@ class Alerter:
             now = self._clock.now()
             with self._database.reading() as connection:
                 watched = rules_in_force(connection)
-                judged = judge(watched, look(connection, watching, watched, rules, now))
+                seen = look(connection, watching, watched, rules, now)
+                judged = judge(watched, seen)
                 affected = _affected(connection, watched, judged, rules, now)
             with self._leadership.writing(term) as connection:
                 counts = apply(connection, watched, judged, affected, now)
+                asking.ask(connection, watched, alerts.unresolved(connection), seen.slots, now)
                 points.set_mark(connection, EVALUATED, now)
         except TermOver as error:
             return Evaluated(0, {}, error.message)

@@ -31,7 +31,7 @@ COMMANDS: Mapping[AlertType, str] = {
     AlertType.HIGH_RESPONSE_TIME: "wedsync-ops metrics --range 1h",
     AlertType.QUEUE_LENGTH: "wedsync-ops queue status",
     AlertType.WEDDING_WEEK_ERRORS: "wedsync-ops jobs failures",
-    AlertType.CAPACITY: "wedsync-ops workers list",
+    AlertType.CAPACITY: "wedsync-ops scale status",
     AlertType.LOW_THROUGHPUT: "wedsync-ops queue status",
     AlertType.EXPIRED: "wedsync-ops jobs list --state expired",
     AlertType.ANOMALY: "wedsync-ops metrics --range 1h",

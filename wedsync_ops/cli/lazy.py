@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "metrics": ("metrics", "Measure the platform over a range."),
     "report": ("report", "Report on an hour or a day, as text, JSON or a page to send."),
     "alerts": ("alerts", "See what is wrong; acknowledge, silence, try rules out."),
+    "scale": ("scale", "See how many slots are wanted and why; set them, look back, try other settings."),
     "season": ("season", "Tell the wedding season and the load to expect."),
     "check": ("check", "Check something for monitoring, by exit code."),
     "health": ("health", "Tell in one line whether the platform is well."),

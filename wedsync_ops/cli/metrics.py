@@ -69,9 +69,11 @@ def _expose(app: "App", range_us: int, module: str | None, file: Path | None) ->
     from wedsync_ops.cli.render import emit_raw
     from wedsync_ops.metrics.actions import since_ever
     from wedsync_ops.metrics.exposition import exposition
+    from wedsync_ops.scaling import actions
 
     found = _measured(app, range_us, module, None, with_trend=False)
-    text = exposition(found, since_ever(app.database, module)).encode()
+    scaling = actions.families(actions.status(app.database, app.clock, app.rules()))
+    text = exposition(found, since_ever(app.database, module), scaling).encode()
     if file is None:
         emit_raw([text])
     else:

@@ -6,7 +6,7 @@ What is not known has no sample. Platform-wide counts are left to the reader (``
 module types has a platform series.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -137,9 +137,12 @@ _PLATFORM: tuple[tuple[str, str, Callable[[PlatformMetrics], float | None]], ...
 )
 
 
-def exposition(metrics: Metrics, ever: Mapping[str, Sum]) -> str:
-    """The whole text; every line ends in a line feed. ``ever`` is what all executions come to, by module type."""
-    return "".join(f"{line}\n" for family in families(metrics, ever) for line in _lines(family))
+def exposition(metrics: Metrics, ever: Mapping[str, Sum], more: Iterable[Family] = ()) -> str:
+    """The whole text; every line ends in a line feed. ``ever`` is what all executions come to, by module type.
+
+    ``more`` are families of other rooms, that follow.
+    """
+    return "".join(f"{line}\n" for family in (*families(metrics, ever), *more) for line in _lines(family))
 
 
 def families(metrics: Metrics, ever: Mapping[str, Sum]) -> Iterator[Family]:

@@ -236,8 +236,9 @@ def _retention(site: Site, writing: Writing) -> Mapping[str, int]:
 
 
 def _told_long_ago(before: int) -> Iterator[Sweep]:
-    """Alerts that were resolved before an instant, what happened then, and silences that ended."""
-    for table, column in (("alerts", "resolved_at"), ("alert_events", "at"), ("alert_silences", "until")):
+    """Alerts that were resolved before an instant, what happened then, silences that ended, decisions on slots."""
+    dated = (("alerts", "resolved_at"), ("alert_events", "at"), ("alert_silences", "until"), ("scale_decisions", "at"))
+    for table, column in dated:
         yield retention.leftovers(table, {"id": "bigint"}, column, before)
 
 

@@ -29,7 +29,7 @@ from wedsync_ops.jobs.store.terms import Term
 from wedsync_ops.journal import tell
 from wedsync_ops.scaling.decide import decide, remember
 from wedsync_ops.scaling.documents import decision_document, past_document, past_from, situation_document
-from wedsync_ops.scaling.model import Decision, Past
+from wedsync_ops.scaling.model import Decision, Limit, Past
 from wedsync_ops.scaling.observe import Foresee, Observed, nothing, observe
 from wedsync_ops.scaling.policy import policy_of
 from wedsync_ops.scaling.share import share
@@ -201,14 +201,13 @@ def signature(decision: Decision, one: Observed) -> str:
 
 
 def is_news(one: Observed, decision: Decision, before: State | None, now: int) -> bool:
-    """Whether a decision is kept: it changes something, or was kept from it, and is not the one that was kept last."""
+    """Whether a decision is kept: it changes something, or may not add slots, and is not the one that was kept last."""
     slots = one.situation.slots
     told_at = None if before is None else before.told_at
     is_same = before is not None and before.told == signature(decision, one)
     if decision.wanted != slots:
         return not is_same or told_at is None or now - told_at >= AGAIN_US
-    is_held = bool(decision.limits) and decision.recommended != slots
-    if not is_held or (decision.recommended < slots and decision.wanted == one.situation.least):
+    if decision.recommended <= slots or decision.limits in ((), (Limit.STABILISING,)):
         return False
     return told_at is None or now - told_at >= (AGAIN_US if is_same else HELD_US)
 

@@ -85,8 +85,8 @@ def remember(decision: Decision, now: int, situation: Situation, policy: Policy)
     past, seen = situation.past, Seen(now, decision.recommended)
     if decision.reason in (Reason.PINNED, Reason.EMERGENCY):  # what it would have been is not known from these
         seen = Seen(now, decision.demanded)
-    highs = [one for one in past.highs if one.at > now - policy.down_window_us and one.slots > seen.slots]
-    lows = [one for one in past.lows if one.at > now - policy.up_window_us and one.slots < seen.slots]
+    highs = [one for one in past.highs if one.at >= now - policy.down_window_us and one.slots > seen.slots]
+    lows = [one for one in past.lows if one.at >= now - policy.up_window_us and one.slots < seen.slots]
     return Past(
         since=past.since if _is_followed(past, now, policy) else now,
         highs=(*highs, seen),
@@ -151,11 +151,11 @@ def _stabilised(call: _Call, now: int, situation: Situation, policy: Policy) -> 
     """Up only as far as every recommendation of the short window went, down only as far as any of the long one."""
     slots, past = situation.slots, situation.past
     if call.slots > slots and call.reason is not Reason.WEDDING_WEEK:
-        return max(slots, min((call.slots, *(one.slots for one in past.lows if one.at > now - policy.up_window_us))))
+        return max(slots, min((call.slots, *(one.slots for one in past.lows if one.at >= now - policy.up_window_us))))
     if call.slots < slots:
         if policy.down_window_us and not (_is_followed(past, now, policy) and _is_whole(past, now, policy)):
             return slots
-        highest = max((one.slots for one in past.highs if one.at > now - policy.down_window_us), default=0)
+        highest = max((one.slots for one in past.highs if one.at >= now - policy.down_window_us), default=0)
         return min(slots, max(call.slots, highest))
     return call.slots
 
@@ -177,7 +177,7 @@ def _is_whole(past: Past, now: int, policy: Policy) -> bool:
 def _limited(step: _Step, demanded: int, now: int, situation: Situation, policy: Policy, *, at_once: bool) -> _Step:
     """Held by the windows, the cooldowns and the size of a step; a weekend's wedding-week load by none of these."""
     slots = situation.slots
-    step = step.to(demanded, Limit.STABILISING)
+    step = step.to(slots, Limit.STABILISING) if demanded == slots else _Step(demanded)
     if at_once and situation.is_weekend:
         return step
     if step.slots > slots:

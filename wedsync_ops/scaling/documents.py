@@ -58,7 +58,8 @@ def decision_document(decision: Decision) -> dict[str, Any]:
 
 def past_document(past: Past) -> dict[str, Any]:
     """A past as it is kept between decisions."""
-    return {name: getattr(past, name) for name in ("since", "highs", "lows", "raised_at", "lowered_at")}
+    seen = {"highs": [[*one] for one in past.highs], "lows": [[*one] for one in past.lows]}
+    return {"since": past.since, **seen, "raised_at": past.raised_at, "lowered_at": past.lowered_at}
 
 
 def past_from(document: Mapping[str, Any]) -> Past:

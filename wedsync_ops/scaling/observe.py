@@ -22,8 +22,8 @@ from wedsync_ops.scaling.share import Member
 from wedsync_ops.scaling.store import work
 from wedsync_ops.weddings.season import is_weekend
 
-FLOW_US = 10 * SECOND
-"""The time over which finished work is averaged, in microseconds."""
+FLOW_ROUNDS = 2
+"""Over how many decisions' time finished work is averaged."""
 LONG_S = 0.05
 """What usually takes longer is not claimed before it can start, so that a lease of it is a busy slot."""
 _MOST_AHEAD = 1_000
@@ -91,13 +91,14 @@ def _platform(connection: Connection, rules: Rules, now: int, foresee: Foresee) 
     pauses = control.closed(connection, now)
     everything = any(pause.scope == "all" for pause in pauses)
     lead_us = round(rules.settings.scale_lead_s * SECOND)
+    since = now - round(FLOW_ROUNDS * rules.settings.autoscale_every_s * SECOND)
     return _Platform(
         now=now,
         rules=rules,
         living=workers.living(connection),
         counts=counts,
         running=work.running(connection),
-        flows={name: work.slots_kept_busy(connection, name, now - FLOW_US, now) for name in types},
+        flows={name: work.slots_kept_busy(connection, name, since, now) for name in types},
         hours=tuple(foresee(connection, now - now % HOUR, now + lead_us)),
         asked=requests.in_force(connection, now),
         closed=frozenset(types) if everything else frozenset(one.name for one in pauses if one.scope == "module"),
@@ -109,7 +110,7 @@ def _observed(connection: Connection, platform: _Platform, fleet: Fleet, part: f
     settings, now = platform.rules.settings, platform.now
     open_lanes = _open_lanes(connection, platform, fleet)
     taken = [one for one in platform.running if one.worker_id in {worker.id for worker in fleet.workers}]
-    flow = sum(slots for name, slots in platform.flows.items() if fleet.takes(name))
+    flow = math.fsum(slots for name, slots in platform.flows.items() if fleet.takes(name))
     need_kb = _need_kb(platform, open_lanes, taken)
     sized = members(fleet, platform.living, need_kb, is_own_memory=settings.memory_mb is not None)
     known = [one.fits for one in sized if one.memory_slots is not None]

@@ -6,9 +6,6 @@ from sqlalchemy import Connection
 
 from wedsync_ops import db
 
-CHUNK = 500
-"""The most rows that one transaction forgets."""
-
 
 class State(NamedTuple):
     """What the next decision on a scope must know: the past as JSON, and which decision was written last (``told``)."""
@@ -49,10 +46,6 @@ _LATEST = (
     f"SELECT {_COLUMNS} FROM scale_decisions WHERE at >= :since AND (:scope = '' OR scope = :scope)"
     " ORDER BY id DESC LIMIT :limit"
 )
-_OLD = (
-    "DELETE FROM scale_decisions WHERE id IN (SELECT id FROM scale_decisions WHERE at < :before"
-    f" ORDER BY id LIMIT {CHUNK})"
-)
 
 
 def states(connection: Connection) -> dict[str, State]:
@@ -80,8 +73,3 @@ def latest(connection: Connection, *, since: int = 0, scope: str = "", limit: in
     """The latest decisions since an instant, of one scope when that is named, the newest first."""
     values = {"since": since, "scope": scope, "limit": limit}
     return [Row._make(row) for row in db.run(connection, _LATEST, values)]
-
-
-def drop(connection: Connection, before: int) -> int:
-    """Forget a chunk of the decisions before an instant; returns how many."""
-    return db.run(connection, _OLD, {"before": before}).rowcount
