@@ -46,6 +46,7 @@ TABLES = {
     "stops",
     "host_samples",
     "jobs",
+    "journeys",
     "lane_counts",
     "module_versions",
     "modules",
@@ -53,6 +54,8 @@ TABLES = {
     "moves",
     "pauses",
     "payloads",
+    "plan_steps",
+    "plans",
     "referral_codes",
     "rollup_series",
     "rollup_state",
@@ -64,6 +67,7 @@ TABLES = {
     "suppressions",
     "terms",
     "webhook_cursors",
+    "wedding_moves",
     "workers",
 }
 INDEXES = {

@@ -136,11 +136,25 @@ class UnknownJob(NotFound):
     hint = "see 'wedsync-ops jobs list'"
 
 
+class UnknownClient(NotFound):
+    """There is no such couple."""
+
+    code = "unknown_client"
+    hint = "see 'wedsync-ops weddings list'"
+
+
 class UnknownSchedule(NotFound):
     """There is no such schedule."""
 
     code = "unknown_schedule"
     hint = "see 'wedsync-ops schedules list'"
+
+
+class UnknownJourney(NotFound):
+    """There is no such journey."""
+
+    code = "unknown_journey"
+    hint = "see 'wedsync-ops journeys list'"
 
 
 class UnknownAlert(NotFound):
@@ -172,6 +186,13 @@ class CapacityReached(Refused):
     """The queue of this module type is full."""
 
     code = "capacity"
+
+
+class DeadlineMissed(Refused):
+    """The deadline cannot be kept."""
+
+    code = "deadline"
+    hint = "give a later deadline"
 
 
 class Draining(Refused):

@@ -17,6 +17,7 @@ from wedsync_ops import codec, yamldoc
 from wedsync_ops.bounds import check
 from wedsync_ops.errors import InputFileError, SettingError, WedsyncError, quoted
 from wedsync_ops.limits import Limit, limits_from
+from wedsync_ops.vendors import VendorType, known, vendor_types_from
 
 ENVIRONMENT_PREFIX = "WEDSYNC_OPS_"
 
@@ -110,6 +111,9 @@ class Settings:
     limits: tuple[Limit, ...] = _setting(
         (), "what may start, how many at once or how often: see how-to/limit-what-runs.md"
     )
+    vendor_types: tuple[VendorType, ...] = _setting(
+        (), "what is different about vendor types: peak hours, resources; see explanation/vendor-types.md"
+    )
     memory_mb: float | None = _setting(
         None,
         "MB that the jobs of one worker may expect together; what the machine or its control group has unless given",
@@ -117,6 +121,11 @@ class Settings:
     notify: Path | None = _setting(None, "YAML file of who is told of alerts, over which channels; unset: nobody")
     alerts_every_s: float = _setting(30.0, "seconds between two evaluations by a worker, at most 60; 0: left to cron")
     network_capacity_mbps: float = _setting(1000.0, "the host's network capacity, for network_usage")
+
+    @property
+    def vendors(self) -> Mapping[str, VendorType]:
+        """Every vendor type by name, those shipped included."""
+        return known(self.vendor_types)
 
     @property
     def heartbeat(self) -> float:
@@ -293,6 +302,13 @@ def _limits(value: Any) -> tuple[Limit, ...]:
         raise SettingError(f"the setting limits cannot be used: {error}") from error
 
 
+def _vendor_types(value: Any) -> tuple[VendorType, ...]:
+    try:
+        return vendor_types_from(yamldoc.read(value.encode()).value if isinstance(value, str) else value)
+    except (ValueError, WedsyncError) as error:
+        raise SettingError(f"the setting vendor_types cannot be used: {error}") from error
+
+
 _A_NUMBER = "a number of at most 1e12"
 _CONVERTERS: dict[Any, tuple[Callable[[Any], Any], str]] = {
     Path: (_path, "a path"),
@@ -305,6 +321,7 @@ _CONVERTERS: dict[Any, tuple[Callable[[Any], Any], str]] = {
     float | None: (_number, _A_NUMBER),
     tuple[int, ...]: (_months, "months from 1 to 12, such as 5, 6, 7"),
     tuple[Limit, ...]: (_limits, "a list of limits"),
+    tuple[VendorType, ...]: (_vendor_types, "a mapping of vendor types"),
 }
 """How the fields of each type are read, and what a value must be for that."""
 

@@ -20,6 +20,7 @@ from wedsync_ops.jobs.admitting import PATIENCE_US
 from wedsync_ops.jobs.dispatch import Claim, Dispatcher
 from wedsync_ops.jobs.model import Claimed, Expected, Queued
 from wedsync_ops.limits import limits_from
+from wedsync_ops.vendors import vendor_types_from
 
 MB = 1024
 LONG, QUICK = Expected(60 * SECOND, 90 * SECOND, 100 * MB), Expected(900, 1000, 100 * MB)
@@ -95,6 +96,41 @@ def test_no_more_starts_than_memory_is_there_for(queue: Queue) -> None:
     assert state(queue, jobs[2]) == "available"  # whoever has memory may take it
     worker.end()
     assert worker.start() == ["email"]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_jobs_of_a_memory_optimised_vendor_type_promise_half_as_much_again(queue: Queue, together: bool) -> None:
+    others = Worker(queue, {"email": LONG}, slots=4, memory_mb=400)
+    add(queue, 4, vendor_type="photographer")
+    assert others.start() == ["email"] * 4
+    jobs: list[int] = []
+    worker = Worker(queue, {"email": LONG}, slots=4, memory_mb=400)
+    for _ in range(1 if together else 4):
+        jobs += add(queue, 4 if together else 1, vendor_type="venue")
+        worker.start()
+    assert [job.id for job in worker.running] == jobs[:2]  # 300 MB are promised; a third would make 450
+    assert [state(queue, job) for job in jobs[2:]] == ["available"] * 2
+    assert worker.dispatch.keeps_back
+    assert not worker.dispatch.more  # it does not claim and give back without end
+    worker.end()
+    assert worker.start() == ["email"]
+
+
+def test_no_job_promises_more_than_it_may_take(queue: Queue) -> None:
+    add(queue, 3, vendor_type="venue")
+    worker = Worker(queue, {"email": Expected(60 * SECOND, 90 * SECOND, 500 * MB)}, slots=4, memory_mb=1024)
+    assert worker.start() == ["email"] * 2  # of 512 MB each, which is the limit, and not of 750
+
+
+def test_vendor_types_are_what_is_configured(queue: Queue) -> None:
+    vendors = vendor_types_from(
+        {"venue": {"resource_profile": "balanced"}, "dj": {"resource_profile": "memory_optimized"}}
+    )
+    worker = Worker(queue, {"email": LONG}, slots=4, memory_mb=400)
+    worker.rules = replace(worker.rules, settings=replace(worker.rules.settings, vendor_types=vendors))
+    add(queue, 1, vendor_type="dj")
+    add(queue, 3, vendor_type="venue")
+    assert len(worker.start()) == 3  # 150 + 100 + 100
 
 
 def test_what_was_never_measured_may_need_its_whole_limit(queue: Queue) -> None:

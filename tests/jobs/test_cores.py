@@ -24,7 +24,7 @@ from wedsync_ops.jobs.cores import spread
 def test_the_least_used_cores_are_taken(
     cores: list[int], taken: list[set[int]], limit: float, expected: set[int] | None
 ) -> None:
-    assert spread(cores, taken, limit) == expected
+    assert spread(cores, [(others, 2) for others in taken], limit) == expected
 
 
 @given(st.integers(2, 16), st.lists(st.floats(0.1, 15), max_size=20))
@@ -32,9 +32,22 @@ def test_slots_spread_evenly(machine: int, limits: list[float]) -> None:
     cores = range(machine)
     taken: list[frozenset[int]] = []
     for limit in limits:
-        chosen = spread(cores, taken, limit)
+        chosen = spread(cores, [(others, 2) for others in taken], limit)
         if chosen is not None:
             assert limit <= len(chosen) < limit + 1
             taken.append(chosen)
     used = [sum(core in others for others in taken) for core in cores]
     assert max(used) - min(used) <= 1
+
+
+@pytest.mark.parametrize(
+    ("taken", "expected"),
+    [
+        ([({0}, 4), ({1}, 2)], 1),  # what computes keeps others off its core
+        ([({0}, 2), ({1}, 1)], 1),  # what waits for the network lets others in
+        ([({0}, 2), ({1}, 1), ({1}, 1)], 0),
+        ([({0}, 4), ({1}, 2), ({1}, 2)], 0),
+    ],
+)
+def test_shares_say_how_much_of_a_core_is_taken(taken: list[tuple[set[int], int]], expected: int) -> None:
+    assert spread([0, 1], taken, 1.0) == frozenset({expected})

@@ -181,3 +181,43 @@ def test_every_outcome_has_one_sound_transition(
     if result in FAILED:
         assert made.state in (State.RETRYABLE, State.DISCARDED)
         assert made.error == "SMTP said no"
+
+
+class TestDeadline:
+    def retried(self, deadline_in: int, *, p95_us: int = 10 * SECOND, **changes: object) -> Transition:
+        job = JOB._replace(deadline_at=NOW + deadline_in)
+        outcome = FAILURE._replace(**changes)  # type: ignore[arg-type]
+        return resolve(job, outcome, now=NOW, retry=RETRY, rand=0.0, kill_limit=3, p95_us=p95_us)
+
+    @pytest.mark.parametrize(
+        ("deadline_in", "waited"),
+        [
+            (DAY, 1_800_000),  # far: as the rule says
+            (11_800_000, 1_800_000),  # the last safe moment is just then
+            (11 * SECOND, SECOND),  # brought forward to it
+            (10 * SECOND, 0),  # now or never
+            (SECOND, 0),  # the last safe moment is over, the deadline is not
+            (0, 1_800_000),  # nothing left to hurry for
+            (-DAY, 1_800_000),
+        ],
+    )
+    def test_no_retry_is_planned_past_the_last_safe_moment(self, deadline_in: int, waited: int) -> None:
+        assert self.retried(deadline_in).due_at == NOW + waited
+
+    def test_it_says_so(self) -> None:
+        assert self.retried(11 * SECOND).reason.endswith("retried after 1.0 s, before its deadline")
+        assert self.retried(DAY, retry_after_s=60).reason.endswith("retried after 60.0 s, as the handler asked")
+        assert self.retried(30 * SECOND, retry_after_s=60).due_at == NOW + 20 * SECOND
+
+    @given(st.integers(-DAY, DAY), st.integers(0, DAY), st.floats(0, 0.999), st.floats(0, 90_000))
+    def test_a_retry_never_waits_longer_and_ends_in_time_where_it_can(
+        self, deadline_in: int, p95_us: int, rand: float, asked: float
+    ) -> None:
+        job = JOB._replace(deadline_at=NOW + deadline_in)
+        outcome = FAILURE._replace(retry_after_s=asked)
+        usual = resolve(JOB, outcome, now=NOW, retry=RETRY, rand=rand, kill_limit=3)
+        made = resolve(job, outcome, now=NOW, retry=RETRY, rand=rand, kill_limit=3, p95_us=p95_us)
+        assert made.due_at is not None
+        assert NOW <= made.due_at <= (usual.due_at or 0)
+        if p95_us < deadline_in:
+            assert made.due_at + p95_us <= NOW + deadline_in

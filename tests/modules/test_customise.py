@@ -201,7 +201,7 @@ def test_a_stored_one_that_cannot_be_read_is_named(registered: Database) -> None
 class TestWhatHolds:
     def found(self, database: Database, **whom: str) -> dict[str, dict[str, tuple[Any, str]]]:
         registry = load(database)
-        answer = effective(registry, registry.current("greeting"), **whom).as_json()
+        answer = effective(registry, registry.current("greeting"), **whom).as_json()  # type: ignore[arg-type]
         return {part: {one["path"]: (one["value"], one["from"]) for one in rows} for part, rows in answer.items()}
 
     def test_each_value_with_its_origin(self, registered: Database) -> None:

@@ -10,7 +10,7 @@ from wedsync_ops.db import Database
 from wedsync_ops.errors import UsageError
 from wedsync_ops.modules import actions, discovery, registry, schema, store
 from wedsync_ops.modules.model import Definition
-from wedsync_ops.weddings.context import singular
+from wedsync_ops.vendors import singular
 
 RAW = actions.read_file(actions.shipped_file())
 DEFINITIONS = {item["id"]: Definition.model_validate(item) for item in yamldoc.read(RAW).value["modules"]}
@@ -201,7 +201,7 @@ def test_discovery_by_vendor_type_puts_its_modules_first(shipped: registry.Regis
     listed = discovery.discover(shipped, vendor_type=name)
     assert ids(listed) == ["email", "form", "review", "info", "meeting", "referral", "sms"]
     assert [item.priority_boost for item in listed] == [1, 1, 1, 0, 0, 0, 0]
-    defaults = discovery.vendor_defaults(name)
+    defaults = discovery.vendor_named(name)
     assert (defaults.peak_hours, defaults.resource_profile) == ((9, 17), "cpu_optimized")
 
 

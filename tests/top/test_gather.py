@@ -4,6 +4,7 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.stores import databases
 from tests.stores.queues import NOW, queue_on
 from tests.stores.rows import add_many
 from tests.top.scenes import LONG, OneAlert, enqueue, scene
+from tests.weddings.couples import couple
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseLocked, UnknownJob, WrongState
 from wedsync_ops.instants import SECOND
@@ -26,7 +28,9 @@ from wedsync_ops.top import store, words
 from wedsync_ops.top.acts import Acts, job_number
 from wedsync_ops.top.document import to_document
 from wedsync_ops.top.gather import Watcher
+from wedsync_ops.top.model import NextWedding
 from wedsync_ops.top.port import NoAlerts
+from wedsync_ops.weddings import store as clients
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -151,6 +155,22 @@ def test_what_moves_slowly_is_read_again_after_five_seconds_or_when_somebody_act
     enqueue(queue, wedding="2027-01-14")
     watcher.soon()
     assert getattr(watcher.look().next_wedding, "days", None) == 1
+
+
+def test_the_next_wedding_is_that_of_the_couples_that_are_known(queue: Queue, watcher: Watcher) -> None:
+    enqueue(queue, wedding="2027-01-16")
+    with queue.database.transaction() as connection:
+        clients.upsert(connection, [couple("past", "2027-01-12"), couple("c1", "2027-01-15"), couple("c2")], NOW)
+    frame = watcher.look()
+    assert frame.next_wedding == NextWedding(date(2027, 1, 15), 2, client_id="c1")
+    assert words.wedding(frame) == "next wedding in 2 days, 2027-01-15 (c1)"
+    assert to_document(frame)["next_wedding"] == {
+        "wedding_date": "2027-01-15",
+        "days": 2,
+        "job_id": None,
+        "module_type": None,
+        "client_id": "c1",
+    }
 
 
 def test_a_lane_is_paused_and_goes_on(queue: Queue, watcher: Watcher) -> None:

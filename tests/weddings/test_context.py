@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from wedsync_ops.errors import InvalidContext
-from wedsync_ops.weddings.context import singular, vendor_type_from, wedding_from, zone_from
+from wedsync_ops.vendors import singular
+from wedsync_ops.weddings.context import vendor_type_from, wedding_from, zone_from
 from wedsync_ops.weddings.model import Wedding
 
 PARIS = ZoneInfo("Europe/Paris")

@@ -1,12 +1,15 @@
 """The season table over every day of a year, the weekend, and the zone that both are asked in."""
 
 from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.weddings.calendars import ZONES, calendar, local
+from wedsync_ops.app import calendar_of
 from wedsync_ops.instants import DAY, to_datetime
-from wedsync_ops.weddings.model import Season
+from wedsync_ops.settings import Settings
+from wedsync_ops.weddings.model import Calendar, Season
 from wedsync_ops.weddings.season import is_weekend, load_multiplier, season_at
 
 NAMES = ["off", "off", "off", "mid", "peak", "peak", "peak", "peak", "peak", "mid", "off", "off"]
@@ -54,3 +57,31 @@ def test_a_weekend_with_a_change_of_the_clocks_lasts_an_hour_less_or_more() -> N
         assert is_weekend(ends - 1, table)
         assert not is_weekend(ends, table)
         assert to_datetime(ends, table.zone).strftime("%a %H:%M") == "Mon 00:00"
+
+
+SOUTHERN = ["peak", "peak", "peak", "mid", "off", "off", "off", "off", "off", "mid", "peak", "peak"]
+
+
+@pytest.mark.parametrize("zone", ["Australia/Sydney", "America/Santiago", "Pacific/Auckland", "UTC"])
+def test_a_southern_calendar_has_its_peak_over_the_turn_of_the_year(zone: str) -> None:
+    table = Calendar(frozenset({11, 12, 1, 2, 3}), frozenset({4, 10}), 4.0, 1.5, 0.5, 2.0, ZoneInfo(zone))
+    loads = {"off": 0.5, "mid": 1.5, "peak": 4.0}
+    for day in DAYS:
+        for clock in ("00:59:59.999999", "03:00:00", "23:59:59.999999"):
+            instant = local(f"{day}T{clock}", zone)
+            if to_datetime(instant, table.zone).date() != day:  # an hour that the clocks left out
+                continue
+            name = SOUTHERN[day.month - 1]
+            assert season_at(instant, table) is Season(name)
+            assert load_multiplier(instant, table) == loads[name] * (2.0 if day.weekday() >= 5 else 1.0)
+
+
+def test_a_calendar_is_configured_by_months_and_multipliers() -> None:
+    settings = Settings(
+        peak_months=(11, 12, 1, 2, 3), mid_months=(), weekend_multiplier=1.0, timezone="Australia/Sydney"
+    )
+    table = calendar_of(settings)
+    new_year = local("2028-01-01T00:00", "Australia/Sydney")  # a Saturday
+    assert season_at(new_year, table) is Season.PEAK
+    assert load_multiplier(new_year, table) == 5.0
+    assert season_at(local("2028-06-15T12:00", "Australia/Sydney"), table) is Season.OFF

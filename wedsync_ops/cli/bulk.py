@@ -1,16 +1,15 @@
 """Queueing many jobs from a file or standard input, a thousand a transaction, and the report of it."""
 
-import signal
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wedsync_ops.cli import exits
 from wedsync_ops.cli.inputs import open_input
 from wedsync_ops.cli.ndjson import Line, read_lines
 from wedsync_ops.cli.render import answering, emit_raw, one_line, say, schema, to_json
+from wedsync_ops.cli.whole import whole
 from wedsync_ops.errors import Interrupted, InvalidInput, PartlyDone, WedsyncError
 from wedsync_ops.jobs import actions
 
@@ -124,7 +123,7 @@ def _queued(queue: "Queue", file: str, report: Report, *, atomic: bool, dry_run:
             if not atomic:
                 return _in_chunks(queue, read_lines(stream), report, dry_run=dry_run)
             lines = list(read_lines(stream))
-            with _whole():
+            with whole():
                 _all_or_nothing(queue, lines, report, dry_run=dry_run)
     except KeyboardInterrupt:
         return _interrupted(report, dry_run=dry_run)
@@ -138,29 +137,6 @@ def _interrupted(report: Report, *, dry_run: bool) -> Interrupted:
         f"interrupted after line {report.last_line}; {report.queued} jobs were queued",
         hint="send the lines after that one, or the whole file again if each line has a key",
     )
-
-
-@contextmanager
-def _whole() -> Iterator[None]:
-    """What is begun is ended, and counted, before a Ctrl-C is heard; a second one is heard at once."""
-    heard = False
-    before = signal.getsignal(signal.SIGINT)
-    if before is not signal.default_int_handler:  # nohup and a shell's & have it ignored
-        yield
-        return
-
-    def note(*_: Any) -> None:
-        nonlocal heard
-        heard = True
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if heard:
-        raise KeyboardInterrupt
 
 
 def _all_or_nothing(queue: "Queue", lines: Sequence[Line], report: Report, *, dry_run: bool) -> None:
@@ -183,7 +159,7 @@ def _in_chunks(queue: "Queue", lines: Iterator[Line], report: Report, *, dry_run
     try:
         while chunk := list(islice(lines, CHUNK)):
             requests = [line.request for line in chunk]
-            with _whole():
+            with whole():
                 report.add(chunk, actions.enqueue_many(queue, requests, dry_run=dry_run))
     except WedsyncError as error:
         if not report.queued:

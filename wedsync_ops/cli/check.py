@@ -7,6 +7,7 @@ import typer
 from wedsync_ops.cli.exits import UNKNOWN
 from wedsync_ops.cli.inputs import Json, finite
 from wedsync_ops.cli.lazy import group
+from wedsync_ops.cli.readying import check_readiness
 from wedsync_ops.cli.telling import check_notify
 from wedsync_ops.errors import UsageError
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 app = group("Check something for monitoring: exit code 0 ok, 1 warning, 2 critical, 3 unknown.")
 app.command("notify")(check_notify)
+app.command("readiness")(check_readiness)
 
 WORDS = ("ok", "warning", "critical")
 STATUS = (*WORDS, "unknown")

@@ -50,7 +50,9 @@ def _store(context: typer.Context, file: str, *, dry_run: bool, json: bool) -> N
     raw = read_input(file, MAX_BYTES)
     source = "standard input" if file == "-" else file
     with opened(context) as app:
-        done = actions.customise(app.database, raw, source, now=app.clock.now(), dry_run=dry_run)
+        done = actions.customise(
+            app.database, raw, source, now=app.clock.now(), dry_run=dry_run, vendors=app.settings.vendors
+        )
     _print(done, dry_run=dry_run, json=json)
     if done.problems:
         first, count = done.problems[0], len(done.problems)
@@ -88,7 +90,7 @@ def _remove(context: typer.Context, scope: "Scope", name: str, module_id: str, *
     from wedsync_ops.modules import customise as actions
 
     with opened(context) as app:
-        removed = actions.remove(app.database, scope, name, module_id, dry_run=dry_run)
+        removed = actions.remove(app.database, scope, name, module_id, dry_run=dry_run, vendors=app.settings.vendors)
     if json:
         emit("modules-customise-remove", {"removed": _document(removed), "dry_run": dry_run})
     else:

@@ -116,13 +116,14 @@ def _request(
 def _enqueue_one(
     app: "App", request: "Request", *, dry_run: bool, wait: bool, timeout: float | None, json: bool
 ) -> int:
+    from wedsync_ops.cli.explaining import promise_document
     from wedsync_ops.cli.render import answering
-    from wedsync_ops.jobs import actions
+    from wedsync_ops.planning import promising
 
     queue = app.queue()
-    queued = actions.enqueue(queue, request, dry_run=dry_run)
+    queued, promise = promising.enqueue(queue, request, dry_run=dry_run)
     done = f"job {queued.job_id} {_DONE[queued.queued_as]}"
-    document = _document(queued, dry_run=dry_run)
+    document = {**_document(queued, dry_run=dry_run), "promise": promise_document(promise)}
     failure: WedsyncError | None = None
     try:
         _add_place(queue, queued, document)
@@ -202,11 +203,13 @@ def _waited(queue: "Queue", job_id: int, timeout: float | None, document: dict[s
 
 
 def _show(document: dict[str, Any], *, json: bool) -> None:
+    from wedsync_ops.cli.explaining import promised
     from wedsync_ops.cli.render import emit, facts
 
     if json:
         emit("enqueue", document)
         return
     lists = ("priority_reasons", "due_reasons")
-    pairs = [(name, "; ".join(value) if name in lists else value) for name, value in document.items()]
+    told = {**document, "promise": promised(document["promise"])}
+    pairs = [(name, "; ".join(value) if name in lists else value) for name, value in told.items()]
     facts((name.replace("_", " "), value) for name, value in pairs if name != "success")

@@ -100,14 +100,17 @@ def explain(
     from wedsync_ops.cli.opening import opened
     from wedsync_ops.cli.render import emit
     from wedsync_ops.jobs.explaining import explained
+    from wedsync_ops.planning import promising
 
     _check_ids([job_id])
     with opened(context) as opened_app:
-        job, why = explained(opened_app.queue(), job_id)
+        queue = opened_app.queue()
+        job, why = explained(queue, job_id)
+        promise = promising.of_job(queue, job_id)
     if json:
-        emit("jobs-explain", {"job": explaining.document(job, why)})
+        emit("jobs-explain", {"job": explaining.document(job, why, promise)})
     else:
-        explaining.show(job, why)
+        explaining.show(job, why, promise)
 
 
 @app.command()

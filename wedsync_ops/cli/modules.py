@@ -50,6 +50,7 @@ def list_modules(
             tier=tier,
             vendor_type=vendor_type,
             include_all=every,
+            vendors=app.settings.vendors,
         )
     if json:
         emit("modules-list", {"modules": [_listed(item) for item in found]})
@@ -88,7 +89,10 @@ def show(
         pointer = registry.pointer(module_id)
         module = registry.current(module_id) if version is None else registry.version(module_id, version)
         asked = vendor_type is not None or supplier is not None
-        found = effective(registry, module, vendor_type=vendor_type, supplier=supplier) if asked else None
+        vendors = app.settings.vendors
+        found = (
+            effective(registry, module, vendor_type=vendor_type, supplier=supplier, vendors=vendors) if asked else None
+        )
     document = {
         **_version(module),
         "is_current": module.version == pointer.version,

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wedsync_ops.jobs.schedules import Batch
     from wedsync_ops.modules.actions import Registration
     from wedsync_ops.modules.model import Problem, Registered
+    from wedsync_ops.planning.registering import JourneyBatch
 
 app = single()
 
@@ -31,7 +32,7 @@ def register(
     force: Annotated[bool, typer.Option("--force", help="Also move versions that a rollback holds.")] = False,
     json: Json = False,
 ) -> int:
-    """Register the module types, schedules and alert rules of a definition file: all, or nothing when any is wrong.
+    """Register the module types, schedules, alert rules and journeys of a file: all, or nothing when any is wrong.
 
     What did not change keeps its version. Exit code 3 when there are problems; each names its line.
     """
@@ -42,46 +43,57 @@ def register(
     path = actions.find_file(file, Path.cwd())
     raw = actions.read_file(path)
     with opened(context) as app:
-        done, batch, rules = _register(app, raw, str(path), force=force, dry_run=dry_run)
+        done, beside = _register(app, raw, str(path), force=force, dry_run=dry_run)
     changed = f"{sum(item.changed for item in done.registered)} of {len(done.registered)} module types were changed"
-    if batch is not None:
-        kept = sum(item.change == "unchanged" for item in batch.registered)
-        changed += f", {len(batch.registered) - kept} of {len(batch.registered)} schedules"
-    if rules is not None:
-        kept = sum(item.change == "unchanged" for item in rules.registered)
-        changed += f", {len(rules.registered) - kept} of {len(rules.registered)} alert rules"
+    for name, changes in beside.changes():
+        changed += f", {len(changes) - changes.count('unchanged')} of {len(changes)} {name}"
     with answering(None if dry_run or done.problems else changed, _failure(done)):
         if json:
-            _print_json(done, batch, rules, dry_run=dry_run)
+            _print_json(done, beside, dry_run=dry_run)
         else:
             _print_table(done, dry_run=dry_run)
-            _print_schedules(batch)
-            _print_rules(rules)
+            _print_beside(beside)
     return exits.DONE
 
 
-def _register(
-    app: "App", raw: bytes, source: str, *, force: bool, dry_run: bool
-) -> "tuple[Registration, Batch | None, RuleBatch | None]":
-    """Register the module types of a file, and the schedules and alert rules when it says anything of them."""
+class _Beside(NamedTuple):
+    """What a file says beside its module types; ``None`` where it says nothing."""
+
+    schedules: "Batch | None" = None
+    rules: "RuleBatch | None" = None
+    journeys: "JourneyBatch | None" = None
+
+    def changes(self) -> list[tuple[str, list[str]]]:
+        """What became of everything, by what it is."""
+        named = (("schedules", self.schedules), ("alert rules", self.rules), ("journeys", self.journeys))
+        return [(name, [one.change for one in batch.registered]) for name, batch in named if batch is not None]
+
+
+def _register(app: "App", raw: bytes, source: str, *, force: bool, dry_run: bool) -> "tuple[Registration, _Beside]":
+    """Register the module types of a file, and whatever else it says anything of."""
     from wedsync_ops.modules import actions
 
-    now, batch, rules = app.clock.now(), None, None
+    now, beside = app.clock.now(), _Beside()
     if b"schedules" in raw:
         from wedsync_ops.jobs.schedules import Batch
 
-        batch = Batch(app.rules(), raw, now)
+        beside = beside._replace(schedules=Batch(app.rules(), raw, now))
     if b"alerts" in raw:
         from wedsync_ops.alerts.registering import RuleBatch
 
-        rules = RuleBatch(raw, now)
-    beside = [one for one in (batch, rules) if one is not None]
-    done = actions.register(app.database, raw, source, now=now, force=force, dry_run=dry_run, beside=beside)
-    if batch is not None:
-        done = replace(done, warnings=(*done.warnings, *batch.warnings))
-        if not dry_run:
-            app.queue().ring()
-    return done, batch, rules
+        beside = beside._replace(rules=RuleBatch(raw, now))
+    if b"journeys" in raw:
+        from wedsync_ops.planning.registering import JourneyBatch
+
+        beside = beside._replace(journeys=JourneyBatch(app.rules(), raw, now))
+    batches = [one for one in beside if one is not None]
+    done = actions.register(app.database, raw, source, now=now, force=force, dry_run=dry_run, beside=batches)
+    for batch in (beside.schedules, beside.journeys):
+        if batch is not None:
+            done = replace(done, warnings=(*done.warnings, *batch.warnings))
+    if beside.schedules is not None and not dry_run:
+        app.queue().ring()
+    return done, beside
 
 
 def _failure(done: "Registration") -> InvalidDefinitions | None:
@@ -96,11 +108,12 @@ def _failure(done: "Registration") -> InvalidDefinitions | None:
     )
 
 
-def _print_json(done: "Registration", batch: "Batch | None", rules: "RuleBatch | None", *, dry_run: bool) -> None:
+def _print_json(done: "Registration", beside: _Beside, *, dry_run: bool) -> None:
     from wedsync_ops.cli.render import emit
     from wedsync_ops.instants import iso
 
     document: dict[str, Any] = {"registered": [_registered(item) for item in done.registered]}
+    batch, rules, journeys = beside
     if batch is not None and not done.problems:
         document["schedules"] = [
             {"id": one.schedule_id, "change": one.change, "next_fire_at": iso(one.next_fire_at)}
@@ -108,6 +121,10 @@ def _print_json(done: "Registration", batch: "Batch | None", rules: "RuleBatch |
         ]
     if rules is not None and not done.problems:
         document["alerts"] = [{"name": one.name, "change": one.change} for one in rules.registered]
+    if journeys is not None and not done.problems:
+        document["journeys"] = [
+            {"id": one.journey_id, "version": one.version, "change": one.change} for one in journeys.registered
+        ]
     if done.problems:
         document["problems"] = [_problem(problem) for problem in done.problems]
     warnings = [_problem(warning) for warning in done.warnings]
@@ -159,21 +176,18 @@ def _print_table(done: "Registration", *, dry_run: bool) -> None:
     say(f"{changed} of {len(done.registered)} {verb} ({done.source})")
 
 
-def _print_schedules(batch: "Batch | None") -> None:
+def _print_beside(beside: _Beside) -> None:
     from wedsync_ops.cli.render import moment, table
 
-    if batch is not None and batch.registered:
-        table(
-            ("Schedule", "Came to", "Next fire"),
-            [(one.schedule_id, one.change, moment(one.next_fire_at)) for one in batch.registered],
-        )
-
-
-def _print_rules(rules: "RuleBatch | None") -> None:
-    from wedsync_ops.cli.render import table
-
+    schedules, rules, journeys = beside
+    if schedules is not None and schedules.registered:
+        fires = [(one.schedule_id, one.change, moment(one.next_fire_at)) for one in schedules.registered]
+        table(("Schedule", "Came to", "Next fire"), fires)
     if rules is not None and rules.registered:
         table(("Alert rule", "Came to"), [(one.name, one.change) for one in rules.registered])
+    if journeys is not None and journeys.registered:
+        kept = [(one.journey_id, one.change, one.version) for one in journeys.registered]
+        table(("Journey", "Came to", ">Version"), kept)
 
 
 def _what(item: "Registered") -> str:

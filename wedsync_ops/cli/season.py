@@ -1,11 +1,15 @@
 """``season``: the wedding season, and the load to expect."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wedsync_ops.cli.inputs import Json, instant_of
 from wedsync_ops.cli.lazy import single
+
+if TYPE_CHECKING:
+    from wedsync_ops.settings import Loaded
+    from wedsync_ops.weddings.agenda import Outlook
 
 app = single()
 
@@ -24,18 +28,41 @@ def season(
     from wedsync_ops.instants import iso
     from wedsync_ops.weddings.season import is_weekend, load_multiplier, season_at
 
-    calendar = calendar_of(load_settings(context).settings)
+    loaded = load_settings(context)
+    calendar = calendar_of(loaded.settings)
     given = instant_of(at, "--at", calendar.zone)
     instant = SystemClock().now() if given is None else given
+    seen = _outlook(loaded, instant)
     document = {
         "at": iso(instant),
         "current_season": season_at(instant, calendar).value,
         "expected_load_multiplier": load_multiplier(instant, calendar),
-        "active_weddings_count": None,
+        "active_weddings_count": None if seen is None else seen.active,
         "weekend_surge_active": is_weekend(instant, calendar),
-        "regional_variations": None,
+        "regional_variations": None
+        if seen is None
+        else {region.value: weddings for region, weddings in seen.by_region.items()},
     }
     if json:
         emit("season", document)
-    else:
-        facts(document.items())
+        return
+    if seen is not None:
+        document["regional_variations"] = ", ".join(f"{name} {count}" for name, count in seen.by_region.items())
+    facts(document.items())
+
+
+def _outlook(loaded: "Loaded", instant: int) -> "Outlook | None":
+    """What the couples that are known say; ``None`` without any, and where there is no database (of this version)."""
+    from wedsync_ops.app import observe
+    from wedsync_ops.errors import DatabaseError
+    from wedsync_ops.weddings.agenda import outlook
+
+    try:
+        seen = observe(loaded)
+    except DatabaseError:
+        return None
+    try:
+        with seen.database.reading() as connection:
+            return outlook(connection, instant, seen.calendar.zone)
+    finally:
+        seen.close()

@@ -69,6 +69,16 @@ class Candidate(NamedTuple):
     is_overdue: bool = False
 
 
+def promised(need: Need, factor: float, limit_kb: int) -> Need:
+    """What a job promises for itself once it runs: its expected peak ``factor`` times, up to what it may take at all.
+
+    A factor of 1 changes nothing.
+    """
+    if factor == 1:
+        return need
+    return need._replace(memory_kb=max(need.memory_kb, min(round(need.memory_kb * factor), limit_kb)))
+
+
 def load_of(needs: Iterable[Need]) -> Load:
     """What these jobs are together."""
     load = Load()

@@ -8,6 +8,7 @@ from wedsync_ops import codec
 from wedsync_ops.errors import WedsyncError
 from wedsync_ops.instants import local_date
 from wedsync_ops.jobs import lifecycle
+from wedsync_ops.jobs.batch import expected_of
 from wedsync_ops.jobs.events import without_next_step
 from wedsync_ops.jobs.model import Claimed, Outcome, Request, Result, State, Transition
 from wedsync_ops.jobs.prepare import Prepared, again, prepare
@@ -38,13 +39,15 @@ def conclude(rules: Rules, worker_id: str, job: Claimed, outcome: Outcome, *, ra
         except Exception as error:  # noqa: BLE001 - a handler asked for it, and a third party's check may raise anything
             outcome = refused(outcome, error)
     finished_at = outcome.started_at + outcome.duration_us
+    module = rules.registry.version(job.module_type, job.module_version)
     transition = lifecycle.resolve(
         job,
         outcome,
         now=finished_at,
-        retry=rules.registry.version(job.module_type, job.module_version).definition.retry,
+        retry=module.definition.retry,
         rand=rand,
         kill_limit=rules.settings.kill_limit,
+        p95_us=0 if job.deadline_at is None else expected_of(rules.expected, module).p95_us,
     )
     return Conclusion(_finish(rules, worker_id, job, outcome, transition, finished_at), outcome, further)
 

@@ -190,16 +190,29 @@ class Dispatcher:
         next_due = claim.next_due(connection)
         best_left = max((lane.priority for lane, count in available.items() if count > 0), default=None)
         jobs = claim.load(connection, rows)
-        expired = [job for job in jobs if _has_expired(job, now)]
-        claim.release(connection, expired, now=now, expired=True)
-        kept = [job for job in jobs if job not in expired] if expired else jobs
+        kept = self._kept(connection, rules, jobs, squeeze, now)
         recall = any(_has_expired(job, now) or _is_paused(job, pauses) for job in self._heap.lent())
         # A job that ends lets others in, and is met by a claim; the clock is for what nobody says.
-        keeps_back = squeeze is not None and waiting > len(rows)
+        keeps_back = squeeze is not None and waiting > len(kept)
         again = now + _LOOK_AGAIN_US if keeps_back else None
         due = min((at for at in (next_due.at, *self._unable.values()) if at is not None), default=None)
         limited, fire = next_due.limited_at, next_due.fire_at
         return Claim(kept, best_left is not None, due, best_left, dropped, recall, limited, fire, again)
+
+    def _kept(
+        self, connection: Connection, rules: Rules, jobs: Sequence[Claimed], squeeze: Squeeze | None, now: int
+    ) -> Sequence[Claimed]:
+        """What may be kept of the jobs that were claimed; the others are given back."""
+        expired = {job.id for job in jobs if _has_expired(job, now)}
+        if expired:
+            claim.release(connection, [job for job in jobs if job.id in expired], now=now, expired=True)
+            jobs = [job for job in jobs if job.id not in expired]
+        over = [] if squeeze is None else self._admitting.too_many(squeeze, rules, jobs, now)
+        if over:
+            claim.release(connection, over, now=now)
+            beyond = {job.id for job in over}
+            jobs = [job for job in jobs if job.id not in beyond]
+        return jobs
 
     def keep(self, taken: Claim) -> None:
         """Keep what a committed transaction has claimed."""

@@ -4,6 +4,7 @@ from wedsync_ops.clock import Clock
 from wedsync_ops.jobs.model import Claimed, Options, Order, own_key
 from wedsync_ops.jobs.pool import Pool
 from wedsync_ops.jobs.rules import Rules
+from wedsync_ops.vendors import profile_of
 
 
 def pool_for(rules: Rules, options: Options, clock: Clock) -> Pool:
@@ -46,4 +47,5 @@ def order_for(rules: Rules, job: Claimed) -> Order:
         send_delay_min=job.send_delay_min,
         cpu_limit=limits.cpu_limit,
         network_mbps=limits.network_bandwidth,
+        core_share=profile_of(job.vendor_type, rules.settings.vendors).core_share,
     )

@@ -9,9 +9,8 @@ from sqlalchemy import Connection
 
 from wedsync_ops.errors import UnknownJob
 from wedsync_ops.jobs.actions import Queue
-from wedsync_ops.jobs.admission import WEEK, Machine, Need, load_of, refusal
-from wedsync_ops.jobs.admission import UNLIMITED_KB
-from wedsync_ops.jobs.admitting import usual_need
+from wedsync_ops.jobs.admission import UNLIMITED_KB, WEEK, Machine, Need, load_of, refusal
+from wedsync_ops.jobs.admitting import promised_by, usual_need
 from wedsync_ops.jobs.batch import expected_of
 from wedsync_ops.jobs.conclude import wedding_days
 from wedsync_ops.jobs.drain import Drain
@@ -79,15 +78,17 @@ class _Kind(Protocol):
     def wedding_on(self) -> date | None: ...
     @property
     def timezone(self) -> str | None: ...
+    @property
+    def vendor_type(self) -> str | None: ...
 
 
 def refusal_by(connection: Connection, rules: Rules, able: Sequence[Worker], found: _Kind, now: int) -> str | None:
     """Why none of the workers that have a free slot admits the job; ``None`` when one does, or none has."""
-    need = _need(rules, found.module_type, found.wedding_on, found.timezone, now)
+    need = _promised(rules, found, now)
     refusals = []
     leased = place.leased(connection)
     for worker in able:
-        load = load_of(_need(rules, *one[1:], now) for one in leased if one.leased_by == worker.id)
+        load = load_of(_promised(rules, one, now) for one in leased if one.leased_by == worker.id)
         if load.jobs < worker.slots:
             machine = Machine(worker.slots, UNLIMITED_KB if worker.memory_kb is None else worker.memory_kb)
             refusals.append(refusal(need, load, machine))
@@ -97,6 +98,11 @@ def refusal_by(connection: Connection, rules: Rules, able: Sequence[Worker], fou
 def _need(rules: Rules, module_type: str, on: date | None, zone: str | None, now: int) -> Need:
     usual = usual_need(rules, module_type)
     return usual._replace(is_wedding_week=wedding_days(rules, on, zone, now) in WEEK)
+
+
+def _promised(rules: Rules, one: _Kind, now: int) -> Need:
+    usual = _need(rules, one.module_type, one.wedding_on, one.timezone, now)
+    return promised_by(usual, rules, one.module_type, one.vendor_type)
 
 
 def _crew(able: Sequence[Worker], *, others: int, silent: int) -> Crew:

@@ -15,11 +15,14 @@ LONGEST_RETRY_AFTER_US = 7 * DAY
 """A handler's wish for a later retry counts up to this long, in microseconds."""
 
 
-def resolve(job: Claimed, outcome: Outcome, *, now: int, retry: Retry, rand: float, kill_limit: int) -> Transition:
+def resolve(
+    job: Claimed, outcome: Outcome, *, now: int, retry: Retry, rand: float, kill_limit: int, p95_us: int = 0
+) -> Transition:
     """The job's next state after an execution ended at ``now``. ``rand`` in [0, 1) spreads the retry.
 
-    Killed executions are counted, and quarantine the job at ``kill_limit``. Expiry is not looked at: a job past it is
-    refused when it is claimed.
+    No retry is planned for after the last moment at which an execution, which takes ``p95_us``, still ends before the
+    deadline. Killed executions are counted, and quarantine the job at ``kill_limit``. Expiry is not looked at: a job
+    past it is refused when it is claimed.
     """
     if outcome.result is Result.OK:
         return Transition(State.COMPLETED, job.attempt, job.losses, job.kills, None, None, "completed")
@@ -29,7 +32,7 @@ def resolve(job: Claimed, outcome: Outcome, *, now: int, retry: Retry, rand: flo
         return Transition(State.CANCELLED, job.attempt, job.losses, job.kills, None, outcome.error, "cancelled")
     if outcome.result is Result.LOST:
         return _lost(job, outcome, now)
-    return _failed(job, outcome, now=now, retry=retry, rand=rand, kill_limit=kill_limit)
+    return _failed(job, outcome, now=now, retry=retry, rand=rand, kill_limit=kill_limit, p95_us=p95_us)
 
 
 def lose(attempt: int, losses: int, kills: int, *, now: int, loss_limit: int) -> Transition:
@@ -71,7 +74,9 @@ def _put_off(job: Claimed, outcome: Outcome, seconds: float, now: int) -> Transi
     return Transition(State.SCHEDULED, given_back, job.losses, job.kills, now + wait_us, outcome.error, reason)
 
 
-def _failed(job: Claimed, outcome: Outcome, *, now: int, retry: Retry, rand: float, kill_limit: int) -> Transition:
+def _failed(
+    job: Claimed, outcome: Outcome, *, now: int, retry: Retry, rand: float, kill_limit: int, p95_us: int
+) -> Transition:
     kills = job.kills + (outcome.result is Result.KILLED)
     error = outcome.error or f"the execution ended as {outcome.result.value}"
     final = _final_reason(job, outcome, kills, kill_limit)
@@ -81,9 +86,12 @@ def _failed(job: Claimed, outcome: Outcome, *, now: int, retry: Retry, rand: flo
     asked = wait_us is not None
     if wait_us is None:
         wait_us = backoff.delay_us(retry, job.attempt, rand)
+    in_time = backoff.before_deadline(wait_us, job.deadline_at, p95_us, now=now, rand=rand)
+    why = ", before its deadline" if in_time < wait_us else ", as the handler asked" if asked else ""
+    wait_us = in_time
     reason = (
         f"attempt {job.attempt} of {job.max_attempts} ended as {outcome.result.value}; "
-        f"retried after {wait_us / SECOND:.1f} s" + (", as the handler asked" if asked else "")
+        f"retried after {wait_us / SECOND:.1f} s{why}"
     )
     return Transition(State.RETRYABLE, job.attempt, job.losses, kills, now + wait_us, error, reason)
 

@@ -73,7 +73,7 @@ class Lane(NamedTuple):
 
 class Order(NamedTuple):
     """What a slot is told to run. ``config`` and ``context`` are JSON; the limits
-    are seconds, MB, CPU seconds, cores and Mbps.
+    are seconds, MB, CPU seconds, cores and Mbps; ``core_share`` is what it counts when cores are shared out.
     """
 
     job_id: int
@@ -91,6 +91,7 @@ class Order(NamedTuple):
     send_delay_min: float | None = None
     cpu_limit: float = math.inf
     network_mbps: float = math.inf
+    core_share: int = 2
 
 
 class Outcome(NamedTuple):

@@ -67,7 +67,11 @@ class Overseer:
 
     def _confine(self, slot: ProcessSlot, limit: float, pids: tuple[int, ...]) -> None:
         if slot.cores is None and self._may_confine:
-            taken = [other.cores for other in self._confined if other.cores is not None]
+            taken = [
+                (other.cores, other.order.core_share)
+                for other in self._confined
+                if other.cores is not None and other.order is not None
+            ]
             slot.cores = spread(self._all, taken, limit)
         if slot.cores is None:
             return

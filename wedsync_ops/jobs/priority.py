@@ -12,7 +12,7 @@ from wedsync_ops.instants import MINUTE, local_date
 from wedsync_ops.jobs.model import Decision, Priority
 from wedsync_ops.modules.model import WeddingRules
 from wedsync_ops.modules.overrides import Overrides
-from wedsync_ops.weddings.context import singular
+from wedsync_ops.vendors import singular
 from wedsync_ops.weddings.model import Calendar, Season, Wedding
 from wedsync_ops.weddings.proximity import days_until, in_wedding_week, next_boundary
 from wedsync_ops.weddings.season import season_on, weekend_on

@@ -1,6 +1,6 @@
 """What a worker may claim of its lanes where memory or slots are short. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from wedsync_ops.jobs.admission import Candidate, Load, Machine, Need, admit, lacks_memory
 from wedsync_ops.jobs.model import Lane
@@ -14,11 +14,14 @@ def keeps_off(machine: Machine, needs: Iterable[Need]) -> bool:
 class Squeeze:
     """What may be claimed in one transaction where memory or slots are short. ``lanes`` stand in the order of turns."""
 
-    def __init__(self, lanes: Mapping[Lane, int], needs: Mapping[Lane, Need], load: Load, machine: Machine) -> None:
+    def __init__(
+        self, lanes: Mapping[Lane, int], needs: Mapping[Lane, Need], load: Load, machine: Machine, largest_kb: int
+    ) -> None:
         self._left = dict(lanes)
         self._needs = needs
-        self._load = load
+        self._load = self._before = load
         self._machine = machine
+        self._largest_kb = largest_kb
 
     def in_week(self, room: int) -> Mapping[Lane, int]:
         """Where to look for wedding-week jobs before anything else is claimed: where others must leave slots alone."""
@@ -53,7 +56,20 @@ class Squeeze:
         """The lanes that wait for memory."""
         return [lane for lane, need in self._needs.items() if lacks_memory(need, self._load, self._machine)]
 
+    def too_many(self, needs: Sequence[Need]) -> list[bool]:
+        """Which of the jobs that were claimed, in their order, have no memory by what each promises for itself.
+
+        A lane is admitted by what its jobs usually need; what kind of vendor a job is for is known once it is claimed.
+        """
+        if not self._may_lack:
+            return [False] * len(needs)
+        load, answers = self._before, []
+        for need in needs:
+            lacks = lacks_memory(need, load, self._machine)
+            load = load if lacks else load.plus(need)
+            answers.append(lacks)
+        return answers
+
     @property
     def _may_lack(self) -> bool:
-        largest_kb = max(need.memory_kb for need in self._needs.values())
-        return self._load.memory_kb + self._machine.slots * largest_kb > self._machine.memory_kb
+        return self._load.memory_kb + self._machine.slots * self._largest_kb > self._machine.memory_kb

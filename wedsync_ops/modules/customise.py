@@ -12,12 +12,15 @@ from wedsync_ops import codec
 from wedsync_ops.db import Database
 from wedsync_ops.errors import InvalidInput, UnknownModule, UsageError
 from wedsync_ops.modules import reading, store
-from wedsync_ops.modules.discovery import boost_of, vendor_defaults
+from wedsync_ops.modules.discovery import boost_of, vendor_named
 from wedsync_ops.modules.model import Customisation, Limits, ModuleVersion, Problem, Scope
 from wedsync_ops.modules.overrides import merged
 from wedsync_ops.modules.reading import problem, words
 from wedsync_ops.modules.registry import CustomisationKey, Registry
+from wedsync_ops.vendors import SHIPPED, VendorType
 from wedsync_ops.yamldoc import Document, Path
+
+Vendors = Mapping[str, VendorType]
 
 _SCOPES: tuple[Scope, ...] = ("supplier", "vendor_type")
 _KEYS = (*_SCOPES, "module", "config", "priority", "priority_boost", "weight", "limits")
@@ -67,22 +70,32 @@ class Effective:
         }
 
 
-def customise(database: Database, raw: bytes, source: str, *, now: int, dry_run: bool = False) -> Customising:
+def customise(
+    database: Database,
+    raw: bytes,
+    source: str,
+    *,
+    now: int,
+    dry_run: bool = False,
+    vendors: Vendors = SHIPPED,
+) -> Customising:
     """Store every customisation of a file, or none when any has a problem. ``dry_run`` writes nothing.
 
     What the file does not name stays as it is.
     """
     if dry_run:
         with database.reading() as connection:
-            return _customise(connection, raw, source, now, dry_run=True)
+            return _customise(connection, raw, source, now, vendors, dry_run=True)
     with database.transaction() as connection:
         store.lock(connection)
-        return _customise(connection, raw, source, now, dry_run=False)
+        return _customise(connection, raw, source, now, vendors, dry_run=False)
 
 
-def _customise(connection: Connection, raw: bytes, source: str, now: int, *, dry_run: bool) -> Customising:
+def _customise(
+    connection: Connection, raw: bytes, source: str, now: int, vendors: Vendors, *, dry_run: bool
+) -> Customising:
     registry = store.load(connection)
-    found, problems = parse(raw, registry)
+    found, problems = parse(raw, registry, vendors)
     if problems:
         return Customising(source, (), problems)
     done = []
@@ -96,36 +109,48 @@ def _customise(connection: Connection, raw: bytes, source: str, now: int, *, dry
     return Customising(source, tuple(done), ())
 
 
-def remove(database: Database, scope: Scope, name: str, module_id: str, *, dry_run: bool = False) -> Customisation:
+def remove(
+    database: Database,
+    scope: Scope,
+    name: str,
+    module_id: str,
+    *,
+    dry_run: bool = False,
+    vendors: Vendors = SHIPPED,
+) -> Customisation:
     """Take a customisation back; returns what it was. Jobs that are queued keep the config they were queued with.
 
     Raises UnknownModule, or NotFound when there is none.
     """
     if dry_run:
         with database.reading() as connection:
-            return _stored(connection, scope, name, module_id)[1]
+            return _stored(connection, scope, name, module_id, vendors)[1]
     with database.transaction() as connection:
         store.lock(connection)
-        key, found = _stored(connection, scope, name, module_id)
+        key, found = _stored(connection, scope, name, module_id, vendors)
         store.uncustomise(connection, key)
     return found
 
 
-def _stored(connection: Connection, scope: Scope, name: str, module_id: str) -> tuple[CustomisationKey, Customisation]:
+def _stored(
+    connection: Connection, scope: Scope, name: str, module_id: str, vendors: Vendors
+) -> tuple[CustomisationKey, Customisation]:
     registry = store.load(connection)
     registry.pointer(module_id)
-    key = (scope, vendor_defaults(name).vendor_type if scope == "vendor_type" else name, module_id)
+    key = (scope, vendor_named(name, vendors).name if scope == "vendor_type" else name, module_id)
     return key, registry.customisation(key)
 
 
-def parse(raw: bytes, registry: Registry) -> tuple[tuple[Customisation, ...], tuple[Problem, ...]]:
+def parse(
+    raw: bytes, registry: Registry, vendors: Vendors = SHIPPED
+) -> tuple[tuple[Customisation, ...], tuple[Problem, ...]]:
     """Read a file of customisations: every problem at once, with its line. Never raises for bad content."""
     document, items, problems = reading.read(raw, "customisations", "customisation")
     found: list[Customisation] = []
     lines: dict[CustomisationKey, int] = {}
     for index, item in enumerate(items):
         path: Path = ("customisations", index)
-        one, wrong = _entry(document, path, item)
+        one, wrong = _entry(document, path, item, vendors)
         problems += [*wrong, *_misfits(document, path, item, registry)]
         if one is None:
             continue
@@ -138,7 +163,7 @@ def parse(raw: bytes, registry: Registry) -> tuple[tuple[Customisation, ...], tu
     return tuple(found), reading.in_order(document, problems)
 
 
-def _entry(document: Document, path: Path, item: Any) -> tuple[Customisation | None, list[Problem]]:
+def _entry(document: Document, path: Path, item: Any, vendors: Vendors) -> tuple[Customisation | None, list[Problem]]:
     if not isinstance(item, dict):
         return None, [problem(document, path, f"a customisation must be a mapping, not {codec.kind_of(item)}")]
     problems = []
@@ -147,7 +172,7 @@ def _entry(document: Document, path: Path, item: Any) -> tuple[Customisation | N
         problems.append(problem(document, path, "needs either supplier or vendor_type, and not both"))
     scope = scopes[0] if scopes else "supplier"
     try:
-        name = _name(scope, item.get(scope, "?"))
+        name = _name(scope, item.get(scope, "?"), vendors)
     except (InvalidInput, UsageError) as error:
         problems.append(problem(document, (*path, scope), str(error)))
         name = "?"
@@ -171,10 +196,10 @@ def _entry(document: Document, path: Path, item: Any) -> tuple[Customisation | N
     return (None if problems else one), problems
 
 
-def _name(scope: Scope, value: Any) -> Any:
+def _name(scope: Scope, value: Any, vendors: Vendors) -> Any:
     """A supplier's id as contexts give it (whole numbers are texts there, too), a vendor type in the singular."""
     if scope == "vendor_type":
-        return vendor_defaults(value).vendor_type if isinstance(value, str) else value
+        return vendor_named(value, vendors).name if isinstance(value, str) else value
     name = str(value) if type(value) is int else value
     if isinstance(name, str) and name.isspace():
         raise InvalidInput("must not be blank")
@@ -202,10 +227,15 @@ def _misfits(document: Document, path: Path, item: Any, registry: Registry) -> I
 
 
 def effective(
-    registry: Registry, module: ModuleVersion, *, vendor_type: str | None = None, supplier: str | None = None
+    registry: Registry,
+    module: ModuleVersion,
+    *,
+    vendor_type: str | None = None,
+    supplier: str | None = None,
+    vendors: Vendors = SHIPPED,
 ) -> Effective:
     """What holds of a module type for a vendor type and a supplier. Raises InvalidInput for an unknown vendor type."""
-    vendor = None if vendor_type is None else vendor_defaults(vendor_type).vendor_type
+    vendor = None if vendor_type is None else vendor_named(vendor_type, vendors).name
     overrides = registry.overrides(module.module_id, vendor, supplier)
     layers = () if overrides is None else overrides.layers
     rules = module.definition.wedding_optimizations

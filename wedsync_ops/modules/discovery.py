@@ -7,7 +7,7 @@ from types import MappingProxyType
 from wedsync_ops.errors import InvalidContext, TierRefused, UsageError, quoted
 from wedsync_ops.modules.model import ModuleVersion, Pointer, WeddingRules
 from wedsync_ops.modules.registry import Registry
-from wedsync_ops.weddings.context import singular
+from wedsync_ops.vendors import SHIPPED, VendorType, singular
 
 TIERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -22,25 +22,6 @@ TIERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class VendorDefaults:
-    """What a vendor type starts from: hours of most work (local time), kind of resources, module types shown first."""
-
-    vendor_type: str
-    peak_hours: tuple[int, ...] = ()
-    resource_profile: str = "balanced"
-    first_modules: tuple[str, ...] = ()
-
-
-_VENDORS = {
-    "photographer": VendorDefaults("photographer", (9, 17), "cpu_optimized", ("email", "form", "review")),
-    "venue": VendorDefaults("venue", (8, 16), "memory_optimized", ("meeting", "form", "info")),
-    "florist": VendorDefaults("florist"),
-    "caterer": VendorDefaults("caterer"),
-    "planner": VendorDefaults("planner"),
-}
-
-
-@dataclass(frozen=True, slots=True)
 class Listed:
     """A module type in a list. ``tier`` is the smallest that includes it, ``None`` for a third party's: all do."""
 
@@ -51,12 +32,12 @@ class Listed:
     priority_boost: int
 
 
-def vendor_defaults(vendor_type: str) -> VendorDefaults:
-    """The defaults of a vendor type, singular or plural. Raises UsageError for one that is not known."""
-    known = _VENDORS.get(singular(vendor_type))
+def vendor_named(vendor_type: str, vendors: Mapping[str, VendorType] = SHIPPED) -> VendorType:
+    """A vendor type by its name, singular or plural. Raises UsageError for one that is not among ``vendors``."""
+    known = vendors.get(singular(vendor_type))
     if known is None:
         raise UsageError(
-            f"there is no vendor type {quoted(vendor_type)}", hint=f"the vendor types are {', '.join(_VENDORS)}"
+            f"there is no vendor type {quoted(vendor_type)}", hint=f"the vendor types are {', '.join(vendors)}"
         )
     return known
 
@@ -110,13 +91,14 @@ def discover(
     tier: str | None = None,
     vendor_type: str | None = None,
     include_all: bool = False,
+    vendors: Mapping[str, VendorType] = SHIPPED,
 ) -> tuple[Listed, ...]:
     """The module types that fit every condition given, by id; a vendor type's preferred ones come first.
 
     Inactive and retired ones only with ``include_all``. Raises UsageError for an unknown tier or vendor type.
     """
     tier_includes(tier, "")
-    defaults = None if vendor_type is None else vendor_defaults(vendor_type)
+    defaults = None if vendor_type is None else vendor_named(vendor_type, vendors)
     found = [
         _listed(registry, module, defaults)
         for module in registry.modules()
@@ -130,8 +112,8 @@ def discover(
     return tuple(sorted(found, key=lambda item: ranks.get(item.module.module_id, len(first))))
 
 
-def _listed(registry: Registry, module: ModuleVersion, defaults: VendorDefaults | None) -> Listed:
+def _listed(registry: Registry, module: ModuleVersion, defaults: VendorType | None) -> Listed:
     rules = module.definition.wedding_optimizations
-    boost = 0 if defaults is None else boost_of(rules, defaults.vendor_type)
+    boost = 0 if defaults is None else boost_of(rules, defaults.name)
     module_id = module.module_id
     return Listed(module, registry.pointer(module_id), registry.is_usable(module_id), tier_of(module_id), boost)

@@ -60,9 +60,9 @@ def content_hash(definition: Definition) -> str:
 def parse(raw: bytes) -> Parsed:
     """Read a definition file: every problem at once, each with its line and path. Never raises for bad content.
 
-    Its ``schedules`` and ``alerts`` are left to the rooms that run jobs and that tell what is wrong.
+    Its ``schedules``, ``alerts`` and ``journeys`` are left to the rooms that they are of.
     """
-    document, items, problems = reading.read(raw, "modules", "definition", beside=("schedules", "alerts"))
+    document, items, problems = reading.read(raw, "modules", "definition", beside=("schedules", "alerts", "journeys"))
     found: list[Found] = []
     warnings: list[Problem] = []
     for index, item in enumerate(items):

@@ -34,6 +34,7 @@ from wedsync_ops.metrics.levels import Kept, Level, start_of
 from wedsync_ops.metrics.rollup import Roller
 from wedsync_ops.metrics.store import buckets
 from wedsync_ops.operations.report.keeping import keep
+from wedsync_ops.planning.settling import settle
 
 _LOG = logging.getLogger(__name__)
 
@@ -223,7 +224,7 @@ def _retention(site: Site, writing: Writing) -> Mapping[str, int]:
     with site.database.reading() as connection:
         module_types = retention.module_types(connection)
         untold = None if settings.webhook_url is None else events.Untold(connection)
-    counts = dict.fromkeys(retention.COUNTS, 0)
+    counts = {**dict.fromkeys(retention.COUNTS, 0), "steps_settled": settle(site.database, writing)}
     policy = replace(policy, measured=_measured(site, policy.old, writing))
     several = (*retention.sweeps(policy, module_types, untold or retention.nothing_held), *_told_long_ago(policy.old))
     for one in several:

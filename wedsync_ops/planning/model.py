@@ -82,6 +82,8 @@ class Known(NamedTuple):
     job_id: int | None
     planned_at: int
     job_state: str | None
+    module_type: str = ""
+    reason: str | None = None
 
 
 class Decided(NamedTuple):

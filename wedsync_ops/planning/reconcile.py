@@ -1,7 +1,7 @@
 """What planning makes of every step of a couple's journeys, against what is remembered of them. Pure.
 
-A step that was done, runs or has ended stays what it is; one that waits is moved when the couple's dates are others; one
-that never had a job gets one while its time is still to come.
+A step that was done, runs or has ended stays what it is; one that waits is moved when the couple's dates are others;
+one that never had a job gets one while its time is still to come.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -23,6 +23,7 @@ def to_document(frame: Frame) -> dict[str, Any]:
             "days": wedding.days,
             "job_id": wedding.job_id,
             "module_type": wedding.module_type,
+            "client_id": wedding.client_id,
         },
         "last_minute": _pace(frame.pace),
         "lanes": [

@@ -21,7 +21,9 @@ from wedsync_ops.top.history import History
 from wedsync_ops.top.model import Closed, DeadGroup, Frame, LaneLine, NextWedding, Season, Worker
 from wedsync_ops.top.port import Alerts, NoAlerts
 from wedsync_ops.top.store import Coming, Letter
+from wedsync_ops.weddings import agenda
 from wedsync_ops.weddings.season import is_weekend, load_multiplier, season_at
+from wedsync_ops.weddings.store import Wanted
 
 _SLOWLY = 5 * SECOND
 """How often is read what moves slowly and takes longer to read."""
@@ -30,7 +32,7 @@ _SLOWLY = 5 * SECOND
 class _Slow(NamedTuple):
     letters: list[Letter]
     is_all: bool
-    coming: list[Coming]
+    wedding: NextWedding | None
 
 
 class Watcher:
@@ -65,7 +67,7 @@ class Watcher:
             seen = self._read(connection, now)
             slow = self._slow(connection, seen.lanes, now)
         self._history.add(newest, now)
-        last = self._last if slow is None else self._with_slow(slow, now)
+        last = self._last if slow is None else self._with_slow(slow)
         self._last = replace(
             seen,
             pace=self._history.pace(now),
@@ -117,19 +119,26 @@ class Watcher:
         if self._slow_at is not None and 0 <= now - self._slow_at < _SLOWLY:
             return None
         letters, is_all = store.dead(connection)
-        coming = store.coming(connection, [count.lane for count in lanes if count.available > 0])
+        wedding = self._known_wedding(connection, now)
+        if wedding is None:
+            coming = store.coming(connection, [count.lane for count in lanes if count.available > 0])
+            wedding = self._wedding_of(coming, now)
         self._slow_at = now
-        return _Slow(letters, is_all, coming)
+        return _Slow(letters, is_all, wedding)
 
-    def _with_slow(self, slow: _Slow, now: int) -> Frame:
-        wedding = self._next_wedding(slow.coming, now)
-        return replace(self._last, dead=grouped(slow.letters), dead_is_all=slow.is_all, next_wedding=wedding)
+    def _with_slow(self, slow: _Slow) -> Frame:
+        return replace(self._last, dead=grouped(slow.letters), dead_is_all=slow.is_all, next_wedding=slow.wedding)
 
     def soon(self) -> None:
         """Read all of it at the next look: somebody has changed something."""
         self._slow_at = None
 
-    def _next_wedding(self, coming: Sequence[Coming], now: int) -> NextWedding | None:
+    def _known_wedding(self, connection: Connection, now: int) -> NextWedding | None:
+        for known, days in agenda.coming(connection, now, self._rules.calendar.zone, Wanted(limit=1)):
+            return NextWedding(known.client.wedding_on, days, client_id=known.client.client_id)
+        return None
+
+    def _wedding_of(self, coming: Sequence[Coming], now: int) -> NextWedding | None:
         found = []
         for job in coming:
             day = date.fromisoformat(job.wedding_on)

@@ -106,12 +106,16 @@ class Season:
 
 @dataclass(frozen=True, slots=True)
 class NextWedding:
-    """The soonest wedding among the jobs that come next, so many days from now in its own zone."""
+    """The soonest wedding of the couples that are known, so many days from now in its own zone.
+
+    Where none is known it is the soonest among the jobs that come next, and a job is named instead of a client.
+    """
 
     on: date
     days: int
-    job_id: int
-    module_type: str
+    job_id: int | None = None
+    module_type: str | None = None
+    client_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from wedsync_ops.errors import shortened
 from wedsync_ops.instants import SECOND, to_datetime
 from wedsync_ops.metrics.spark import spark
 from wedsync_ops.top.model import DeadGroup, Frame, OpenAlert, Running, Worker
@@ -35,12 +36,13 @@ def season(frame: Frame) -> str:
 
 
 def wedding(frame: Frame) -> str:
-    """The next wedding among the jobs that come next."""
+    """The next wedding of the couples that are known, else among the jobs that come next."""
     if frame.next_wedding is None:
         return "no wedding among the next jobs"
     next_one = frame.next_wedding
     when = {0: "today", 1: "tomorrow"}.get(next_one.days, f"in {next_one.days} days")
-    return f"next wedding {when}, {next_one.on} (job {next_one.job_id})"
+    whose = f"job {next_one.job_id}" if next_one.client_id is None else one_line(shortened(next_one.client_id, _NAME))
+    return f"next wedding {when}, {next_one.on} ({whose})"
 
 
 def pace(frame: Frame, *, width: int = 80, ascii_only: bool = False) -> list[str]:

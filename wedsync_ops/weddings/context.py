@@ -11,16 +11,9 @@ from zoneinfo import ZoneInfo
 
 from wedsync_ops.errors import InvalidContext, InvalidInput
 from wedsync_ops.instants import parse_date, zone_named
+from wedsync_ops.vendors import singular
 from wedsync_ops.weddings.model import Region, Wedding
 from wedsync_ops.weddings.regions import region_of
-
-_SINGULAR = {
-    "photographers": "photographer",
-    "venues": "venue",
-    "florists": "florist",
-    "caterers": "caterer",
-    "planners": "planner",
-}
 
 
 def wedding_from(context: Mapping[str, Any], default_zone: ZoneInfo) -> Wedding | None:
@@ -77,13 +70,6 @@ def tier_from(context: Mapping[str, Any]) -> str | None:
     if value is None or isinstance(value, str):
         return value
     raise InvalidContext("context.subscription_tier must be text", hint="such as starter or professional")
-
-
-@lru_cache(maxsize=256)
-def singular(vendor_type: str) -> str:
-    """A vendor type as it is kept: lower case, and the five known plurals in the singular."""
-    name = vendor_type.strip().lower()
-    return _SINGULAR.get(name, name)
 
 
 def _found(context: Mapping[str, Any], name: str, *places: str) -> Any:

@@ -141,8 +141,8 @@ def counts(connection: Connection, first: date, last: date) -> list[DayCount]:
     rows = db.run(
         connection,
         (
-            "SELECT wedding_on, region, timezone, count(*) AS weddings FROM clients WHERE wedding_on BETWEEN :first AND :last"
-            " GROUP BY wedding_on, region, timezone"
+            "SELECT wedding_on, region, timezone, count(*) AS weddings FROM clients"
+            " WHERE wedding_on BETWEEN :first AND :last GROUP BY wedding_on, region, timezone"
         ),
         {"first": _day(first), "last": _day(last)},
     )

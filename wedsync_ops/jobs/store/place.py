@@ -15,7 +15,7 @@ from wedsync_ops.jobs.store.view import POSITION_CAP
 _PLACE = (
     "SELECT id, module_type, module_version, state, priority, rank, due_at, next_change_at, expires_at, deadline_at,"
     " attempt, max_attempts, leased_by, held_by, started_at, finished_at, error, supplier_id, region, wedding_on,"
-    " timezone, reasons, (SELECT requested_by FROM stops WHERE job_id = jobs.id) AS asked_by"
+    " timezone, vendor_type, reasons, (SELECT requested_by FROM stops WHERE job_id = jobs.id) AS asked_by"
     " FROM jobs JOIN payloads ON payloads.job_id = jobs.id WHERE jobs.id = :id"
 )
 _HIGHER = "SELECT coalesce(sum(available), 0) FROM lane_counts WHERE priority > :priority"
@@ -25,7 +25,7 @@ _OF_SUPPLIER = (
     f"SELECT count(*) FROM (SELECT supplier_id FROM jobs WHERE {_IN_LANE} AND (rank, id) <= (:rank, :id)"
     " ORDER BY rank DESC, id DESC LIMIT :cap) AS b WHERE supplier_id = :supplier"
 )
-_LEASED = "SELECT leased_by, module_type, wedding_on, timezone FROM jobs WHERE state = 'running'"
+_LEASED = "SELECT leased_by, module_type, wedding_on, timezone, vendor_type FROM jobs WHERE state = 'running'"
 _GAUGE = "SELECT wake_at FROM limit_gauges WHERE name = :name AND key = :key"
 
 
@@ -57,6 +57,7 @@ class Place:
     region: str
     wedding_on: date | None
     timezone: str | None
+    vendor_type: str | None
     asked_by: str | None
     priority_reasons: tuple[str, ...]
     due_reasons: tuple[str, ...]
@@ -72,6 +73,7 @@ class Leased(NamedTuple):
     module_type: str
     wedding_on: date | None
     timezone: str | None
+    vendor_type: str | None
 
 
 def find(connection: Connection, job_id: int) -> Place | None:
@@ -104,7 +106,7 @@ def _queue(connection: Connection, row: dict[str, Any]) -> dict[str, Any]:
 def leased(connection: Connection) -> list[Leased]:
     """Every job that a worker has leased."""
     rows = map(tuple, db.run(connection, _LEASED))
-    return [Leased(worker, name, _day(on), zone) for worker, name, on, zone in rows]
+    return [Leased(worker, name, _day(on), zone, vendor) for worker, name, on, zone, vendor in rows]
 
 
 def _day(value: str | None) -> date | None:

@@ -75,6 +75,15 @@ def unfinished(connection: Connection, client_ids: Sequence[str], *, lock: bool)
     return [Dated._make(row) for row in db.run(connection, statement, {"texts": db.many(list(client_ids))})]
 
 
+def of_ids(connection: Connection, ids: Sequence[int]) -> list[Dated]:
+    """Those of the jobs that wait."""
+    statement = (
+        f"SELECT {_COLUMNS} FROM payloads JOIN jobs ON jobs.id = payloads.job_id"
+        f" WHERE jobs.id IN {db.ids_source(connection)} AND state IN ('scheduled','available','retryable')"
+    )
+    return [Dated._make(row) for row in db.run(connection, statement, {"ids": db.many(list(ids))})]
+
+
 def write(connection: Connection, jobs: Sequence[Dated], becoming: Sequence[Redated]) -> None:
     """Make locked waiting jobs what they become: scheduled, so that promotion ranks them anew; nothing holds them."""
     if not becoming:

@@ -11,13 +11,13 @@ from wedsync_ops.instants import parse_date
 from wedsync_ops.jobs.model import Lane, Priority
 
 _HEAD = (
-    "SELECT id, module_type, priority, due_at, supplier_id, region, wedding_on, timezone FROM jobs"
+    "SELECT id, module_type, priority, due_at, supplier_id, region, wedding_on, timezone, vendor_type FROM jobs"
     " WHERE state = 'available' AND held_by IS NULL AND module_type = :module_type AND priority = :priority"
     " ORDER BY rank, id LIMIT 1"
 )
 _HEAD_IN_REGION = _HEAD.replace(" ORDER BY", " AND region = :region ORDER BY")
 _UNPROMOTED = (
-    "SELECT id, module_type, priority, due_at, supplier_id, region, wedding_on, timezone FROM jobs"
+    "SELECT id, module_type, priority, due_at, supplier_id, region, wedding_on, timezone, vendor_type FROM jobs"
     " WHERE state IN ('scheduled','retryable') ORDER BY due_at LIMIT 1"
 )
 _RUNNING = (
@@ -38,6 +38,7 @@ class Waiting(NamedTuple):
     region: str
     wedding_on: date | None
     timezone: str | None
+    vendor_type: str | None
 
 
 class Running(NamedTuple):

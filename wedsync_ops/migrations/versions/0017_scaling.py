@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0017"
-down_revision = "0015"
+down_revision = "0016"
 
 # SQLite's row id is an alias only for INTEGER; elsewhere ids are 64 bits wide.
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")

@@ -28,7 +28,7 @@ _WATCHED = frozenset(
 
 
 class Watch:
-    """Evaluates the rules once a minute. ``busy`` is the slots that wedding-week jobs keep busy while that is alerted."""
+    """Evaluates the rules once a minute. ``busy`` is how many slots the wedding week keeps busy, while that is alerted."""
 
     def __init__(self, rules: Sequence[Rule], targets: Mapping[str, Targets]) -> None:
         self._rules = tuple(rule for rule in rules if rule.enabled and rule.metric in _WATCHED)
@@ -115,7 +115,7 @@ class _Window:
             if point.sums.longest_us > longest.get(point.module_type, 0):
                 longest[point.module_type] = point.sums.longest_us
         return {
-            name: Sums(*sums[:-1], longest_us=longest.get(name, 0)) for name, sums in self._sums.items() if sums[0] > 0
+            name: Sums._make((*sums[:-1], longest.get(name, 0))) for name, sums in self._sums.items() if sums[0] > 0
         }
 
     def _count(self, point: Point, sign: int) -> None:

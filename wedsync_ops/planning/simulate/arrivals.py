@@ -1,4 +1,4 @@
-"""Demand from couples: the steps of their journeys, hour by hour, so that a season needs no more memory than an hour. Pure.
+"""Demand from couples: the steps of their journeys, hour by hour, so that a season needs the memory of an hour. Pure.
 
 Weddings are known long before, so the forecast of such a demand is what is planned: the hours that jobs are drawn from.
 """
@@ -18,7 +18,7 @@ from wedsync_ops.planning.journeys import IsHoliday, step_time
 from wedsync_ops.planning.model import Couple
 from wedsync_ops.planning.simulate.couples import VENDOR_TYPES, Cohort
 from wedsync_ops.planning.simulate.model import Arrival, Chance, Kind
-from wedsync_ops.weddings.context import singular
+from wedsync_ops.vendors import singular
 from wedsync_ops.weddings.model import Wedding
 
 _LONGEST_SKIP_DAYS = 32
@@ -31,7 +31,7 @@ _SKEW = 2.0
 
 
 class Part(NamedTuple):
-    """Jobs of one step that fall due in a part of an hour; ``many`` may be a fraction. Without a supplier it is drawn."""
+    """Jobs of a step that fall due in a part of an hour; ``many`` may be a fraction. Without a supplier it is drawn."""
 
     since: int
     until: int
@@ -192,7 +192,7 @@ def _at(arrival: Arrival) -> int:
 
 
 def durations(kind: Kind) -> Sequence[int]:
-    """Equally likely durations of a module type, in microseconds: log-normal through its middle and its 95th percentile."""
+    """Equally likely durations of a module type, in microseconds: log-normal through its middle and its 95th of 100."""
     middle, high = max(kind.expected.p50_us, 1), max(kind.expected.p95_us, 1)
     sigma = max(0.0, log(high / middle)) / _P95
     longest = kind.definition.resource_requirements.execution_timeout * 1_000_000

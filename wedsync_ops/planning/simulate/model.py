@@ -122,7 +122,7 @@ class Setup:
 
     calendar: Calendar
     kinds: Mapping[str, Kind]
-    policy: Policy = Policy()
+    policy: Policy = field(default_factory=Policy)
     least: int = 2
     most: int = 50
     cores: int = 2
@@ -136,7 +136,7 @@ class Setup:
     loss_limit: int = 20
     kill_limit: int = 3
     rules: tuple[Rule, ...] = ()
-    faults: Faults = Faults()
+    faults: Faults = field(default_factory=Faults)
 
     @property
     def is_fixed(self) -> bool:

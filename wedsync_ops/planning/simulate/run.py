@@ -1,4 +1,4 @@
-"""The simulation: events in the order of time, on a clock that jumps from one to the next. Pure, and the same each time.
+"""The simulation: events in the order of time, on a clock that jumps from one to the next. Pure.
 
 Jobs fall due, are claimed, run and end; attempts fail and are tried again; workers die and come back; every few seconds
 the number of slots is decided on, every minute the alerts. What is decided, the platform's own functions decide.
@@ -153,8 +153,7 @@ class _Run:
                 other.changed = other.changed or other is not worker
         self._count_busy(now)
         self._running += len(started)
-        if self._running > self._tally.most_running:
-            self._tally.most_running = self._running
+        self._tally.most_running = max(self._tally.most_running, self._running)
         for job in started:
             job.attempt += 1
             self._tally.began(job, now)
@@ -188,6 +187,7 @@ class _Run:
             retry=job.kind.definition.retry,
             rand=self._chance.random(),
             kill_limit=self._setup.kill_limit,
+            p95_us=job.kind.expected.p95_us,
         )
         if change.state is State.RETRYABLE and change.due_at is not None:
             job.due_at = change.due_at

@@ -111,7 +111,7 @@ class Worker:
         load = load_of(self._need(job, now) for job in (*self.running.values(), *self._heap.here()))
         order = self._turns.order(available)
         needs = {lane: self._needs[lane.module_type] for lane in order}
-        squeeze = Squeeze({lane: available[lane] for lane in order}, needs, load, machine)
+        squeeze = Squeeze({lane: available[lane] for lane in order}, needs, load, machine, largest_kb=0)
         for lane, many in squeeze.in_week(room).items():
             jobs = queue.take_in_week(lane, many)
             squeeze.take_in_week(lane, len(jobs))

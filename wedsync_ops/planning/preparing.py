@@ -1,0 +1,92 @@
+"""How ready the weddings to come are: read page by page, judged by what was promised."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from wedsync_ops.errors import UnknownClient, quoted
+from wedsync_ops.jobs.actions import Queue
+from wedsync_ops.jobs.batch import expected_of
+from wedsync_ops.jobs.rules import Rules
+from wedsync_ops.jobs.store import durations
+from wedsync_ops.planning import frame
+from wedsync_ops.planning.admission import Load
+from wedsync_ops.planning.couples import couple_of
+from wedsync_ops.planning.frame import Frame
+from wedsync_ops.planning.promising import measure
+from wedsync_ops.planning.readiness import JobFacts, Ready, ready
+from wedsync_ops.planning.store import obligations, plans
+from wedsync_ops.weddings import agenda
+from wedsync_ops.weddings import store as clients
+from wedsync_ops.weddings.agenda import Coming
+from wedsync_ops.weddings.proximity import days_until
+from wedsync_ops.weddings.store import Wanted
+
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class WeddingReady:
+    """A wedding to come, and how ready it is."""
+
+    coming: Coming
+    ready: Ready
+
+
+def readiness(queue: Queue, *, within_days: int, supplier_id: str | None = None) -> Iterator[WeddingReady]:
+    """The weddings of the days to come, the soonest first, as they are ready."""
+    now = queue.clock.now()
+    with queue.database.reading() as connection:
+        look = _look(connection, queue.rules, now)
+        page: list[Coming] = []
+        wanted = Wanted(supplier_id=supplier_id)
+        for one in agenda.coming(connection, now, queue.rules.calendar.zone, wanted, within_days=within_days):
+            page.append(one)
+            if len(page) == _AT_ONCE:
+                yield from _judged(connection, queue.rules, look, page, now)
+                page = []
+        yield from _judged(connection, queue.rules, look, page, now)
+
+
+def of_client(queue: Queue, client_id: str) -> WeddingReady:
+    """One wedding. Raises UnknownClient."""
+    now = queue.clock.now()
+    with queue.database.reading() as connection:
+        known = clients.find(connection, client_id)
+        if known is None:
+            raise UnknownClient(f"there is no client {quoted(client_id)}")
+        days = days_until(known.client.wedding(queue.rules.calendar.zone), now)
+        look = _look(connection, queue.rules, now)
+        return next(iter(_judged(connection, queue.rules, look, [Coming(known, days)], now)))
+
+
+def _look(connection: Connection, rules: Rules, now: int) -> tuple[Frame, Load]:
+    return frame.load(connection, rules), measure(connection, rules, now)
+
+
+def _judged(
+    connection: Connection, rules: Rules, look: tuple[Frame, Load], page: Sequence[Coming], now: int
+) -> Iterator[WeddingReady]:
+    found, load = look
+    ids = [one.known.client.client_id for one in page]
+    known, current = plans.known(connection, ids), found.current()
+    jobs = _jobs(connection, rules, ids)
+    for one in page:
+        client = one.known.client
+        couple = couple_of(client, rules.calendar.zone)
+        mine = jobs.get(client.client_id, {})
+        applying = found.applying(client, current)
+        yield WeddingReady(one, ready(couple, applying, known[client.client_id], mine, load, now))
+
+
+def _jobs(connection: Connection, rules: Rules, ids: Sequence[str]) -> dict[str, dict[int, JobFacts]]:
+    measured = durations.read(connection)
+    found: dict[str, dict[int, JobFacts]] = {}
+    row: Any
+    for row in obligations.jobs_of(connection, ids):
+        p95_us = expected_of(measured, rules.registry.version(row.module_type, row.module_version)).p95_us
+        own = (row.id, row.module_type, row.state, row.priority, row.due_at, row.deadline_at, row.attempts_left)
+        found.setdefault(row.client_id, {})[row.id] = JobFacts(*own, p95_us, row.error)
+    return found
