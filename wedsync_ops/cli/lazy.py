@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "weddings": ("weddings", "See the weddings to come, and the couples that are known; move a wedding."),
     "vendors": ("vendors", "See the vendor types: peak hours, resources, what comes first."),
     "season": ("season", "Tell the wedding season and the load to expect."),
+    "simulate": ("simulate", "Try a day or a season before it comes: what would be late, and with how many slots."),
     "check": ("check", "Check something for monitoring, by exit code."),
     "health": ("health", "Tell in one line whether the platform is well."),
     "doctor": ("doctor", "Find what is wrong, explain it, and say what mends it."),

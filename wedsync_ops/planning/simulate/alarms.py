@@ -28,7 +28,7 @@ _WATCHED = frozenset(
 
 
 class Watch:
-    """Evaluates the rules once a minute. ``busy`` is how many slots the wedding week keeps busy, while that is alerted."""
+    """Evaluates the rules once a minute. ``busy`` is the slots that the wedding week takes, while that is alerted."""
 
     def __init__(self, rules: Sequence[Rule], targets: Mapping[str, Targets]) -> None:
         self._rules = tuple(rule for rule in rules if rule.enabled and rule.metric in _WATCHED)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from wedsync_ops.instants import DAY, HOUR, local_midnight
 from wedsync_ops.jobs.model import Priority
-from wedsync_ops.planning.definitions import Journey, Step, holiday_dates
+from wedsync_ops.planning.definitions import Journey, Step, holiday_dates, length_us
 from wedsync_ops.planning.journeys import IsHoliday, step_time
 from wedsync_ops.planning.model import Couple
 from wedsync_ops.planning.simulate.couples import VENDOR_TYPES, Cohort
@@ -81,7 +81,7 @@ def plan(
     hours: dict[int, list[Part]] = defaultdict(list)
     for cohort in cohorts:
         for journey, is_holiday in journeys:
-            if not _applies(journey, cohort.couple):
+            if not _applies(journey, cohort):
                 continue
             for step in journey.steps:
                 if not _may_fall(step, cohort.couple, since, until):
@@ -92,9 +92,10 @@ def plan(
     return Plan(since=since, until=until, hours=dict(hours))
 
 
-def _applies(journey: Journey, couple: Couple) -> bool:
+def _applies(journey: Journey, cohort: Cohort) -> bool:
     """Synthetic couples go on every journey; what is known of the others decides."""
-    return not couple.supplier_id or journey.applies(singular(couple.vendor_type), couple.supplier_id, "unknown")
+    couple = cohort.couple
+    return not couple.supplier_id or journey.applies(singular(couple.vendor_type), couple.supplier_id, cohort.region)
 
 
 def _may_fall(step: Step, couple: Couple, since: int, until: int) -> bool:
@@ -175,6 +176,7 @@ class Couples:
         rand, step, name = chance.random, part.step, part.step.module
         table, suppliers = self._durations[name], self._suppliers
         asked = Priority.NORMAL if step.priority is None else Priority[step.priority.upper()]
+        allowed_us = None if step.deadline is None else length_us(step.deadline)
         length = part.until - part.since
         many = part.many * self._growth
         for _ in range(int(many) + (rand() < many % 1)):
@@ -184,7 +186,10 @@ class Couples:
                 supplier, vendor = part.supplier_id, part.vendor_type or ""
             at = part.since + int(length * rand())
             duration_us = table[int(_QUANTILES * rand())]
-            found.append(Arrival(at, name, asked, supplier, part.wedding, vendor or None, duration_us))
+            deadline_at = None if allowed_us is None else at + allowed_us
+            found.append(
+                Arrival(at, name, asked, supplier, part.wedding, vendor or None, duration_us, deadline_at=deadline_at)
+            )
 
 
 def _at(arrival: Arrival) -> int:

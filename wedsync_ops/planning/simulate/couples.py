@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from wedsync_ops.planning.definitions import Journey
 from wedsync_ops.planning.model import Couple
-from wedsync_ops.weddings.model import Calendar, Season
+from wedsync_ops.weddings.model import Calendar, Region, Season
 from wedsync_ops.weddings.season import season_on
 
 _WEEKDAYS = (0.03, 0.03, 0.03, 0.05, 0.12, 0.58, 0.16)
@@ -53,6 +53,7 @@ class Cohort(NamedTuple):
 
     couple: Couple
     weight: float
+    region: str = Region.UNKNOWN.value
 
 
 @lru_cache(maxsize=1)

@@ -36,6 +36,7 @@ class Arrival(NamedTuple):
     duration_us: int
     fails: int = 0
     label: str | None = None
+    deadline_at: int | None = None
 
 
 class Demand(Protocol):

@@ -51,7 +51,7 @@ class Job:
         self.supplier_id = arrival.supplier_id
         self.wedding: Wedding | None = wedding
         self.due_at = at
-        self.deadline_at = None if wedding is None else rank.deadline(None, wedding, at, name)
+        self.deadline_at = rank.deadline(arrival.deadline_at, wedding, at, name)
         self.is_in_week = wedding is not None and days_until(wedding, at) in WEEK
         self.duration_us = arrival.duration_us
         self.fails = arrival.fails
