@@ -133,3 +133,9 @@ def refused(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> 
 def failing(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Never comes to anything."""
     raise ValueError("it fails")
+
+
+def sleeping(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Take as long as the config says."""
+    time.sleep(config["ms"] / 1000)
+    return {}

@@ -11,6 +11,8 @@ AHEAD_MAX = 128
 """The most jobs that a worker claims ahead."""
 NEVER_US = 1e15
 """What is not known to be quick is not claimed ahead: it counts as this long, in microseconds."""
+FLUSH_S = 0.05
+"""The longest that an outcome waits to be written, in seconds; what is written with it is a claim, too."""
 _SMOOTHING = 0.1
 
 

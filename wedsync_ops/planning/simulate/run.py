@@ -21,7 +21,7 @@ from wedsync_ops.planning.simulate.trouble import Trouble
 from wedsync_ops.planning.simulate.worker import Worker
 from wedsync_ops.scaling.start import slots_at_start
 
-_END, _DUE, _BACK, _DIES, _STARTS, _SIZE, _MINUTE = range(7)
+_END, _DUE, _BACK, _DIES, _STARTS, _FLUSH, _SIZE, _MINUTE = range(8)
 """What happens, in the order in which it does when it happens at the same instant."""
 _NEVER = 2**63
 _AFTER_US = 2 * DAY
@@ -116,6 +116,8 @@ class _Run:
         elif code in (_DUE, _BACK) and job is not None:
             self._queue.enter(job, now)
             self._wake(now)
+        elif code == _FLUSH:
+            self._flush(event.worker, now)
         elif code == _DIES:
             self._die(Loss(now, event.duration_us))
         elif code == _STARTS:
@@ -177,6 +179,14 @@ class _Run:
             self._fail(job, event.duration_us, now)
         if self._queue.available or worker.has_claimed:
             self._hand_out(event.worker, worker, now)
+            if worker.must_flush:
+                self._push(max(now, worker.flush_at), _FLUSH, worker=event.worker)
+
+    def _flush(self, name: str, now: int) -> None:
+        worker = self._workers.get(name)
+        if worker is not None and worker.must_flush and now >= worker.flush_at:
+            worker.flush(self._queue, now)
+            self._hand_out(name, worker, now)
 
     def _fail(self, job: Job, duration_us: int, now: int) -> None:
         outcome = Outcome(job.id, 1, job.attempt, Result.ERROR, now - duration_us, duration_us, error=_FAILED)
@@ -250,9 +260,9 @@ class _Run:
 
     # -- keeping count -----------------------------------------------------------------------------------------------
 
-    def _push(self, at: int, code: int, job: Job | None = None, *, duration_us: int = 0) -> None:
+    def _push(self, at: int, code: int, job: Job | None = None, *, duration_us: int = 0, worker: str = "") -> None:
         self._number += 1
-        heappush(self._events, _Event(at, code, self._number, "", job, duration_us))
+        heappush(self._events, _Event(at, code, self._number, worker, job, duration_us))
 
     def _count_busy(self, now: int) -> None:
         """Count the time of the slots until now."""

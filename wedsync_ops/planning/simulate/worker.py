@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs import ahead
 from wedsync_ops.jobs.admission import UNLIMITED_KB, Machine, Need, load_of
 from wedsync_ops.jobs.heap import Heap
@@ -10,6 +11,8 @@ from wedsync_ops.jobs.squeeze import Squeeze, keeps_off
 from wedsync_ops.jobs.turns import Turns
 from wedsync_ops.planning.simulate.model import Kind
 from wedsync_ops.planning.simulate.queue import Job, Queue, in_week
+
+_FLUSH_US = round(ahead.FLUSH_S * SECOND)
 
 
 class Worker:
@@ -25,6 +28,14 @@ class Worker:
         self.running: dict[int, Job] = {}
         self.slots = slots
         self.changed = True
+        self.flush_at = 0
+        """When what has ended is written at the latest, and more claimed with it."""
+        self._has_outcomes = False
+
+    @property
+    def must_flush(self) -> bool:
+        """Whether what has ended is still to be written, and jobs are there that could be claimed with it."""
+        return self._has_outcomes and self._best_left is not None
 
     @property
     def room(self) -> int:
@@ -45,6 +56,8 @@ class Worker:
         """Start what can start: claimed before unless something else has come, and claim ahead."""
         started: list[Job] = []
         heap, running, slots = self._heap, self.running, self.slots
+        if self._has_outcomes and len(heap) and now >= self.flush_at:
+            self._claim(queue, now)
         while len(running) < slots and (len(heap) or queue.available):
             if (self.changed or not len(heap) or self._is_outranked) and not self._claim(queue, now):
                 break
@@ -52,13 +65,17 @@ class Worker:
             heap.ended(job.id)
             running[job.id] = job
             started.append(job)
-        if not len(heap) and self._best_left is not None and self._may_claim_ahead:
-            self._claim(queue, now)
         return started
+
+    def flush(self, queue: Queue, now: int) -> None:
+        """Write what has ended, and claim with it, for slots that are free and ahead of those that are not."""
+        if self._has_outcomes:
+            self._claim(queue, now)
 
     def end(self, job: Job, duration_us: int) -> None:
         """An execution has ended."""
         del self.running[job.id]
+        self._has_outcomes = True
         name = job.module_type
         self._usual_us[name] = ahead.smoothed(self._usual_us.get(name), duration_us)
 
@@ -74,13 +91,10 @@ class Worker:
         best = self._best_left
         return best is not None and len(self._heap) > 0 and best > self._heap.top.priority
 
-    @property
-    def _may_claim_ahead(self) -> bool:
-        return min(self._usual_us.values(), default=ahead.NEVER_US) <= ahead.AHEAD_US * self.slots
-
     def _claim(self, queue: Queue, now: int) -> bool:
         """Claim from the top of the order; whether there is anything to start."""
-        self.changed = False
+        self.changed = self._has_outcomes = False
+        self.flush_at = now + _FLUSH_US
         queue.ripen(now)
         available, room = dict(queue.available), self.room
         claimed: list[Job] = []
