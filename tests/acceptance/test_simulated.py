@@ -1,4 +1,8 @@
-"""A real worker and the simulation of the same jobs: they start in the same order, and wait as long."""
+"""A real worker and the simulation of the same jobs: they start in the same order, and wait as long.
+
+With one slot jobs are so short that some are claimed ahead of their turn, in both. Where waits are compared they are so
+long that claiming ahead, and what the loop takes between two jobs on a busy machine, matter little.
+"""
 
 import json
 import random
@@ -104,7 +108,6 @@ def test_with_one_slot_jobs_start_in_exactly_the_same_order(home: Home) -> None:
     answer = simulated(ran, 1)
     assert [int(one.label or 0) for one in answer.started] == [one.job_id for one in ran]
     assert answer.done == JOBS
-    assert_waits_alike(ran, answer)
 
 
 @pytest.mark.parametrize("slots", [2, 6])
