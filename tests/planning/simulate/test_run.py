@@ -180,3 +180,11 @@ def test_of_the_jobs_that_wait_together_the_more_urgent_start_first(asked: list[
 def test_busy_slots_are_counted(slots: int) -> None:
     answer = run(fixed(slots, overhead_us=0), [job(0, 600) for _ in range(slots)])
     assert answer.utilisation == pytest.approx(1.0)
+
+
+def test_decisions_that_are_left_out_while_nothing_happens_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    bursts = [job(minute * 60 + number / 30, 0.4) for minute in (5, 47, 48, 110) for number in range(600)]
+    platform = setup(rules=())
+    rested = run(platform, bursts)
+    monkeypatch.setattr("wedsync_ops.planning.simulate.run._REST_US", 5 * SECOND)
+    assert run(platform, bursts) == rested

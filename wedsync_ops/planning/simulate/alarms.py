@@ -26,6 +26,9 @@ _WATCHED = frozenset(
 )
 """What a simulation knows enough of; the rest (unusual figures, late schedules) needs a past or what is not there."""
 
+_MAY_RISE = frozenset({"average_execution", "volume"})
+"""What may come to be beyond a threshold although nothing runs."""
+
 
 class Watch:
     """Evaluates the rules once a minute. ``busy`` is the slots that the wedding week takes, while that is alerted."""
@@ -33,6 +36,7 @@ class Watch:
     def __init__(self, rules: Sequence[Rule], targets: Mapping[str, Targets]) -> None:
         self._rules = tuple(rule for rule in rules if rule.enabled and rule.metric in _WATCHED)
         self._targets = targets
+        self._rests = all(rule.metric not in _MAY_RISE for rule in self._rules)
         lengths = {length for rule in self._rules for length in (rule.window_us, rule.short_us) if length is not None}
         self._windows = {length: _Window(length) for length in sorted(lengths)}
         self._alerts: dict[str, Alert] = {}
@@ -46,6 +50,8 @@ class Watch:
             return
         for window in self._windows.values():
             window.add(now, points)
+        if not points and not waiting and self._is_quiet:
+            return
         facts = Facts(
             now=now,
             modules=self._targets,
@@ -57,6 +63,11 @@ class Watch:
         for step in evaluate(self._rules, facts, self._alerts.values()):
             self._follow(step.before, step.alert, step.events, now)
         self.busy = self._week_busy(facts)
+
+    @property
+    def _is_quiet(self) -> bool:
+        """Whether no rule can come to anything while nothing runs and nothing waits."""
+        return self._rests and not self._alerts and not any(window.has_failures for window in self._windows.values())
 
     def _follow(self, before: Alert | None, alert: Alert | None, events: Sequence[EventKind], now: int) -> None:
         if before is not None:
@@ -98,6 +109,11 @@ class _Window:
         self._length_us = length_us
         self._points: deque[Point] = deque()
         self._sums: dict[str, list[int]] = {}
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether any of them failed."""
+        return any(sums[1] for sums in self._sums.values())
 
     def add(self, now: int, points: Sequence[Point]) -> None:
         """A minute has passed, of which these are the executions."""

@@ -24,6 +24,8 @@ from wedsync_ops.scaling.start import slots_at_start
 _END, _DUE, _BACK, _DIES, _STARTS, _FLUSH, _SIZE, _MINUTE = range(8)
 """What happens, in the order in which it does when it happens at the same instant."""
 _NEVER = 2**63
+_REST_US = MINUTE
+"""So far apart are decisions on the slots while nothing happens."""
 _AFTER_US = 2 * DAY
 """So long the simulation goes on after its last job has fallen due, if it has to."""
 _FAILED = "the provider is down"
@@ -68,6 +70,8 @@ class _Run:
         self._number = 0
         self._running = self._born = self._slots = 0
         self._busy_since = demand.since
+        self._size_at = 0
+        self._rested_at: int | None = None
         self._busy_us = self._slots_us = self._minute_busy_us = 0
         self._alive = 0
         """Jobs that have arrived and neither are done nor have failed."""
@@ -80,7 +84,8 @@ class _Run:
         for loss in self._setup.faults.losses:
             self._push(loss.at, _DIES, duration_us=loss.away_us)
         if not self._setup.is_fixed:
-            self._push(starts_at + self._setup.every_us, _SIZE)
+            self._size_at = starts_at + self._setup.every_us
+            self._push(self._size_at, _SIZE)
         self._push(since - since % MINUTE + MINUTE, _MINUTE)
         arrivals = self._demand.arrivals()
         coming = next(arrivals, None)
@@ -90,6 +95,8 @@ class _Run:
             event_at = self._events[0].at if self._events else _NEVER
             if coming is not None and coming.at <= event_at:
                 now = coming.at
+                if self._rested_at is not None:
+                    self._rouse(now)
                 while coming is not None and coming.at == now:
                     self._arrive(coming)
                     coming = next(arrivals, None)
@@ -242,11 +249,29 @@ class _Run:
         self._hand_out(name, self._workers[name], now)
 
     def _size(self, now: int) -> None:
+        if now != self._size_at:  # a job has come meanwhile, and with it an earlier decision
+            return
         self._count_busy(now)
         self._sizing.decide(now, self._workers, self._queue, self._busy_us, self._watch.busy)
         self._count_slots()
-        self._push(now + self._setup.every_us, _SIZE)
+        self._rested_at = now if self._sizing.rests else None
+        ticks = max(1, _REST_US // self._setup.every_us) if self._sizing.rests else 1
+        self._size_at = now + ticks * self._setup.every_us
+        self._push(self._size_at, _SIZE)
         self._wake(now)
+
+    def _rouse(self, now: int) -> None:
+        """The first job after a rest: decisions that were left out are made up for, as far as the next looks back."""
+        rested_at, every_us = self._rested_at, self._setup.every_us
+        self._rested_at = None
+        if rested_at is None:
+            return
+        skipped = (now - rested_at) // every_us
+        back = self._setup.policy.up_window_us // every_us + 1
+        for number in range(max(1, skipped - back), skipped + 1):
+            self._sizing.decide(rested_at + number * every_us, self._workers, self._queue, self._busy_us, None)
+        self._size_at = rested_at + (skipped + 1) * every_us
+        self._push(self._size_at, _SIZE)
 
     def _pass_minute(self, now: int) -> None:
         self._count_busy(now)

@@ -26,6 +26,8 @@ class Sizing:
         self._busy_us = [0] * _FLOW_TICKS
         self._foreseen: tuple[int, float | None] = (-1, None)
         self.scaled: list[Scaled] = []
+        self.rests = False
+        """Whether nothing is done, with as few slots as may be: until a job comes, each decision is the same."""
 
     def decide(
         self, now: int, workers: Mapping[str, Worker], queue: Queue, busy_us: int, week_busy: float | None
@@ -33,6 +35,13 @@ class Sizing:
         """Decide once. ``busy_us`` is how long slots have been at work altogether since the beginning."""
         situation = self._situation(now, [*workers.values()], queue, busy_us, week_busy)
         decision = decide(now, situation, self._setup.policy)
+        self.rests = (
+            decision.wanted == situation.slots == situation.least
+            and decision.recommended <= situation.least
+            and not situation.busy
+            and not situation.offered
+            and not situation.waiting
+        )
         self._past = remember(decision, now, situation, self._setup.policy)
         if decision.wanted == situation.slots or not workers:
             return
