@@ -224,6 +224,22 @@ class TestRefused:
         slots = refused({"WEDSYNC_OPS_MAX_SLOTS": "8"}, min_slots=9)
         assert "min_slots (option) is 9, and max_slots (environment) only 8" in slots
         assert "month 5 stands in both" in refused(mid_months="4,5")
+        loads = refused({"WEDSYNC_OPS_SCALE_TARGET_LOAD": "0.9"})
+        assert "scale_target_load (environment) must be less than scale_up_load, which is 0.8" in loads
+        assert "scale_down_load (option) must be less than scale_target_load" in refused(scale_down_load=0.6)
+        assert "scale_up_load (option) must be at most 1" in refused(scale_up_load=1.1)
+
+    @pytest.mark.parametrize("value", [0, 0.05, 61, -1])
+    def test_the_pause_between_decisions_is_bounded(self, value: float) -> None:
+        assert "autoscale_every_s (option) must be 0.1 to 60" in refused(autoscale_every_s=value)
+
+    @pytest.mark.parametrize("value", ["yes", "1", "on", 0, 1.0])
+    def test_a_flag_is_true_or_false(self, value: object) -> None:
+        assert "autoscale (option) must be true or false" in refused(autoscale=value)
+
+    @pytest.mark.parametrize(("value", "means"), [("false", False), ("True", True), (False, False), (True, True)])
+    def test_a_flag_is_read(self, value: object, *, means: bool) -> None:
+        assert load(autoscale=value).settings.autoscale is means
 
     def test_a_nul_in_a_path(self) -> None:
         assert "home" in refused(home="/x\x00y")
@@ -298,3 +314,10 @@ class TestShown:
             assert settings.shown(Settings(), name)
         for item in fields(Settings):
             assert item.metadata["about"]
+
+
+def test_a_user_without_a_name_acts_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 3_999_999_999)
+    assert settings.operator() == "uid 3999999999"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _SECRETS = ("link_secret", "sms_callback_secret", "webhook_secret")
 _SHORTEST_SECRET = 16
 _LEAST_MB = 32
+_LEAST_LOAD = 0.05
 _CHOICES = {
     "durability": ("full", "normal"),
     "log_level": ("debug", "info", "warning", "error"),
@@ -56,6 +57,7 @@ _NOT_NEGATIVE = {
     "day_rollup_days": 36_500,
     "wedding_week_delay_min": 525_600,
     "alerts_every_s": 60,
+    "forecast_every_s": 86_400,
     "scale_up_window_s": 3_600,
     "scale_down_window_s": 86_400,
     "scale_down_pause_s": 86_400,
@@ -116,6 +118,8 @@ def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
 def _check_together(settings: Settings, sources: Mapping[str, str]) -> None:
     if settings.heartbeat_s is not None and not 0 < settings.heartbeat_s <= settings.lease_s / 2:
         raise _wrong(sources, "heartbeat_s", "must be more than 0 and at most half of lease_s")
+    if not _LEAST_LOAD <= settings.forecast_load <= 1:
+        raise _wrong(sources, "forecast_load", f"must be {_LEAST_LOAD} to 1")
     if settings.memory_mb is not None and settings.memory_mb < _LEAST_MB:
         raise _wrong(sources, "memory_mb", f"must be at least {_LEAST_MB}")
     if settings.min_slots > settings.max_slots:

@@ -16,7 +16,7 @@ from wedsync_ops import moves
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseCorrupt, DatabaseNewer, DatabaseReadOnly, DatabaseUnreachable
 
-HEAD = "0017"
+HEAD = "0018"
 """The newest revision that this version knows; a test compares it with the migrations."""
 KNOWN = (
     "0001",
@@ -36,6 +36,7 @@ KNOWN = (
     "0015",
     "0016",
     "0017",
+    "0018",
 )
 _ADVISORY_LOCK = 0x57454453
 
@@ -58,8 +59,12 @@ def revision(database: Database, *, moved: bool = True) -> str | None:
 
     Raises as ``ensure`` does.
     """
-    if database.file is not None and not database.file.exists():
-        return None
+    try:
+        if database.file is not None and not database.file.exists():
+            return None
+    except OSError as error:  # a folder above it keeps this user out
+        hint = "check --db and the permissions of its folder"
+        raise DatabaseUnreachable(f"{database.where}: {error.strerror}", hint=hint) from error
     with database.reading() as connection:
         return _revision_of(connection, database.where, moved=moved)
 

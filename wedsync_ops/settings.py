@@ -5,6 +5,7 @@ module that reads the environment.
 """
 
 import difflib
+import getpass
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -120,6 +121,11 @@ class Settings:
     )
     notify: Path | None = _setting(None, "YAML file of who is told of alerts, over which channels; unset: nobody")
     alerts_every_s: float = _setting(30.0, "seconds between two evaluations by a worker, at most 60; 0: left to cron")
+    forecast_every_s: float = _setting(3600.0, "seconds between two forecasts by a worker; 0: left to cron")
+    forecast_load: float = _setting(0.8, "share of the time that slots are planned to be busy, in forecasts")
+    holidays: str | None = _setting(
+        None, "country whose public holidays forecasts allow for, as US or US-CA; needs the extra forecast"
+    )
     network_capacity_mbps: float = _setting(1000.0, "the host's network capacity, for network_usage")
 
     @property
@@ -175,6 +181,14 @@ def load(
     settings = Settings(**given)
     check(settings, sources)
     return Loaded(settings, sources)
+
+
+def operator() -> str:
+    """Who acts: the user of this process by name, or by number where it has none, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def variable(name: str) -> str | None:

@@ -5,7 +5,7 @@ import os
 import random
 import signal
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 
 from wedsync_ops.alerts.alerter import alerting
@@ -13,8 +13,11 @@ from wedsync_ops.app import App
 from wedsync_ops.jobs.model import Options
 from wedsync_ops.jobs.worker import End, Worker
 from wedsync_ops.metrics.rollup import rolling
+from wedsync_ops.planning.unplanned import unplanned
 from wedsync_ops.scaling.autoscaler import autoscaling
+from wedsync_ops.scaling.forecaster import forecasting
 from wedsync_ops.scaling.start import slots_at_start
+from wedsync_ops.scaling.store import forecasts
 
 _LOG = logging.getLogger(__name__)
 _STOPS = (signal.SIGTERM, signal.SIGINT)
@@ -41,7 +44,10 @@ def run_worker(app: App, options: Options, *, signals: bool = True) -> int:
             signal.signal(number, worker.stop)
         signal.signal(signal.SIGUSR1, worker.quiet)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
-    with rolling(settings, app.clock), _watching(app, options), _telling(app, options), _sizing(app, options):
+    with ExitStack() as beside:
+        beside.enter_context(rolling(settings, app.clock))
+        for aside in (_watching, _telling, _foretelling, _sizing):
+            beside.enter_context(aside(app, options))
         end = worker.run()
     if end is End.RECYCLE and signals:
         _LOG.warning("a thread went on past its time limit; the worker starts afresh")
@@ -56,6 +62,11 @@ def _watching(app: App, options: Options) -> AbstractContextManager[None]:
     return nullcontext() if options.drain else alerting(app.settings, app.clock, app.rules)
 
 
+def _foretelling(app: App, options: Options) -> AbstractContextManager[None]:
+    """Keep the forecast fresh beside the worker; one that only drains leaves that to others, or to ``maintenance``."""
+    return nullcontext() if options.drain else forecasting(app.settings, app.clock, app.rules, unplanned)
+
+
 def _telling(app: App, options: Options) -> AbstractContextManager[None]:
     """Tell people of alerts beside the worker, where that is configured; one that only drains leaves it to others."""
     if app.settings.notify is None or options.drain:
@@ -67,4 +78,4 @@ def _telling(app: App, options: Options) -> AbstractContextManager[None]:
 
 def _sizing(app: App, options: Options) -> AbstractContextManager[None]:
     """Decide on the number of slots beside a worker that is sized."""
-    return autoscaling(app.settings, app.clock, app.rules) if options.is_sized else nullcontext()
+    return autoscaling(app.settings, app.clock, app.rules, forecasts.expected) if options.is_sized else nullcontext()

@@ -16,6 +16,7 @@ from wedsync_ops.alerts.store import alerts, points
 from wedsync_ops.alerts.watching import Watching
 from wedsync_ops.instants import DAY, HOUR, MINUTE, SECOND
 from wedsync_ops.jobs.leader import Leader
+from wedsync_ops.jobs.store import control
 
 RATE = ("high_error_rate/email", "opened"), ("high_error_rate/email", "resolved")
 
@@ -205,6 +206,22 @@ class TestConditions:
         watch.evaluate(after="2m")
         assert watch.alerts() == []
 
+    def test_jobs_that_cannot_be_done_by_their_deadline_any_more(self, watch: Watch) -> None:
+        with watch.database.transaction() as connection:
+            fine = add(connection, deadline_at=watch.clock.now() + 3600 * SECOND, rank=1)
+            late = add(connection, deadline_at=watch.clock.now() + SECOND // 2, rank=2)
+        watch.evaluate()
+        assert watch.events() == []
+        watch.evaluate(after="1m")
+        alert = one(watch, AlertType.PROMISE_BROKEN)
+        assert (alert.module_type, alert.severity, alert.value) == ("email", Severity.CRITICAL, 1.0)
+        assert alert.command == "wedsync-ops weddings calls"
+        with watch.database.transaction() as connection:
+            assert control.cancel(connection, [late], watch.clock.now()) == {late}
+        watch.evaluate(after="1s")
+        assert watch.told() == [("promise_broken/email", "opened"), ("promise_broken/email", "resolved")]
+        assert fine
+
     def test_a_schedule_that_nobody_fires(self, watch: Watch) -> None:
         schedule(watch, next_due_at=watch.clock.now() - 61 * SECOND)
         watch.evaluate()
@@ -312,3 +329,31 @@ class TestPoints:
             (event,) = alerts.read_events(connection, 0, 10)
             assert alerts.read_events(connection, event.id, 10) == []
             assert alerts.last_event(connection) == event.id
+
+
+class TestTheClockIsSetBack:
+    def test_what_fails_then_is_seen_at_once(self, watch: Watch) -> None:
+        watch.run("ok")
+        watch.evaluate()
+        watch.clock.set(watch.clock.now() - HOUR)
+        watch.run(*["error"] * 10)
+        assert watch.evaluate().events == {EventKind.OPENED: 1}
+
+    def test_an_alert_that_is_over_resolves_as_if_it_had_not_been(self, watch: Watch) -> None:
+        watch.run(*["error"] * 10)
+        watch.evaluate()
+        watch.clock.advance("6m")
+        watch.run("ok")
+        watch.evaluate()
+        assert one(watch, AlertType.HIGH_ERROR_RATE).clear_since is not None
+        watch.clock.set(watch.clock.now() - 5 * HOUR)
+        watch.run("ok")
+        watch.evaluate()
+        watch.evaluate(after="2m1s")
+        assert watch.told() == list(RATE)
+
+    def test_an_evaluation_that_lies_ahead_is_no_news_of_now(self, watch: Watch) -> None:
+        watch.evaluate()
+        assert not actions.standing(watch.database, watch.clock).is_stale
+        watch.clock.set(watch.clock.now() - HOUR)
+        assert actions.standing(watch.database, watch.clock).is_stale

@@ -136,3 +136,35 @@ def test_the_list_must_be_one() -> None:
 
 def test_names_of_lengths_are_those_of_the_file() -> None:
     assert "for" in Definition.model_validate({"name": "a", "for": "5m"}).model_dump(by_alias=True)
+
+
+def test_what_would_have_no_effect_is_refused() -> None:
+    assert problems(
+        "  - {name: a, metric: volume, above: 1, slo: 99.9, short_window: 1m}\n"
+        "  - {name: b, metric: silent_workers, above: 1, per: module, modules: [email]}\n"
+        "  - {name: queue_length, modules: [email]}\n"
+        "  - {name: c, metric: volume, above: 1, per: platform, modules: [email]}\n"
+    ) == [
+        (3, "alerts[0].short_window", "is only for error_budget_burn"),
+        (3, "alerts[0].slo", "is only for error_budget_burn"),
+        (4, "alerts[1].modules", "silent_workers is not of a module type"),
+        (4, "alerts[1].per", "silent_workers is not of a module type"),
+        (5, "alerts[2].modules", "is only for a rule with per: module"),
+        (6, "alerts[3].modules", "is only for a rule with per: module"),
+    ]
+    assert parsed("alerts:\n  - {name: queue_length, per: module, modules: [email]}\n")[0].per_module
+
+
+def test_a_rule_with_several_problems_is_told_all_of_them() -> None:
+    assert [path for _, path, _ in problems("  - {name: A, metric: nope, above: x, for: -5m, repeat: 1s}\n")] == [
+        "alerts[0].name",
+        "alerts[0].above",
+        "alerts[0].for",
+        "alerts[0].repeat",
+        "alerts[0].metric",
+    ]
+
+
+def test_a_stored_rule_whose_metric_is_unknown_is_no_traceback() -> None:
+    with pytest.raises(InvalidInput, match="no metric 'gone'"):
+        from_text('{"name": "a", "metric": "gone", "above": 1}')

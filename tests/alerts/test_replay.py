@@ -3,9 +3,9 @@
 import pytest
 
 from tests.alerts.given import rule
-from wedsync_ops.alerts.facts import Point, Sums, Targets, windows_of
+from wedsync_ops.alerts.facts import Point, Sums, Targets, Usual, windows_of
 from wedsync_ops.alerts.model import Rule
-from wedsync_ops.alerts.replay import STEP_US, Series, Sliding, read, replay
+from wedsync_ops.alerts.replay import QUARTER_US, STEP_US, Series, Sliding, read, replay
 from wedsync_ops.alerts.rules import BUILT_IN
 from wedsync_ops.errors import InvalidInput
 from wedsync_ops.instants import HOUR, MINUTE, parse_instant
@@ -84,3 +84,40 @@ def test_sliding_windows_are_those_that_points_add_up_to() -> None:
     for now in range(START, START + 100 * MINUTE, 11 * STEP_US):
         for length in (MINUTE, 5 * MINUTE, HOUR):
             assert sliding.window(now, length) == windows_of(points, now, [length])[length]
+
+
+def built_in(name: str) -> Rule:
+    (found,) = [one for one in BUILT_IN if one.name == name]
+    return found
+
+
+def test_dead_workers_are_told_until_the_next_figure() -> None:
+    series = read(
+        b"- {at: '2027-06-19T12:00:00Z', module_type: email, executions: 9, silent_workers: 2}\n"
+        b"- {at: '2027-06-19T12:05:00Z', module_type: sms, executions: 9}\n"
+        b"- {at: '2027-06-19T12:10:00Z', module_type: email, silent_workers: 0}\n"
+    )
+    assert told(series, built_in("worker_silent")) == [
+        (1, "worker_silent", "opened"),
+        (10, "worker_silent", "resolved"),
+    ]
+
+
+def test_an_anomaly_by_what_is_said_to_be_usual() -> None:
+    lines = [
+        f'{{"at": "2027-06-19T12:{minute:02}:00Z", "module_type": "email", "executions": {20 if minute < 20 else 90},'
+        f' "usual_per_minute": 20, "usual_average_ms": 10, "average_ms": 10}}'
+        for minute in range(50)
+    ]
+    happened = replay([built_in("anomaly")], read("\n".join(lines).encode()), MODULES)
+    assert [(one.alert.key, one.kind.value) for one in happened][:1] == [("anomaly/email/volume", "opened")]
+    assert "expected 14.0 to 26.0 at this hour" in happened[0].alert.message
+
+
+def test_an_anomaly_by_what_was_recorded_to_be_usual() -> None:
+    quiet = {hour: {"email": Usual(volume=(100.0,) * 6)} for hour in range(START, START + 2 * HOUR, QUARTER_US)}
+    points = tuple(Point("email", START + n * MINUTE, Sums(5)) for n in range(40))
+    assert told(Series(points), built_in("anomaly")) == []
+    assert ("anomaly/email/volume", "opened") in [
+        one[1:] for one in told(Series(points, usual=quiet), built_in("anomaly"))
+    ]

@@ -51,7 +51,16 @@ def ratios_of(figures: dict[str, list[tuple[float, float]]]) -> dict[str, list[f
 
 
 # The others, at sizes at which they take seconds: that they run, and find nothing lost.
-OTHERS = ("backlog 2000", "future 3000", "fairness 500", "peak 500 1", "several 60", "killing 1", "modules 70")
+OTHERS = (
+    "backlog 2000",
+    "future 3000",
+    "fairness 500",
+    "peak 500 1",
+    "several 60",
+    "killing 1",
+    "modules 70",
+    "forecast 90 1",
+)
 
 
 def others() -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from wedsync_ops import db, migrate
 from wedsync_ops.db import Database
-from wedsync_ops.instants import DAY, HOUR, MINUTE, parse_instant
+from wedsync_ops.instants import DAY, HOUR, MINUTE, SECOND, parse_instant
 from wedsync_ops.jobs.store import retention
 from wedsync_ops.metrics.actions import measure, since_ever, to_document
 from wedsync_ops.metrics.exposition import exposition
@@ -56,11 +56,11 @@ def jobs(database: Database) -> None:
         )
 
 
-def executions(count: int) -> Iterator[list[tuple[Any, ...]]]:
-    """Rows in the order of their finish, busier by day than by night; times are lognormal, some of them very long."""
+def executions(count: int, span_us: int) -> Iterator[list[tuple[Any, ...]]]:
+    """Rows over the time up to NOW, in the order of their finish; times are lognormal, some of them very long."""
     rand = random.Random(7)
     made: list[tuple[Any, ...]] = []
-    start, step = NOW - DAYS * DAY, DAYS * DAY / count
+    start, step = NOW - span_us, span_us / count
     for n in range(count):
         job = rand.randrange(JOBS)
         outcome = OUTCOMES[rand.randrange(len(OUTCOMES))]
@@ -81,12 +81,12 @@ def executions(count: int) -> Iterator[list[tuple[Any, ...]]]:
         yield made
 
 
-def fill(database: Database, count: int) -> None:
+def fill(database: Database, count: int, span_us: int = DAYS * DAY) -> None:
     """Write them, index last."""
     with database.transaction() as connection:
         for index in ("executions_by_module", "executions_by_job"):
             connection.execute(text(f"DROP INDEX {index}"))
-    for rows in executions(count):
+    for rows in executions(count, span_us):
         with database.transaction(durable=False) as connection:
             connection.exec_driver_sql(
                 "INSERT INTO executions (job_id, attempt, module_type, module_version, worker_id, priority, outcome,"
@@ -192,12 +192,30 @@ def sketch_ns(batch: int) -> float:
     return (time.perf_counter() - began) / len(values) * 1e9
 
 
+def busy(folder: Path, rate: int, seconds: int) -> float:
+    """The share of one core that rolling up takes while a worker runs so many executions a second."""
+    settings = Settings(home=folder)
+    database = db.connect(settings)
+    migrate.ensure(database)
+    jobs(database)
+    fill(database, rate * seconds, seconds * SECOND)
+    roller = Roller(database, FakeClock(NOW), settings)
+    began = time.process_time()
+    done = roller.round().executions
+    taken = time.process_time() - began
+    database.close()
+    return taken / done * rate
+
+
 def main(count: int, folder: Path) -> None:
     """Print the figures."""
     settings = Settings(home=folder)
     database = db.connect(settings)
     migrate.ensure(database)
     print(f"adding to a sketch: {sketch_ns(10_000):.0f} ns, in batches of 20 {sketch_ns(20):.0f} ns")
+    with tempfile.TemporaryDirectory() as made:
+        rate, span = (1_500, 60) if count >= 100_000 else (100, 10)
+        print(f"beside {rate:,} executions a second, rolling up takes {busy(Path(made), rate, span):.1%} of a core")
     if not is_filled(database):
         began = time.perf_counter()
         jobs(database)

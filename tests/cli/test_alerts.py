@@ -150,6 +150,9 @@ class TestSilence:
             "unknown_alert",
         )
         refused(registered("alerts", "unsilence", "5", "--json"), exits.NOT_FOUND, "unknown_alert")
+        unknown = registered("alerts", "silence", "--module", "noet", "--for", "1h", "--reason", "x", "--json")
+        refused(unknown, exits.NOT_FOUND, "unknown_module")
+        assert "did you mean 'note'?" in unknown.error["message"]
 
 
 class TestRules:
@@ -272,3 +275,14 @@ def change(home: Path, statement: str) -> None:
 
 def only(home: Path, kind: str) -> None:
     change(home, f"DELETE FROM alerts WHERE type <> '{kind}'")
+
+
+def test_a_series_of_a_day_may_be_larger_than_a_definition_file(registered: Cli, tmp_path: Path) -> None:
+    line = '{"at": "2027-06-19T12:00:00Z", "module_type": "note", "executions": 1}\n'
+    series = tmp_path / "series.ndjson"
+    series.write_text(line * (1 + 1_048_576 // len(line)))
+    assert registered("alerts", "test", str(series), "--json").code == 0
+    series.write_text(line * (1 + 16_777_216 // len(line)))
+    answer = registered("alerts", "test", str(series), "--json")
+    refused(answer, exits.INVALID, "invalid")
+    assert "larger than 16,777,216 bytes" in answer.error["message"]

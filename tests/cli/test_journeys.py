@@ -169,3 +169,20 @@ def test_a_deadline_is_judged_when_a_job_is_queued(registered: Cli) -> None:
     explained = registered("jobs", "explain", str(fine["job_id"]), "--json").document["job"]
     assert explained["promise"]["verdict"] == "accept"
     assert registered(*asked).document["promise"]["slack_ms"] is None
+
+
+def test_the_call_sheet(planned: Cli, home: Path) -> None:
+    assert planned("clients", "import", "-", stdin=sheet("c2", on=TODAY + timedelta(days=5))).code == 0
+    assert planned("weddings", "calls").out == "nothing is to be done by hand for the weddings within 14 days\n"
+    with closing(sqlite3.connect(home / "wedsync-ops.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE modules SET retired_at = 1 WHERE module_id = 'note'")
+    assert planned("journeys", "plan", "--client", "c2").code == 6
+    (call,) = planned("weddings", "calls", "--json").document["calls"]
+    assert (call["key"], call["standing"], call["email"]) == ("classic/thanks/c2", "refused", "c2@example.com")
+    assert max(map(len, planned("weddings", "calls").out.splitlines())) <= 80
+    done = planned("weddings", "called", call["key"], "--note", "rang them", "--json").document
+    assert (done["key"], done["cancelled_jobs"]) == (call["key"], [])
+    assert planned("weddings", "calls", "--json").document["calls"] == []
+    assert planned("check", "readiness").code == 0
+    answers = [planned("weddings", "called", key, "--json") for key in ("x", "a/b/c")]
+    assert [(one.code, one.error["code"]) for one in answers] == [(3, "invalid"), (4, "not_found")]

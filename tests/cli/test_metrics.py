@@ -1,6 +1,7 @@
 """``metrics``: what it says of executions that are rolled up and of those that are not, and where it puts it."""
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cli.conftest import ROOT, Cli, environment_for
@@ -95,5 +97,21 @@ def test_watching_on_a_terminal_begins_a_fresh_screen_each_time(registered: Cli,
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     os.close(ours)
-    assert (process.returncode, err) == (0, b"")
+    assert (process.returncode, err) == (130, b"")
     assert seen.count(b"executions:") >= 2
+
+
+def test_openmetrics_ends_in_its_mark_and_excludes_the_other_format(measured: Cli, tmp_path: Path) -> None:
+    answer = measured("metrics", "--openmetrics")
+    assert (answer.code, answer.out.endswith("\n# EOF\n")) == (0, True)
+    assert list(openmetrics_families(answer.out))  # type: ignore[no-untyped-call]
+    for other in (("--prometheus",), ("--json",), ("--by", "region"), ("--textfile", str(tmp_path / "x"))):
+        assert measured("metrics", "--openmetrics", *other).code == 2
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_promtool_finds_nothing_to_complain_of(measured: Cli) -> None:
+    text = measured("metrics", "--prometheus").out
+    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=60)
+    assert (checked.returncode, checked.stderr) == (0, "")

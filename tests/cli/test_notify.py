@@ -181,6 +181,7 @@ def test_a_wrong_file_fails_its_task_and_no_other(registered: Cli, file: Path) -
 
 
 def test_monitoring_hears_when_nobody_would_be_told(cli: Cli, home: Path, file: Path) -> None:
+    assert cli("db", "migrate").code == 0
     assert cli("check", "notify").code == 2  # there is no such file
     write(file, "  screen: {type: consle}\n")
     answer = cli("check", "notify", "--json")
@@ -192,6 +193,7 @@ def test_monitoring_hears_when_nobody_would_be_told(cli: Cli, home: Path, file: 
 
 
 def test_monitoring_hears_that_notification_is_not_configured(cli: Cli) -> None:
+    assert cli("db", "migrate").code == 0
     answer = cli("check", "notify")
     assert (answer.code, answer.out.partition(":")[0]) == (1, "NOTIFY WARNING")
 

@@ -1,10 +1,13 @@
 """``report`` on the command line."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Cli
+from wedsync_ops.instants import parse_instant
 
 
 def test_text_json_and_a_page(registered: Cli, tmp_path: Path) -> None:
@@ -22,6 +25,19 @@ def test_text_json_and_a_page(registered: Cli, tmp_path: Path) -> None:
 def test_another_time_can_be_asked_about(registered: Cli) -> None:
     document = registered("report", "--at", "2026-03-02T07:00:00Z", "--json").document
     assert document["range"] == {"from": "2026-03-01T00:00:00.000000Z", "to": "2026-03-02T00:00:00.000000Z"}
+
+
+def test_a_time_whose_executions_are_forgotten_is_refused_and_not_reported_as_quiet(
+    registered: Cli, home: Path
+) -> None:
+    floor = parse_instant("2026-03-01T12:00:00Z")
+    with closing(sqlite3.connect(home / "wedsync-ops.db", isolation_level=None)) as connection:
+        connection.execute("DELETE FROM rollup_state")
+        connection.execute("INSERT INTO rollup_state VALUES (1, 0, ?, 0, 0, 0)", (floor,))
+    answer = registered("report", "--at", "2026-03-02T07:00:00Z")
+    assert (answer.code, answer.out) == (2, "")
+    assert "retention has taken the executions of that time" in answer.err
+    assert registered("report", "--at", "2026-03-03T07:00:00Z").code == 0
 
 
 @pytest.mark.parametrize(

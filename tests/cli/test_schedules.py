@@ -223,6 +223,17 @@ class TestCheck:
         assert scheduled("check", "schedule").out == "SCHEDULE OK: 1 schedules, none of them late\n"
         assert scheduled("check", "schedule", "--json").document["status"] == "ok"
 
+    @pytest.mark.parametrize(("late_s", "word"), [(30, "ok"), (100, "degraded"), (3600, "critical")])
+    def test_health_says_that_one_is_late_and_not_one_that_is_paused(
+        self, scheduled: Cli, home: Path, late_s: int, word: str
+    ) -> None:
+        now = "CAST(strftime('%s', 'now') AS INTEGER) * 1000000"
+        late_us = late_s * SECOND
+        execute(home, f"UPDATE schedules SET next_fire_at = {now} - ?, next_due_at = {now} - ?", late_us, late_us)
+        assert scheduled("health", "--json").document["checks"]["schedule"] == word
+        scheduled("schedules", "pause", "nightly")
+        assert scheduled("health", "--json").document["checks"]["schedule"] == "ok"
+
     @pytest.mark.parametrize(("late_s", "code"), [(30, 0), (100, 1), (3600, 2)])
     def test_a_schedule_that_nobody_fires(self, scheduled: Cli, home: Path, late_s: int, code: int) -> None:
         late_us = late_s * SECOND

@@ -1,14 +1,18 @@
 """``check``, ``health``, ``doctor`` and ``logs`` as scripts and monitoring see them."""
 
 import json
+import os
 import re
+import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Cli, child, enqueue
+from tests.cli.conftest import ROOT, Cli, child, enqueue, environment_for
 
 CHECKS = ("queue", "workers", "database", "disk")
 
@@ -68,6 +72,12 @@ class TestCheck:
         assert (answer.code, answer.document["reasons"][0]["code"]) == (2, "database_unreachable")
         assert not home.exists()
 
+    @pytest.mark.parametrize("what", ["schedule", "alerts", "notify"])
+    def test_a_mistyped_home_is_unknown_and_not_made(self, cli: Cli, home: Path, what: str) -> None:
+        answer = cli("check", what, "--json")
+        assert (answer.code, answer.out, answer.error["code"]) == (3, "", "database_unreachable")
+        assert not home.exists()
+
     def test_a_file_that_is_no_database(self, cli: Cli, home: Path) -> None:
         home.mkdir()
         (home / "wedsync-ops.db").write_bytes(b"nothing of the kind" * 99)
@@ -93,7 +103,14 @@ class TestHealth:
                     "message": "0 workers live, 1 are wanted",
                 }
             ],
-            "checks": {"database": "ok", "queue": "ok", "workers": "critical", "disk": "ok"},
+            "checks": {
+                "database": "ok",
+                "queue": "ok",
+                "workers": "critical",
+                "schedule": "ok",
+                "alerts": "ok",
+                "disk": "ok",
+            },
         }
 
     def test_degraded(self, registered: Cli, home: Path) -> None:
@@ -113,6 +130,40 @@ class TestHealth:
     def test_wrong_usage_is_unknown(self, cli: Cli) -> None:
         assert cli("health", "--least-workers", "-1").code == 3
         assert cli("--db", "mysql://x", "health").code == 3
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
+class TestAHomeThatKeepsUsOut:
+    """Root may read everything unless it gives that up."""
+
+    RIGHTS = "-dac_override,-dac_read_search"
+
+    def run(self, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        dropped = [f"--bounding-set={self.RIGHTS}", f"--inh-caps={self.RIGHTS}"] if os.getuid() == 0 else []
+        command = ["setpriv", *dropped, sys.executable, "-m", "wedsync_ops", *arguments, "--json"]
+        home.chmod(0)
+        try:
+            return subprocess.run(
+                command, env=environment_for(home), cwd=ROOT, capture_output=True, text=True, timeout=60
+            )
+        finally:
+            home.chmod(0o700)
+
+    def test_health_is_critical(self, registered: Cli, home: Path) -> None:
+        answer = self.run(home, "health")
+        document = json.loads(answer.stdout)
+        assert (answer.returncode, document["checks"]) == (2, {"database": "critical", "disk": "ok"})
+        assert document["reasons"][0]["code"] == "database_unreachable"
+
+    def test_the_disk_can_be_checked(self, registered: Cli, home: Path) -> None:
+        assert self.run(home, "check", "disk").returncode == 0
+
+    def test_the_doctor_finds_the_rights(self, registered: Cli, home: Path) -> None:
+        answer = self.run(home, "doctor")
+        found = {finding["code"]: finding for finding in json.loads(answer.stdout)["findings"]}
+        assert answer.returncode == 1
+        assert "chmod u+rwX" in found["permissions"]["mend"]
+        assert "no_database" not in found
 
 
 class TestDoctor:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from tests.stores import databases
 from tests.stores.queues import NOW, queue_on, request
@@ -126,3 +127,17 @@ def test_a_worker_without_memory_left(queue: Queue) -> None:
     found = why(queue, job_id)
     assert found.reasons[0].code == "resources"
     assert "it needs about 512 MB, and 512 of 600 MB are promised" in found.summary
+
+
+def test_what_runs_for_a_memory_optimised_vendor_type_promises_more(queue: Queue) -> None:
+    measured = (
+        "INSERT INTO durations (module_type, p50_us, p95_us, memory_kb, measured_at) VALUES ('free', 1, 1, 102400, 1)"
+    )
+    with queue.database.transaction() as connection:
+        connection.execute(text(measured))
+    employ(queue, id="w", slots=4, busy=1, memory_kb=240 * 1024)
+    add(queue, module_type="free", vendor_type="venue")
+    job_id = add(queue, module_type="free")
+    with queue.database.transaction() as connection:
+        take(connection, 1, module_type="free", worker="w")
+    assert "it needs about 100 MB, and 150 of 240 MB are promised" in why(queue, job_id).summary

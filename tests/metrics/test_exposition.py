@@ -1,11 +1,12 @@
 import re
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
 from wedsync_ops.metrics import aggregate
 from wedsync_ops.metrics.adding import Sum
-from wedsync_ops.metrics.exposition import exposition
+from wedsync_ops.metrics.exposition import exposition, openmetrics
 from wedsync_ops.metrics.model import (
     Counts,
     HostLoad,
@@ -125,7 +126,7 @@ def test_every_metric_is_explained_once_and_says_what_it_is() -> None:
     text = exposition(metrics(BUSY), EVER)
     types = re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE)
     assert len(types) == len(dict(types)) == text.count("# HELP ")
-    assert {kind for _, kind in types} == {"gauge", "counter", "histogram"}
+    assert {kind for _, kind in types} == {"gauge", "counter", "histogram", "summary"}
     assert all(re.fullmatch(r"wedsync_ops_[a-z_]+", name) for name, _ in types)
     assert all(name.endswith("_total") == (kind == "counter") for name, kind in types)
     assert all(name.endswith("_seconds") for name, kind in types if kind == "histogram")
@@ -159,3 +160,21 @@ def test_the_text_ends_in_a_line_feed_and_odd_labels_stay_on_their_line() -> Non
     text = exposition(metrics(BUSY, module="odd-module"), {ODD: EVER["email"]})
     assert text.endswith("\n")
     assert all(line.startswith(("# HELP ", "# TYPE ", "wedsync_ops_")) for line in text.splitlines())
+
+
+def test_openmetrics_says_the_same_and_its_strict_reader_takes_it() -> None:
+    text = openmetrics(metrics(BUSY, module=ODD), {ODD: EVER["email"]})
+    found = {
+        (sample.name.removeprefix("wedsync_ops_"), frozenset(sample.labels.items())): sample.value
+        for family in openmetrics_families(text)  # type: ignore[no-untyped-call]
+        for sample in family.samples
+    }
+    assert found == parsed(exposition(metrics(BUSY, module=ODD), {ODD: EVER["email"]}))
+    assert text.endswith("\n# EOF\n")
+    assert list(openmetrics_families(openmetrics(metrics(Tally(), HostLoad(None, None, None)), {})))  # type: ignore[no-untyped-call]
+
+
+def test_only_a_summary_has_quantiles() -> None:
+    text = exposition(metrics(BUSY), EVER)
+    kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE))
+    assert {kinds[name] for name in re.findall(r"^(\w+){[^}]*quantile=", text, re.MULTILINE)} == {"summary"}

@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wedsync_ops.metrics.sketch import ERROR, Sketch, bin_of, middle_of
+from wedsync_ops.metrics.sketch import ERROR, Sketch, bin_of, encode_few, middle_of
 
 VALUES = st.lists(st.one_of(st.integers(0, 50), st.integers(0, 10**6), st.integers(0, 10**14)), max_size=200)
+DENSE = b"\x80\x00"
+CROWDED = st.lists(st.integers(1_000, 3_000), min_size=100, max_size=2_000)
+"""So many that lie so close that their bins stand in a row."""
 PERCENTS = (1, 25, 50, 75, 90, 95, 99, 100)
 
 
@@ -69,20 +72,20 @@ def test_merging_is_associative_and_commutative_and_the_sketch_of_all(a: list[in
     assert left == right == Sketch.of(a + b + c)
 
 
-@given(VALUES)
+@given(st.one_of(VALUES, CROWDED))
 def test_bytes_come_back_as_they_went(values: list[int]) -> None:
     sketch = Sketch.of(values)
     assert Sketch.decode(sketch.encode()) == sketch
 
 
-@given(VALUES, VALUES)
+@given(VALUES, st.one_of(VALUES, CROWDED))
 def test_encoded_sketches_merge_as_sketches_do(a: list[int], b: list[int]) -> None:
     merged = Sketch.of(a)
     merged.merge_encoded(Sketch.of(b).encode())
     assert merged == Sketch.of(a + b)
 
 
-@given(st.lists(VALUES, max_size=6), VALUES)
+@given(st.lists(st.one_of(VALUES, CROWDED), max_size=6), VALUES)
 def test_many_encoded_sketches_merge_at_once(several: list[list[int]], more: list[int]) -> None:
     merged = Sketch.of(more)
     merged.merge_all([Sketch.of(values).encode() for values in several])
@@ -116,10 +119,46 @@ def test_a_clock_that_was_set_back_makes_no_negative_duration() -> None:
     assert Sketch.of([-5, 3]) == Sketch.of([0, 3])
 
 
-@pytest.mark.parametrize("broken", [b"\x80", b"\x01", b"\x01\x01\x01", Sketch.of([9, 900]).encode()[:-1] + b"\xff"])
+@pytest.mark.parametrize("many", [255, 256, 65_535, 65_536, 2**32])
+def test_counts_of_any_size_stand_in_a_row_and_add_up(many: int) -> None:
+    sketch = Sketch()
+    sketch.add_counted([(1_000 + 18 * n, many) for n in range(60)], 60 * 1_531 * many)
+    assert sketch.encode()[:2] == DENSE
+    assert Sketch.decode(sketch.encode()) == sketch
+    several = Sketch()
+    several.merge_all([sketch.encode()] * 20)
+    assert (several.count, several.total) == (20 * sketch.count, 20 * sketch.total)
+    assert several.bins == {number: 20 * count for number, count in sketch.bins.items()}
+
+
+@given(VALUES.filter(bool))
+def test_few_values_need_no_sketch_to_become_bytes(values: list[int]) -> None:
+    few = values[:8]
+    assert encode_few(few) == Sketch.of(few).encode()
+
+
+ROW = Sketch.of(list(range(1_000, 3_000))).encode()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"\x80",
+        b"\x01",
+        b"\x01\x01\x01",
+        Sketch.of([9, 900]).encode()[:-1] + b"\xff",
+        ROW[:20],
+        ROW[:29],
+        ROW[:28] + b"\x07" + ROW[29:],
+        ROW[:28] + b"\x08" + ROW[29:],
+        ROW[:26] + b"\xff\xff" + ROW[28:],
+    ],
+)
 def test_what_is_no_sketch_is_refused(broken: bytes) -> None:
     with pytest.raises(ValueError, match="cut off"):
         Sketch.decode(broken)
+    with pytest.raises(ValueError, match="cut off"):
+        Sketch().merge_all([broken])
 
 
 def test_it_is_small() -> None:
@@ -128,3 +167,4 @@ def test_it_is_small() -> None:
     many = Sketch.of([lognormal(rand) for _ in range(100_000)])
     assert len(few.encode()) <= 10 + 2 * 10
     assert len(many.encode()) < 2_500
+    assert len(ROW) < 29 + 70

@@ -303,8 +303,15 @@ class TestHealth:
     def test_all_in_one(self, settings: Settings, sqlite_database: Database) -> None:
         loaded = load({"home": settings.home}, {})
         verdicts = health.health(lambda: opening(loaded), settings, 0)
-        assert [verdict.name for verdict in verdicts] == ["database", "queue", "workers", "disk"]
-        assert [codes(verdict) for verdict in verdicts[1:3]] == [[], []]
+        assert [verdict.name for verdict in verdicts] == [
+            "database",
+            "queue",
+            "workers",
+            "schedule",
+            "alerts",
+            "disk",
+        ]
+        assert [codes(verdict) for verdict in verdicts[1:5]] == [[], [], [], []]
         assert codes(health.health(lambda: opening(loaded), settings)[2]) == [("critical", "too_few")]
 
     def test_without_a_database_nothing_is_made(self, tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ from wedsync_ops.db import Database
 from wedsync_ops.errors import InvalidTime, UnknownClient
 from wedsync_ops.instants import DAY, iso, parse_instant
 from wedsync_ops.jobs import actions as queue_actions
-from wedsync_ops.jobs import ripen
+from wedsync_ops.jobs import draining, ripen
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.planning import actions
 from wedsync_ops.planning.actions import Move
+from wedsync_ops.planning.settling import settle
 from wedsync_ops.weddings import store as clients
 
 LATER = date(2027, 8, 21)
@@ -288,3 +289,52 @@ def test_a_move_at_night_is_judged_by_the_clock_of_the_wedding(queue: Queue) -> 
     late = at(queue, "2027-06-12T23:30:00Z")
     done = actions.move(late, "c1", date(2027, 6, 20))
     assert changes([done.plan])["timeline"] == "moved"
+
+
+def test_what_a_drain_does_not_take_back_stays_withdrawn(queue: Queue) -> None:
+    couples(queue)
+    plan(queue)
+    move(queue, date(2027, 2, 5))
+    drain = draining.begin(queue, "module", "email")
+    refused = move(queue)
+    assert changes([refused.plan])["details"] == "refused"
+    assert dues(queue)["details"].endswith("cancelled")
+    queue_actions.resume(queue, drain.scope, drain.name)
+    back = move(queue)
+    assert changes([back.plan])["details"] == "restored"
+
+
+def test_a_withdrawn_step_comes_back_after_any_number_of_plans(queue: Queue) -> None:
+    couples(queue)
+    plan(queue)
+    move(queue, date(2027, 2, 5))
+    assert changes(plan(queue))["details"] == "past"
+    move(queue, date(2027, 2, 6))
+    assert changes(plan(queue))["details"] == "past"
+    assert changes([move(queue).plan])["details"] == "restored"
+    assert len(jobs(queue)) == 3
+
+
+def test_a_withdrawn_step_that_somebody_retried_moves_like_any_other(queue: Queue) -> None:
+    couples(queue)
+    plan(queue)
+    move(queue, date(2027, 2, 5))
+    (job_id,) = [row["id"] for row in jobs(queue) if row["state"] == "cancelled"]
+    assert queue_actions.retry(queue, [job_id]) == [None]
+    assert changes(plan(queue))["details"] == "unchanged"
+    assert changes([move(queue).plan])["details"] == "moved"
+    assert dues(queue)["details"] == "2027-07-22 09:00 scheduled"
+
+
+def test_a_withdrawn_step_whose_job_is_no_longer_kept_is_queued_anew(queue: Queue) -> None:
+    couples(queue)
+    plan(queue)
+    move(queue, date(2027, 2, 5))
+    settle(queue.database, queue.database.transaction)
+    with queue.database.transaction() as connection:
+        connection.exec_driver_sql(
+            "DELETE FROM payloads WHERE job_id IN (SELECT id FROM jobs WHERE state = 'cancelled')"
+        )
+        connection.exec_driver_sql("DELETE FROM jobs WHERE state = 'cancelled'")
+    assert changes([move(queue).plan])["details"] == "queued"
+    assert changes(plan(queue))["details"] == "unchanged"

@@ -9,7 +9,7 @@ from tests.planning.scene import JOURNEYS, at, changes, couples, dues, jobs, pla
 from tests.stores.queues import NOW, request
 from tests.stores.rows import take
 from wedsync_ops.jobs import actions as queue_actions
-from wedsync_ops.jobs import ripen
+from wedsync_ops.jobs import draining, ripen
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.model import Queued
 
@@ -152,3 +152,9 @@ def test_a_deadline_and_an_expiry_follow_from_the_step(queue: Queue) -> None:
     assert (row["deadline_at"] - row["due_at"], row["expires_at"] - row["due_at"]) == (172_800_000_000, 129_600_000_000)
     late = at(queue, "2027-06-19T12:00:00Z")
     assert changes(plan(late))["timeline"] == "unchanged"
+
+
+def test_what_is_drained_takes_no_step(queue: Queue) -> None:
+    couples(queue)
+    draining.begin(queue, "module", "email")
+    assert changes(plan(queue)) == {"welcome": "past", "details": "refused", "timeline": "queued", "thanks": "refused"}

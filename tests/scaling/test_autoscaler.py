@@ -11,6 +11,7 @@ from tests.stores.rows import take
 from wedsync_ops.instants import HOUR, SECOND
 from wedsync_ops.jobs.store import control, requests, workers
 from wedsync_ops.jobs.store.requests import EVERY, Kind, Request
+from wedsync_ops.operations import maintenance
 from wedsync_ops.scaling import actions
 from wedsync_ops.scaling.actions import inputs_of
 
@@ -250,3 +251,47 @@ def test_a_worker_that_is_gone_is_not_written_to(platform: Platform) -> None:
         workers.stop(connection, "a", platform.clock.now())
         workers.want(connection, "a", 9)
         assert workers.wanted(connection, "a") is None
+
+
+def test_decisions_are_forgotten_with_everything_else(platform: Platform) -> None:
+    platform.start("a", 20)
+    autoscaler = platform.autoscaler()
+    platform.decide(autoscaler, rounds=62)
+    assert len(platform.history()) == 1
+    site = maintenance.Site(platform.database, platform.clock, platform.queue.rules)
+    maintenance.run(site, ["retention"])
+    assert len(platform.history()) == 1
+    platform.clock.advance("92d")
+    maintenance.run(site, ["retention"])
+    assert platform.history() == []
+
+
+def test_what_cannot_be_had_is_told_again_after_an_hour(platform: Platform) -> None:
+    platform.configure(scale_up_window_s=0.0)
+    platform.start("a", 50)
+    platform.fill(9_000)
+    autoscaler = platform.autoscaler()
+    platform.decide(autoscaler, rounds=30)
+    assert [row.limits for row in platform.history()] == ["step,max"]
+    platform.decide(autoscaler, "20s", rounds=180)
+    assert len(platform.history()) == 2
+
+
+def test_a_module_type_that_is_not_registered_any_more_is_guessed_at(platform: Platform) -> None:
+    platform.start("a", 4)
+    rows.lanes(platform.database, ("gone", 3, 8, 10))
+    decision = platform.decide(platform.autoscaler()).decisions["all"]
+    assert decision.demand == 4.0, "ten jobs of two seconds, to start in five"
+
+
+def test_fresh_rules_are_read_every_minute(platform: Platform) -> None:
+    platform.configure(scale_up_window_s=3_600.0)
+    platform.start("a", 4)
+    autoscaler = platform.autoscaler()
+    platform.decide(autoscaler)
+    platform.configure(scale_up_window_s=0.0)
+    platform.fill(1_000)
+    platform.decide(autoscaler, "20s", rounds=2)
+    assert platform.wanted() == {"a": 4}
+    platform.decide(autoscaler, "20s")
+    assert platform.wanted() == {"a": 8}

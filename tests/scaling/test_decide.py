@@ -129,6 +129,13 @@ def test_a_wedding_week_load_is_met_at_once_and_on_a_weekend_in_one_step() -> No
     assert decide(START, replace(loaded, is_weekend=True), Policy()).wanted == 30
 
 
+def test_what_wedding_weeks_need_is_met_at_once_whatever_else_has_to_wait() -> None:
+    loaded = situation(busy=10.0, waiting=(Waiting(1, 900, 900.0),), week_busy=9.0, past=watched(10))
+    decision = decide(START, loaded, Policy())
+    assert (decision.wanted, decision.reason, decision.recommended) == (15, Reason.WEDDING_WEEK, 67)
+    assert decide(START, replace(loaded, past=watched(40)), Policy()).wanted == 20
+
+
 def test_more_slots_are_of_no_use_without_memory_or_cores() -> None:
     full = situation(busy=10.0, memory_slots=12)
     assert decide(START, full, SWIFT).wanted == 12

@@ -11,6 +11,8 @@ from wedsync_ops import db, migrate
 from wedsync_ops.settings import Settings
 
 TABLES = (
+    "forecast_methods",
+    "forecasts",
     "rollups",
     "rollup_series",
     "rollup_state",
@@ -45,6 +47,7 @@ TABLES = (
     "plan_steps",
     "plans",
     "wedding_moves",
+    "calls_made",
     "journeys",
     "clients",
     "events",

@@ -40,6 +40,7 @@ from wedsync_ops.jobs.store import (
 from wedsync_ops.jobs.store.insert import Keyed
 from wedsync_ops.jobs.store.retention import Key, Sweep
 from wedsync_ops.limits import Limit
+from wedsync_ops.scaling.store import demand
 
 LANE = Lane("email", Priority.NORMAL)
 
@@ -105,6 +106,10 @@ CASES: dict[str, tuple[Callable[[Connection], Any], str]] = {
     "claim in a region under limits": (
         lambda c: limits.candidates(c, LANE, 5, with_client=True, region="south"),
         "jobs_to_claim_in_region (module_type=? AND priority=? AND region=?)",
+    ),
+    "what falls due, by hour": (
+        lambda c: demand.due(c, NOW, NOW + DAY),
+        "jobs_to_promote (due_at>? AND due_at<?)",
     ),
     "lanes within a region": (
         lambda c: lanes.within(c, "south", 5),

@@ -105,6 +105,18 @@ def test_a_terminal_that_is_too_small_shows_what_fits(queue: Queue) -> None:
     drive(queue, script, size=(24, 6))
 
 
+def test_a_low_terminal_keeps_its_tables_and_leaves_the_figures_out(queue: Queue) -> None:
+    scene(queue)
+
+    async def script(pilot: Pilot[int]) -> None:
+        for panel in ("lanes", "crew", "dead", "alerts"):
+            assert pilot.app.query_one(f"#{panel}", Panel).size.height >= 2, panel
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: pilot.app.query_one("#pace", Static).size.height == 3)
+
+    drive(queue, script, size=(40, 12))
+
+
 def test_a_lane_is_paused_after_a_yes_and_goes_on_after_another(queue: Queue) -> None:
     enqueue(queue)
 

@@ -1,21 +1,23 @@
 """What people do with alerts: look, acknowledge, silence. Each change is one transaction, and an event."""
 
-import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
 from wedsync_ops.alerts.alerter import EVALUATED, rules_in_force
 from wedsync_ops.alerts.evaluate import resolved, settled
-from wedsync_ops.alerts.facts import Point
 from wedsync_ops.alerts.model import Alert, AlertEvent, AlertState, AlertType, EventKind, Rule, Severity, Silence
+from wedsync_ops.alerts.replay import QUARTER_US, Series
 from wedsync_ops.alerts.store import alerts, points, silences
+from wedsync_ops.alerts.watching import usual
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import InvalidInput, Refused, UnknownAlert, WrongState, quoted
-from wedsync_ops.instants import DAY, MINUTE, iso
+from wedsync_ops.instants import DAY, HOUR, MINUTE, iso
+from wedsync_ops.settings import operator
 
 LONGEST_TEXT = 500
 """The most characters of a note or a reason."""
@@ -36,8 +38,8 @@ class Standing:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the last evaluation is so long ago that nobody knows."""
-        return self.evaluated_at is None or self.now - self.evaluated_at > STALE_US
+        """Whether the last evaluation is so long ago that nobody knows; or ahead, of before the clock was set back."""
+        return self.evaluated_at is None or abs(self.now - self.evaluated_at) > STALE_US
 
 
 def standing(database: Database, clock: Clock) -> Standing:
@@ -89,7 +91,7 @@ def acknowledge(
     All or none. Raises UnknownAlert, WrongState for one that is pending or over, InvalidInput.
     """
     _check_text(note, "the note")
-    who, now = by or getpass.getuser(), clock.now()
+    who, now = by or operator(), clock.now()
     done = []
     with database.transaction() as connection:
         alerts.lock(connection)
@@ -113,7 +115,7 @@ def resolve(
     All or none. Raises UnknownAlert, WrongState for one that is pending or over, InvalidInput.
     """
     _check_text(note, "the note")
-    who, now = by or getpass.getuser(), clock.now()
+    who, now = by or operator(), clock.now()
     done = []
     with database.transaction() as connection:
         alerts.lock(connection)
@@ -144,7 +146,7 @@ def silence(
     Raises InvalidInput, UnknownAlert, WrongState for an alert that is over.
     """
     _check_text(reason, "the reason")
-    who, now = by or getpass.getuser(), clock.now()
+    who, now = by or operator(), clock.now()
     if not now < until <= now + LONGEST_SILENCE_US:
         raise InvalidInput("a silence must end later than now, and within 30 days")
     with database.transaction() as connection:
@@ -167,7 +169,7 @@ def silence(
 
 def unsilence(database: Database, clock: Clock, ids: Sequence[int], *, by: str | None = None) -> list[Alert]:
     """End silences; the alerts that become loud by that. Raises UnknownAlert, Refused for one that is over."""
-    who, now = by or getpass.getuser(), clock.now()
+    who, now = by or operator(), clock.now()
     with database.transaction() as connection:
         alerts.lock(connection)
         for silence_id in ids:
@@ -205,10 +207,12 @@ def rules(database: Database) -> tuple[Rule, ...]:
         return rules_in_force(connection)
 
 
-def recorded(database: Database, since: int, until: int) -> tuple[Point, ...]:
-    """The executions of the minutes in a range (of the last day), as evaluation kept them."""
+def recorded(database: Database, since: int, until: int, zone: ZoneInfo) -> Series:
+    """The executions of the minutes in a range (of the last day), as evaluation kept them, and what was usual then."""
     with database.reading() as connection:
-        return tuple(points.kept(connection, MINUTE, since, until))
+        kept = tuple(points.kept(connection, MINUTE, since, until))
+        quarters = range(since // QUARTER_US * QUARTER_US, until + HOUR, QUARTER_US)
+        return Series(kept, usual={quarter: usual(connection, quarter, zone) for quarter in quarters})
 
 
 def to_document(alert: Alert) -> dict[str, Any]:

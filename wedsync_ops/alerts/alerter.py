@@ -11,7 +11,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from secrets import token_hex
 
@@ -23,16 +23,19 @@ from wedsync_ops.alerts.definitions import from_text
 from wedsync_ops.alerts.evaluate import Judged, Step, conclude, judge
 from wedsync_ops.alerts.facts import Affected, Facts, Targets
 from wedsync_ops.alerts.model import EventKind, Rule
-from wedsync_ops.alerts.rules import together
+from wedsync_ops.alerts.rules import ended_asked, together, windows_asked
 from wedsync_ops.alerts.store import alerts, facts, points, silences
-from wedsync_ops.alerts.watching import Watching
+from wedsync_ops.alerts.watching import Watching, usual
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseError, InvalidInput, StorageFull, TermOver, WedsyncError
 from wedsync_ops.instants import MINUTE, SECOND, local_date
+from wedsync_ops.jobs.batch import expected_of
+from wedsync_ops.jobs.beside import beside
 from wedsync_ops.jobs.leader import Leader, Leadership
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import terms
+from wedsync_ops.jobs.store import durations, terms
+from wedsync_ops.jobs.store.terms import Term
 from wedsync_ops.metrics.store import present as metrics
 from wedsync_ops.settings import Settings
 
@@ -74,29 +77,35 @@ class Alerter:
         self._load_rules = load_rules
         self._leadership = leadership or Leader(database, clock, TERM_S)
         self._holder = f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
+        self._watching = Watching(database, self._writing)
+        self._term: Term | None = None
 
     def evaluate(self) -> Evaluated:
         """Evaluate once, unless another process does. Raises DatabaseError, StorageFull."""
-        term = self._leadership.lead(TERM, self._holder)
-        if term is None:
+        self._term = self._leadership.lead(TERM, self._holder)
+        if self._term is None:
             return Evaluated(0, {}, "another process evaluates the alerts")
         try:
             rules = self._load_rules()
-            watching = Watching(self._database, lambda: self._leadership.writing(term))
-            watching.catch_up(self._clock.now())
+            self._watching.catch_up(self._clock.now())
             now = self._clock.now()
             with self._database.reading() as connection:
                 watched = rules_in_force(connection)
-                seen = look(connection, watching, watched, rules, now)
+                seen = look(connection, self._watching, watched, rules, now)
                 judged = judge(watched, seen)
                 affected = _affected(connection, watched, judged, rules, now)
-            with self._leadership.writing(term) as connection:
+            with self._writing() as connection:
                 counts = apply(connection, watched, judged, affected, now)
                 asking.ask(connection, watched, alerts.unresolved(connection), seen.slots, now)
                 points.set_mark(connection, EVALUATED, now)
         except TermOver as error:
             return Evaluated(0, {}, error.message)
         return Evaluated(len(watched), counts)
+
+    def _writing(self) -> AbstractContextManager[Connection]:
+        if self._term is None:
+            raise TermOver("another process evaluates the alerts")
+        return self._leadership.writing(self._term)
 
     def leave(self) -> None:
         """Let another process evaluate at once."""
@@ -120,22 +129,27 @@ def look(connection: Connection, watching: Watching, watched: Sequence[Rule], ru
     lease_us = round(rules.settings.lease_s * SECOND)
     by_metric = {rule.metric: rule for rule in watched}
     workers, slots = facts.living(connection, now, lease_us)
-    ended = {rule.window_us for rule in watched if rule.metric in ("expired_jobs", "quarantined_jobs")}
-    lengths = {length for rule in watched for length in (rule.window_us, rule.short_us) if length is not None}
     silent = by_metric.get("silent_workers")
     return Facts(
         now=now,
         modules=targets(rules),
-        windows=watching.windows(connection, now, lengths),
-        ended={length: facts.ended(connection, now - length, now) for length in ended},
+        windows=watching.windows(connection, now, windows_asked(watched)),
+        ended={length: facts.ended(connection, now - length, now) for length in ended_asked(watched)},
         waiting=metrics.queue_lengths(connection, now),
         workers=workers,
         slots=slots,
         silent=() if silent is None else facts.silent(connection, now - silent.window_us, now, lease_us),
         late=facts.late(connection, now),
+        broken=facts.broken(connection, now, _p95(connection, rules)),
         webhook=facts.webhook(connection) if rules.settings.webhook_url is not None else (0, None),
-        usual=watching.usual(connection, now, rules.calendar.zone) if "deviation" in by_metric else {},
+        usual=usual(connection, now, rules.calendar.zone) if "deviation" in by_metric else {},
     )
+
+
+def _p95(connection: Connection, rules: Rules) -> Mapping[str, int]:
+    """What nineteen of twenty executions of each module type take, in microseconds."""
+    measured = durations.read(connection)
+    return {module.module_id: expected_of(measured, module).p95_us for module in rules.registry.modules()}
 
 
 def targets(rules: Rules) -> Mapping[str, Targets]:
@@ -205,35 +219,22 @@ def alerting(settings: Settings, clock: Clock, load_rules: Callable[[], Rules]) 
     if not settings.alerts_every_s:
         yield
         return
-    thread = _Thread(settings, clock, load_rules)
-    thread.start()
-    try:
+    with beside("alerts", _Rounds(settings, clock, load_rules).run, settings.busy_timeout_s):
         yield
-    finally:
-        thread.stop()
 
 
-class _Thread:
+class _Rounds:
     def __init__(self, settings: Settings, clock: Clock, load_rules: Callable[[], Rules]) -> None:
         self._settings = settings
         self._clock = clock
         self._load_rules = load_rules
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self._thread.join(self._settings.busy_timeout_s)
-
-    def _run(self) -> None:
+    def run(self, stopped: threading.Event) -> None:
         database = db.connect(self._settings)
         term_s = max(SHORTEST_TERM_S, 1.5 * self._settings.alerts_every_s)
         alerter = Alerter(database, self._clock, self._load_rules, Leader(database, self._clock, term_s))
         try:
-            while not self._stopped.wait(self._settings.alerts_every_s):
+            while not stopped.wait(self._settings.alerts_every_s):
                 self._evaluate(alerter)
             self._leave(alerter)
         finally:

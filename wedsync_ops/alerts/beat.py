@@ -46,7 +46,7 @@ class Beat:
         with database.reading() as connection:
             evaluated_at = deliveries.evaluated_at(connection)
         instant = self._clock.now()
-        if evaluated_at is None or instant - evaluated_at > max(STALE_US, 2 * beat.every_us):
+        if evaluated_at is None or abs(instant - evaluated_at) > max(STALE_US, 2 * beat.every_us):
             since = iso(evaluated_at) or "ever"
             _LOG.error("no heartbeat is sent: alerts have not been evaluated since %s", since)
             return False

@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from wedsync_ops import codec, yamldoc
+from wedsync_ops.alerts.measure import by_subject
 from wedsync_ops.alerts.model import METRICS, AlertType, Rule, Severity
 from wedsync_ops.alerts.rules import BUILT_IN
-from wedsync_ops.errors import InvalidInput, InvalidYaml, quoted
+from wedsync_ops.errors import InvalidInput, quoted
 from wedsync_ops.instants import DAY, HOUR, MINUTE, SECOND
+from wedsync_ops.modules import reading
 from wedsync_ops.modules.model import Identifier, Problem
-from wedsync_ops.modules.reading import near, problem, words
+from wedsync_ops.modules.reading import near, problem
 from wedsync_ops.yamldoc import Document, Path
 
 KEY = "alerts"
@@ -33,7 +34,8 @@ _LENGTHS = {
     "repeat": "repeat_us",
 }
 _SAME = ("severity", "clears_at", "critical", "minimum", "runbook", "enabled")
-Length = Annotated[str, StringConstraints(min_length=2, max_length=8)]
+_Fault = tuple[tuple[str, ...], str]
+"""A field, and what is wrong with it."""
 
 
 class Definition(BaseModel):
@@ -50,13 +52,13 @@ class Definition(BaseModel):
     critical: float | None = None
     modules: tuple[Identifier, ...] | None = Field(None, strict=False, min_length=1)
     per: Literal["module", "platform"] | None = None
-    window: Length | None = None
-    short_window: Length | None = None
+    window: str | None = None
+    short_window: str | None = None
     slo: float | None = Field(None, gt=0, lt=100)
     minimum: int | None = Field(None, ge=1, le=1_000_000)
-    for_: Length | None = Field(None, alias="for")
-    clear_for: Length | None = None
-    repeat: Length | None = None
+    for_: str | None = Field(None, alias="for")
+    clear_for: str | None = None
+    repeat: str | None = None
     runbook: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
     enabled: bool | None = None
 
@@ -111,9 +113,12 @@ def microseconds(text: str) -> int:
 def from_text(text: str) -> Rule:
     """The rule that was stored as this JSON text. Raises InvalidInput for one of another version."""
     try:
-        return Definition.model_validate_json(text).rule()
+        rule = Definition.model_validate_json(text).rule()
     except ValidationError as error:
         raise InvalidInput("a stored alert rule cannot be read", hint="register the definition file again") from error
+    if rule.metric not in METRICS:
+        raise InvalidInput(f"there is no metric {quoted(rule.metric)} in this version")
+    return rule
 
 
 def to_text(definition: Definition) -> str:
@@ -126,17 +131,11 @@ def parse(raw: bytes) -> ParsedRules | None:
 
     Never raises for bad content. What is wrong with the file itself is left to whoever reads the rest of it.
     """
-    try:
-        document = yamldoc.examine(raw)
-    except InvalidYaml:
+    section = reading.section(raw, KEY, "rules; [] ends all of one's own")
+    if section is None:
         return None
-    if not isinstance(document.value, dict) or KEY not in document.value:
-        return None
-    items = document.value[KEY]
-    if not isinstance(items, list):
-        return ParsedRules((), (problem(document, (KEY,), "must be a list of rules; [] ends all of one's own"),))
+    document, items, problems = section
     found: list[Definition] = []
-    problems: list[Problem] = []
     first: dict[str, int] = {}
     for index, item in enumerate(items):
         path: Path = (KEY, index)
@@ -150,47 +149,46 @@ def parse(raw: bytes) -> ParsedRules | None:
                 problem(document, (*path, "name"), f"the name {quoted(one.name)} stands already in line {line}")
             )
         found.append(one)
-    faulty = {fault.line for fault in document.faults}  # told already, and what else is said of them is not true
-    return ParsedRules(tuple(found), tuple(one for one in problems if one.line not in faulty))
+    return ParsedRules(tuple(found), reading.sound(document, problems))
 
 
 def _definition(document: Document, path: Path, item: Any) -> tuple[Definition | None, list[Problem]]:
-    if not isinstance(item, dict):
-        return None, [problem(document, path, f"a rule must be a mapping, not {codec.kind_of(item)}")]
-    try:
-        found = Definition.model_validate(item)
-    except ValidationError as error:
-        known = tuple("for" if name == "for_" else name for name in Definition.model_fields)
-        return None, [
-            problem(document, (*path, *fault["loc"]), words(fault, known))
-            for fault in error.errors(include_url=False, include_context=True)
-        ]
-    wrong = [problem(document, (*path, *place), message) for place, message in _faults(found)]
+    found, wrong = reading.modelled(document, path, item, Definition, "a rule")
+    if isinstance(item, dict):
+        faults = [*_value_faults(item), *(() if found is None else _faults(found))]
+        if found is not None and not faults:
+            faults = _contradictions(found)
+        wrong += [problem(document, (*path, *place), message) for place, message in faults]
     return (None if wrong else found), wrong
 
 
-def _faults(found: Definition) -> list[tuple[tuple[str, ...], str]]:
-    """What is wrong with the values of a rule, each with its field."""
-    wrong: list[tuple[tuple[str, ...], str]] = []
-    for field in _LENGTHS:
-        value = getattr(found, "for_" if field == "for" else field)
-        wrong += _length_faults(field, value)
-    built_in = _KNOWN.get(found.name)
-    if found.metric is not None and found.metric not in METRICS:
-        wrong.append((("metric",), f"there is no metric {quoted(found.metric)}{near(found.metric, tuple(METRICS))}"))
-    elif built_in is not None and found.metric not in (None, built_in.metric):
-        wrong.append((("metric",), f"the rule {found.name} watches {built_in.metric}"))
-    elif built_in is None and found.metric is None:
-        wrong.append((("metric",), "is required"))
-    if found.above is not None and found.below is not None:
+def _value_faults(item: Mapping[str, Any]) -> list[_Fault]:
+    """What is wrong with the words of a rule, each by itself, whatever else there is."""
+    wrong = [fault for field in _LENGTHS for fault in _length_faults(field, item.get(field))]
+    metric = item.get("metric")
+    if isinstance(metric, str) and metric not in METRICS:
+        wrong.append((("metric",), f"there is no metric {quoted(metric)}{near(metric, tuple(METRICS))}"))
+    if item.get("above") is not None and item.get("below") is not None:
         wrong.append((("below",), "stands beside above; only one of both can be"))
-    elif built_in is None and found.above is None and found.below is None:
+    return wrong
+
+
+def _faults(found: Definition) -> list[_Fault]:
+    """What a rule lacks, or cannot change."""
+    built_in = _KNOWN.get(found.name)
+    if built_in is not None:
+        is_another = found.metric in METRICS and found.metric != built_in.metric
+        return [(("metric",), f"the rule {found.name} watches {built_in.metric}")] if is_another else []
+    wrong: list[_Fault] = []
+    if found.metric is None:
+        wrong.append((("metric",), "is required"))
+    if found.above is None and found.below is None:
         wrong.append(((), "needs either above or below"))
-    return wrong or _contradictions(found.rule())
+    return wrong
 
 
-def _length_faults(field: str, value: str | None) -> list[tuple[tuple[str, ...], str]]:
-    if value is None:
+def _length_faults(field: str, value: Any) -> list[_Fault]:
+    if not isinstance(value, str):
         return []
     try:
         length = microseconds(value)
@@ -201,8 +199,9 @@ def _length_faults(field: str, value: str | None) -> list[tuple[tuple[str, ...],
     return [((field,), "must be at least 1 minute")] if field == "repeat" and length < MINUTE else []
 
 
-def _contradictions(rule: Rule) -> list[tuple[tuple[str, ...], str]]:
-    wrong: list[tuple[tuple[str, ...], str]] = []
+def _contradictions(found: Definition) -> list[_Fault]:
+    rule = found.rule()
+    wrong = _ignored(found, rule)
     limits: Mapping[str, float | None] = {"clears_at": rule.clears_at, "critical": rule.critical}
     for field, value in limits.items():
         if value is None or rule.threshold is None:
@@ -213,4 +212,18 @@ def _contradictions(rule: Rule) -> list[tuple[tuple[str, ...], str]]:
             wrong.append(((field,), f"must not be {side} the threshold {rule.threshold:g}"))
     if rule.short_us is not None and rule.short_us >= rule.window_us:
         wrong.append((("short_window",), "must be shorter than the window"))
+    return wrong
+
+
+def _ignored(found: Definition, rule: Rule) -> list[_Fault]:
+    """What would have no effect: whoever wrote it would wait for it in vain."""
+    wrong: list[_Fault] = []
+    if rule.metric != "error_budget_burn":
+        given = (("short_window", found.short_window), ("slo", found.slo))
+        wrong += [((field,), "is only for error_budget_burn") for field, value in given if value is not None]
+    if by_subject(rule.metric):
+        given_ones = (("modules", found.modules), ("per", found.per if found.per == "module" else None))
+        wrong += [((name,), f"{rule.metric} is not of a module type") for name, one in given_ones if one is not None]
+    elif found.modules is not None and not rule.per_module:
+        wrong.append((("modules",), "is only for a rule with per: module"))
     return wrong

@@ -41,6 +41,7 @@ COMMANDS: Mapping[AlertType, str] = {
     AlertType.SCHEDULE_LATE: "wedsync-ops schedules list",
     AlertType.JOB_QUARANTINED: "wedsync-ops jobs list --state discarded",
     AlertType.WEBHOOK_FAILING: "wedsync-ops events --json",
+    AlertType.PROMISE_BROKEN: "wedsync-ops weddings calls",
     AlertType.CUSTOM: "wedsync-ops metrics --range 1h",
 }
 """What to run next, by alert type."""
@@ -168,7 +169,7 @@ def conclude(
     now: int,
 ) -> list[Step]:
     """The same from what was judged already."""
-    known = {alert.key: alert for alert in alerts}
+    known = {alert.key: _not_ahead(alert, now) for alert in alerts}
     in_force = {rule.name: rule for rule in rules}
     steps: list[Step] = []
     for one in judged:
@@ -179,6 +180,19 @@ def conclude(
         rule = in_force.get(alert.rule)
         steps.append(_told(alert, _absent(alert, rule, now), rule, silences, now))
     return [step for step in steps if step.events or step.alert != step.before]
+
+
+def _not_ahead(alert: Alert, now: int) -> Alert:
+    """The alert with nothing that began later than now: the clock was set back, and all would wait for it."""
+    if max(alert.since, alert.told_at or 0, alert.clear_since or 0) <= now:
+        return alert
+    told, clear = alert.told_at, alert.clear_since
+    return replace(
+        alert,
+        since=min(alert.since, now),
+        told_at=None if told is None else min(told, now),
+        clear_since=None if clear is None else min(clear, now),
+    )
 
 
 def advance(alert: Alert | None, reading: Reading, now: int) -> Step:

@@ -28,11 +28,15 @@ NOTHING = Sums()
 
 
 class Point(NamedTuple):
-    """The executions of a module type that finished from an instant on, for the length of a minute or an hour."""
+    """The executions of a module type that finished from an instant on, for the length of a minute or an hour.
+
+    ``rows`` counts all that ended, lost and cancelled ones, too; 0 where nobody asks.
+    """
 
     module_type: str
     from_at: int
     sums: Sums
+    rows: int = 0
 
 
 class Targets(NamedTuple):
@@ -76,7 +80,8 @@ class Facts:
     """The platform at ``now``. ``windows`` and ``ended`` have an entry for each length (µs) that a rule asks for.
 
     ``waiting`` is how many jobs of each module type wait; ``slots`` those of living workers; ``late`` how many µs the
-    fires of schedules have been due, ``webhook`` the failures in a row and the last error.
+    fires of schedules have been due, ``webhook`` the failures in a row and the last error. ``broken`` is how many jobs
+    of each module type wait whose last safe moment is over.
     """
 
     now: int
@@ -89,6 +94,7 @@ class Facts:
     silent: tuple[SilentWorker, ...] = ()
     late: Mapping[str, int] = field(default_factory=dict)
     webhook: tuple[int, str | None] = (0, None)
+    broken: Mapping[str, int] = field(default_factory=dict)
     usual: Mapping[str, Usual] = field(default_factory=dict)
 
     def sums(self, length_us: int, module_type: str | None) -> Sums:
@@ -116,12 +122,21 @@ def total(several: Iterable[Sums]) -> Sums:
     return added
 
 
+def by_span(points: Iterable[Point], span_us: int) -> list[Point]:
+    """Points added up to longer ones."""
+    found: dict[tuple[str, int], Sums] = {}
+    for point in points:
+        place = (point.module_type, point.from_at // span_us * span_us)
+        found[place] = found.get(place, NOTHING).plus(point.sums)
+    return [Point(*place, sums) for place, sums in found.items()]
+
+
 def windows_of(points: Iterable[Point], now: int, lengths: Iterable[int]) -> Mapping[int, Mapping[str, Sums]]:
     """The sums of every window that ends at ``now``, from points; one belongs to it when it starts within it."""
     found: dict[int, dict[str, Sums]] = {length: {} for length in lengths}
     for point in points:
         for length, window in found.items():
-            if now - length <= point.from_at < now:
+            if point.sums.ran and now - length <= point.from_at < now:
                 window[point.module_type] = window.get(point.module_type, NOTHING).plus(point.sums)
     return found
 

@@ -223,6 +223,12 @@ def _quarantined(rule: Rule, facts: Facts, module: str | None) -> Iterator[Sampl
     yield Sample(module_type=module, value=float(count), said=said)
 
 
+def _broken(_: Rule, facts: Facts, module: str | None) -> Iterator[Sample]:
+    count = sum(facts.broken.values()) if module is None else facts.broken.get(module, 0)
+    said = f"{_of(module)}: {_jobs(count)} cannot be done by the deadline any more"
+    yield Sample(module_type=module, value=float(count), said=said)
+
+
 def _without_worker(_: Rule, facts: Facts, module: str | None) -> Iterator[Sample]:
     waiting = 0 if facts.workers else facts.queue(module)
     yield Sample(module_type=module, value=float(waiting), said=f"no worker lives, and {_jobs(waiting)} are due")
@@ -277,6 +283,7 @@ _MODULES: dict[str, Callable[[Rule, Facts, str | None], Iterator[Sample]]] = {
     "deviation": _deviation,
     "expired_jobs": _expired,
     "quarantined_jobs": _quarantined,
+    "broken_promises": _broken,
     "jobs_without_worker": _without_worker,
 }
 _SUBJECTS: dict[str, Callable[[Rule, Facts], Iterator[Sample]]] = {

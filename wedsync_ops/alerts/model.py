@@ -39,6 +39,7 @@ class AlertType(StrEnum):
     SCHEDULE_LATE = "schedule_late"
     JOB_QUARANTINED = "job_quarantined"
     WEBHOOK_FAILING = "webhook_failing"
+    PROMISE_BROKEN = "promise_broken"
     CUSTOM = "custom"
 
 
@@ -96,6 +97,7 @@ METRICS: Mapping[str, str] = MappingProxyType(
         "deviation": "how far from what this hour of this weekday usually is, in robust standard deviations",
         "expired_jobs": "jobs of the window that expired unstarted",
         "quarantined_jobs": "jobs of the window that were discarded because they kill what runs them",
+        "broken_promises": "jobs that wait although no execution ends before their deadline any more",
         "jobs_without_worker": "jobs that are due while no worker lives",
         "silent_workers": "workers that died or are silent, and were not replaced",
         "schedule_lateness": "seconds that the fire of a schedule has been due",

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from wedsync_ops.alerts.aside import aside
 from wedsync_ops.alerts.channels.contract import Sender
 from wedsync_ops.alerts.model import EventKind
-from wedsync_ops.alerts.notify import GIVE_UP_US, decide, retry_us
+from wedsync_ops.alerts.notify import GIVE_UP_US, LONGEST_WAIT_US, decide, retry_us
 from wedsync_ops.alerts.notify_model import Kind, Message, Outcome, Plan
 from wedsync_ops.alerts.store import alerts, deliveries
 from wedsync_ops.alerts.store.deliveries import Delivery
@@ -91,10 +91,10 @@ class Notifier:
 
     def round(self, patience_s: float = PATIENCE_S) -> Round:
         """Do what there is to do now. Raises DatabaseError; the term then ends by itself."""
-        self._renew()
-        if self._term is None:
-            return Round()
         try:
+            self._renew()
+            if self._term is None:
+                return Round()
             before = self._settle()
             planned = self._look(self._term)
             begun = self._begin(self._term)
@@ -125,6 +125,19 @@ class Notifier:
         if self._asked_at is None or now - self._asked_at >= TERM_S / (3 if self._term else 6):
             self._asked_at = now
             self._term = self._leader.lead(TERM, self._holder)
+            if self._term is not None:
+                self._bring_back(self._term)
+
+    def _bring_back(self, term: Term) -> None:
+        """Let no page wait for the time that the clock was set back by."""
+        now = self._clock.now()
+        last = now + max(ATTEMPT_US, LONGEST_WAIT_US)
+        with self._database.reading() as connection:
+            if not deliveries.are_ahead(connection, now, last):
+                return
+        with self._leader.writing(term) as connection:
+            count = deliveries.bring_back(connection, now, last)
+        _LOG.warning("the clock was set back; %d pages go as if it had not been", count)
 
     # -- plan --------------------------------------------------------------------------------------------------------
 

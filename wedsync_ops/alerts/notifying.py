@@ -29,6 +29,7 @@ from wedsync_ops.db import Database
 from wedsync_ops.errors import InputFileError, InvalidInput, WedsyncError
 from wedsync_ops.handlers.contract import Site
 from wedsync_ops.instants import zone_named
+from wedsync_ops.jobs.beside import beside
 from wedsync_ops.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -100,41 +101,28 @@ def notifying(settings: Settings, site: Site, clock: Clock) -> Iterator[None]:
     if settings.notify is None:
         yield
         return
-    thread = _Thread(settings, settings.notify, site, clock)
-    thread.start()
-    try:
+    with beside("notify", _Rounds(settings, settings.notify, site, clock).run, LAST_S * 3):
         yield
-    finally:
-        thread.stop()
 
 
-class _Thread:
+class _Rounds:
     def __init__(self, settings: Settings, file: Path, site: Site, clock: Clock) -> None:
         self._settings = settings
         self._file = file
         self._site = site
         self._clock = clock
         self._database = db.connect(settings)
-        self._stopped = threading.Event()
         self._seen: tuple[int, int] | None = None
         self._looked_at: float | None = None
         self._is_open = False
         self._notifier: Notifier | None = None
         self._beat = Beat(None, clock)
-        self._thread = threading.Thread(target=self._run, name="notify", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self._thread.join(LAST_S * 3)
-
-    def _run(self) -> None:
+    def run(self, stopped: threading.Event) -> None:
         try:
             last, more = False, False
             while not last:
-                last = self._stopped.wait(0 if more else POLL_S)  # the round after the stop tells what came before it
+                last = stopped.wait(0 if more else POLL_S)  # the round after the stop tells what came before it
                 more = self._guarded()
             ends_at = self._clock.monotonic() + LAST_S
             while more and self._clock.monotonic() < ends_at:

@@ -14,9 +14,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from wedsync_ops import codec, yamldoc
+from wedsync_ops.alerts.anomaly import WEEKS
 from wedsync_ops.alerts.evaluate import Step, evaluate
-from wedsync_ops.alerts.facts import NOTHING, Ended, Facts, Point, Sums, Targets
+from wedsync_ops.alerts.facts import NOTHING, Ended, Facts, Point, SilentWorker, Sums, Targets, Usual
 from wedsync_ops.alerts.model import Alert, EventKind, Rule
+from wedsync_ops.alerts.rules import ended_asked, windows_asked
 from wedsync_ops.errors import InvalidInput, InvalidJson, InvalidTime
 from wedsync_ops.instants import DAY, MINUTE, SECOND, parse_instant
 from wedsync_ops.modules.model import Identifier, Problem
@@ -25,10 +27,17 @@ from wedsync_ops.yamldoc import Document
 
 STEP_US = 30 * SECOND
 """How far apart the evaluations are."""
+QUARTER_US = 15 * MINUTE
+"""For so long the same is usual: hours begin at a quarter of UTC's in every time zone."""
 LONGEST_US = DAY
 """The longest series."""
+LARGEST = 16 * 1024 * 1024
+"""The largest series, in bytes; as YAML a definition file's limit holds."""
 _US_PER_MS = 1000
 _AFTER_US = 10 * MINUTE
+_OF_PLATFORM = ("slots", "silent_workers")
+_USUAL = ("usual_per_minute", "usual_error_rate", "usual_average_ms")
+_OF_TYPE = ("waiting", *_USUAL)
 _Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 _Ms = Annotated[float, Field(ge=0, le=1e9)]
 
@@ -50,6 +59,10 @@ class Figures(BaseModel):
     expired: _Count = 0
     quarantined: _Count = 0
     slots: _Count | None = None
+    silent_workers: Annotated[int, Field(ge=0, le=1_000)] | None = None
+    usual_per_minute: _Ms | None = None
+    usual_error_rate: Annotated[float, Field(ge=0, le=100)] | None = None
+    usual_average_ms: _Ms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +100,17 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A series in the order of time."""
+    """A series in the order of time; ``usual`` is what was usual, by the quarter of an hour's beginning and type."""
 
     points: tuple[Point, ...]
     moments: tuple[Moment, ...] = field(default=())
+    usual: Mapping[int, Mapping[str, Usual]] = field(default_factory=dict)
 
 
 def read(raw: bytes) -> Series:
     """Read a written series. Raises InvalidInput with every problem, each with its line."""
+    if len(raw) > LARGEST:
+        raise InvalidInput(f"the series is larger than {LARGEST:,} bytes", hint="try fewer module types at once")
     document = _lines(raw) if raw.lstrip()[:1] == b"{" else yamldoc.read(raw)
     if not isinstance(document.value, list) or not document.value:
         raise InvalidInput("the series must be a list of figures, or one JSON object a line")
@@ -157,12 +173,12 @@ def replay(rules: Sequence[Rule], series: Series, modules: Mapping[str, Targets]
     happened: list[Happened] = []
     alerts: dict[str, Alert] = {}
     numbers = count(1)
-    lengths = {length for rule in rules for length in (rule.window_us, rule.short_us) if length is not None}
-    sliding = Sliding(series.points)
+    sliding, said = Sliding(series.points), Told(series.moments)
     start = min(point.from_at for point in series.points)
-    end = max(point.from_at for point in series.points) + max(lengths, default=0) + _AFTER_US
+    end = max(point.from_at for point in series.points) + max(windows_asked(rules), default=0) + _AFTER_US
     for now in range(start + STEP_US, end + 1, STEP_US):
-        facts = _facts(series, sliding, now, lengths, modules)
+        said.advance(now)
+        facts = _facts(series, sliding, said, now, rules, modules)
         for step in evaluate(rules, facts, alerts.values()):
             _take(step, alerts, numbers)
             if step.alert is not None:
@@ -204,26 +220,64 @@ class Sliding:
         return found
 
 
-def _facts(series: Series, sliding: Sliding, now: int, lengths: set[int], modules: Mapping[str, Targets]) -> Facts:
-    past = [moment for moment in series.moments if moment.at < now]
-    latest = {moment.figures.module_type: moment.figures for moment in past if moment.figures.waiting is not None}
-    slots = [moment.figures.slots for moment in past if moment.figures.slots is not None]
+class Told:
+    """What the figures say as time goes by: each holds until the next one; asked at instants that only grow."""
+
+    def __init__(self, moments: Sequence[Moment]) -> None:
+        self._moments = moments
+        self._at = [moment.at for moment in moments]
+        self._seen = 0
+        self._platform: dict[str, int] = {}
+        self._types: dict[str, dict[str, float]] = {name: {} for name in _OF_TYPE}
+
+    def advance(self, now: int) -> None:
+        """Take what was told before an instant."""
+        after = bisect_left(self._at, now)
+        for moment in self._moments[self._seen : after]:
+            said = moment.figures
+            for name in _OF_PLATFORM:
+                if (value := getattr(said, name)) is not None:
+                    self._platform[name] = value
+            for name, by_type in self._types.items():
+                if (value := getattr(said, name)) is not None:
+                    by_type[said.module_type] = value
+        self._seen = after
+
+    def of_platform(self, name: str) -> int | None:
+        """The last figure of the platform; ``None`` when none was told."""
+        return self._platform.get(name)
+
+    def waiting(self) -> Mapping[str, int]:
+        """How many jobs of each type wait."""
+        return {name: int(value) for name, value in self._types["waiting"].items()}
+
+    def usual(self) -> Mapping[str, Usual]:
+        """What is usual: every week the same."""
+        weeks = [{of: (value,) * WEEKS for of, value in self._types[name].items()} for name in _USUAL]
+        return {of: Usual(*(each.get(of, ()) for each in weeks)) for each in weeks for of in each}
+
+    def ended(self, since: int) -> Mapping[str, Ended]:
+        """The jobs that ended badly from an instant on, by module type."""
+        expired: Counter[str] = Counter()
+        quarantined: Counter[str] = Counter()
+        for moment in self._moments[bisect_left(self._at, since) : self._seen]:
+            expired[moment.figures.module_type] += moment.figures.expired
+            quarantined[moment.figures.module_type] += moment.figures.quarantined
+        return {name: Ended(expired[name], quarantined[name]) for name in expired}
+
+
+def _facts(
+    series: Series, sliding: Sliding, told: Told, now: int, rules: Sequence[Rule], modules: Mapping[str, Targets]
+) -> Facts:
+    slots, silent = told.of_platform("slots"), told.of_platform("silent_workers") or 0
     return Facts(
         now=now,
         modules=modules,
-        windows={length: sliding.window(now, length) for length in lengths},
-        ended={length: _ended(past, now - length) for length in lengths},
-        waiting={name: figures.waiting or 0 for name, figures in latest.items()},
-        workers=1 if not slots or slots[-1] else 0,
-        slots=slots[-1] if slots else 0,
+        windows={length: sliding.window(now, length) for length in windows_asked(rules)},
+        ended={length: told.ended(now - length) for length in ended_asked(rules)},
+        waiting=told.waiting(),
+        workers=0 if slots == 0 else 1,
+        slots=slots or 0,
+        silent=tuple(SilentWorker(f"{number}", "the series", now, died=True) for number in range(1, silent + 1)),
+        usual={**series.usual.get(now // QUARTER_US * QUARTER_US, {}), **told.usual()},
     )
-
-
-def _ended(past: Sequence[Moment], since: int) -> Mapping[str, Ended]:
-    expired: Counter[str] = Counter()
-    quarantined: Counter[str] = Counter()
-    for moment in past:
-        if moment.at >= since:
-            expired[moment.figures.module_type] += moment.figures.expired
-            quarantined[moment.figures.module_type] += moment.figures.quarantined
-    return {name: Ended(expired[name], quarantined[name]) for name in expired}

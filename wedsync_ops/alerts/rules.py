@@ -117,6 +117,15 @@ BUILT_IN: tuple[Rule, ...] = (
         window_us=15 * MINUTE,
     ),
     Rule(
+        name="promise_broken",
+        type=AlertType.PROMISE_BROKEN,
+        metric="broken_promises",
+        severity=Severity.CRITICAL,
+        threshold=0.0,
+        for_us=MINUTE,
+        clear_for_us=0,
+    ),
+    Rule(
         name="webhook_failing",
         type=AlertType.WEBHOOK_FAILING,
         metric="webhook_failures",
@@ -132,3 +141,13 @@ def together(own: Iterable[Rule]) -> tuple[Rule, ...]:
     """Every rule that is in force: those that are always there, changed and added to by one's own."""
     found: Mapping[str, Rule] = {rule.name: rule for rule in (*BUILT_IN, *own)}
     return tuple(rule for rule in found.values() if rule.enabled)
+
+
+def windows_asked(rules: Iterable[Rule]) -> frozenset[int]:
+    """The lengths of the windows that rules ask for, in microseconds."""
+    return frozenset(length for rule in rules for length in (rule.window_us, rule.short_us) if length is not None)
+
+
+def ended_asked(rules: Iterable[Rule]) -> frozenset[int]:
+    """The same of jobs that ended badly."""
+    return frozenset(rule.window_us for rule in rules if rule.metric in ("expired_jobs", "quarantined_jobs"))

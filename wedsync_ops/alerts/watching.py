@@ -8,15 +8,15 @@ from sqlalchemy import Connection
 
 from wedsync_ops.alerts.anomaly import WEEKS, same_hours
 from wedsync_ops.alerts.definitions import LONGEST_WINDOW_US
-from wedsync_ops.alerts.facts import NOTHING, Sums, Usual, windows_of
+from wedsync_ops.alerts.facts import NOTHING, Sums, Usual, by_span, windows_of
+from wedsync_ops.alerts.recent import Recent
 from wedsync_ops.alerts.store import points
 from wedsync_ops.db import Database
-from wedsync_ops.instants import DAY, HOUR, MINUTE, SECOND
+from wedsync_ops.instants import DAY, HOUR, MINUTE
 from wedsync_ops.metrics.store import present as metrics
 
 SETTLED_US = MINUTE
 """A minute is written down this long after its end: by then whatever finished in it can be seen."""
-_TAIL_US = 10 * SECOND
 _HOURS_A_TIME = 24
 _KEPT_MINUTES_US = DAY
 _KEPT_HOURS_US = (WEEKS + 1) * 7 * DAY
@@ -31,6 +31,7 @@ class Watching:
     def __init__(self, database: Database, writing: Callable[[], AbstractContextManager[Connection]]) -> None:
         self._database = database
         self._writing = writing
+        self._recent = Recent()
 
     def catch_up(self, now: int) -> None:
         """Write down the minutes and hours that are over by now, hour by hour. Raises TermOver, DatabaseError."""
@@ -44,15 +45,23 @@ class Watching:
                 points.drop(connection, HOUR, now - _KEPT_HOURS_US)
 
     def _advance(self, name: str, span_us: int, until: int, earliest: int, most_us: int) -> bool:
-        """Write the next points; whether there were any to write. Time that is too long ago is left out."""
+        """Write the next points; whether there were any to write. Time that is too long ago is left out.
+
+        A mark that lies ahead is from before the clock was set back: what comes after it has to be counted again.
+        """
         with self._database.reading() as connection:
-            since = max(points.mark(connection, name) or 0, earliest)
+            mark = points.mark(connection, name) or 0
+            since = min(max(mark, earliest), until)
             to = min(until, since + most_us)
-            if to <= since:
+            if to == mark:
                 return False
-            found = points.executed(connection, metrics.executed_types(connection), span_us, since, to)
+            types = metrics.executed_types(connection)
+            if span_us == MINUTE:
+                found = by_span(self._recent.read(connection, types, since, to), span_us)
+            else:
+                found = points.executed(connection, types, span_us, since, to)
         with self._writing() as connection:
-            points.write(connection, span_us, found)
+            points.write(connection, span_us, [point for point in found if point.sums.ran])
             points.set_mark(connection, name, to)
         return True
 
@@ -60,7 +69,9 @@ class Watching:
         """The executions of every window that ends at ``now``, by its length and by module type."""
         mark = points.mark(connection, _MINUTES) or now
         types = metrics.executed_types(connection)
-        tail = windows_of(points.executed(connection, types, _TAIL_US, mark, now), now, lengths)
+        latest = self._recent.read(connection, types, mark, now)
+        self._recent.remember(types, latest, mark, now)
+        tail = windows_of(latest, now, lengths)
         found: dict[int, Mapping[str, Sums]] = {}
         for length in lengths:
             before = points.added(connection, now - length, mark)
@@ -70,12 +81,13 @@ class Watching:
             }
         return found
 
-    def usual(self, connection: Connection, now: int, zone: ZoneInfo) -> Mapping[str, Usual]:
-        """What this hour of this weekday usually is for each module type, by the weeks before."""
-        weeks: dict[str, list[Sums]] = {}
-        for point in points.hours(connection, same_hours(now, zone)):
-            weeks.setdefault(point.module_type, []).append(point.sums)
-        return {name: _usual(several) for name, several in weeks.items()}
+
+def usual(connection: Connection, now: int, zone: ZoneInfo) -> Mapping[str, Usual]:
+    """What this hour of this weekday usually is for each module type, by the weeks before."""
+    weeks: dict[str, list[Sums]] = {}
+    for point in points.hours(connection, same_hours(now, zone)):
+        weeks.setdefault(point.module_type, []).append(point.sums)
+    return {name: _usual(several) for name, several in weeks.items()}
 
 
 def _usual(weeks: list[Sums]) -> Usual:

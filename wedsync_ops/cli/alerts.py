@@ -100,16 +100,10 @@ def ack(
     """Acknowledge alerts: somebody is at it, and they are not told again."""
     from wedsync_ops.alerts import actions
     from wedsync_ops.cli.opening import opened
-    from wedsync_ops.cli.render import answering, emit, say
 
     with opened(context) as opened_app:
         done = actions.acknowledge(opened_app.database, opened_app.clock, ids, note=note)
-    said = f"acknowledged: {_numbered(done)}"
-    with answering(said):
-        if json:
-            emit("alerts-ack", {"alerts": [actions.to_document(alert) for alert in done]})
-        else:
-            say(said)
+    _tell("ack", "acknowledged", done, json=json)
 
 
 @app.command()
@@ -122,14 +116,21 @@ def resolve(
     """Say that alerts are over that have no data; what still holds opens anew."""
     from wedsync_ops.alerts import actions
     from wedsync_ops.cli.opening import opened
-    from wedsync_ops.cli.render import answering, emit, say
 
     with opened(context) as opened_app:
         done = actions.resolve(opened_app.database, opened_app.clock, ids, note=note)
-    said = f"resolved: {_numbered(done)}"
+    _tell("resolve", "resolved", done, json=json)
+
+
+def _tell(command: str, word: str, done: "Sequence[Alert]", *, json: bool) -> None:
+    """Say to which alerts something was done."""
+    from wedsync_ops.alerts import actions
+    from wedsync_ops.cli.render import answering, emit, say
+
+    said = f"{word}: {_numbered(done)}"
     with answering(said):
         if json:
-            emit("alerts-resolve", {"alerts": [actions.to_document(alert) for alert in done]})
+            emit(f"alerts-{command}", {"alerts": [actions.to_document(alert) for alert in done]})
         else:
             say(said)
 
@@ -163,6 +164,8 @@ def silence(
         raise UsageError("--reason is needed", hint="say why, for whoever wonders later")
     hush = actions.Hush(alert_id=alert_id, type=None if type_ is None else _type(type_), module_type=module)
     with opened(context) as opened_app:
+        if module is not None:
+            opened_app.rules().registry.pointer(module)  # a typing error would silence nothing
         end = instant_of(until, "--until", opened_app.calendar.zone)
         if end is None:
             end = opened_app.clock.now() + parse_range(for_ or "")
@@ -186,8 +189,9 @@ def unsilence(
     from wedsync_ops.cli.opening import opened
     from wedsync_ops.cli.render import answering, emit, say
 
+    ids = list(dict.fromkeys(ids))
     with opened(context) as opened_app:
-        changed = actions.unsilence(opened_app.database, opened_app.clock, list(dict.fromkeys(ids)))
+        changed = actions.unsilence(opened_app.database, opened_app.clock, ids)
     said = f"ended: silence {', '.join(map(str, ids))}; told again: {_numbered(changed)}"
     with answering(said):
         if json:

@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wedsync_ops.cli.exits import UNKNOWN
-from wedsync_ops.cli.inputs import Json, finite
+from wedsync_ops.cli.inputs import Json, bound, in_order
 from wedsync_ops.cli.lazy import group
 from wedsync_ops.cli.readying import check_readiness
 from wedsync_ops.cli.telling import check_notify
-from wedsync_ops.errors import UsageError
 
 if TYPE_CHECKING:
     from wedsync_ops.jobs.schedules import Standing
-    from wedsync_ops.operations.verdict import Bounds, Verdict
+    from wedsync_ops.operations.verdict import Verdict
 
 app = group("Check something for monitoring: exit code 0 ok, 1 warning, 2 critical, 3 unknown.")
 app.command("notify")(check_notify)
@@ -25,30 +24,22 @@ _NAMED = 3
 _UNWELL = ("missed", "refused")
 
 
-def _option(unit: str, about: str) -> Any:
-    return typer.Option(metavar=unit, min=0, callback=finite, help=about)
-
-
 @app.command()
 def schedule(
     context: typer.Context,
-    warning: Annotated[
-        float, typer.Option(metavar="S", min=0, callback=finite, help="Seconds late that are a warning.")
-    ] = 60.0,
-    critical: Annotated[
-        float, typer.Option(metavar="S", min=0, callback=finite, help="Seconds late that are critical.")
-    ] = 300.0,
+    warning: Annotated[float, bound("S", "Seconds late that are a warning.")] = 60.0,
+    critical: Annotated[float, bound("S", "Seconds late that are critical.")] = 300.0,
     json: Json = False,
 ) -> int:
     """Check that recurring schedules fire in time, and that the last fire of each was neither missed nor refused."""
-    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.opening import observed
     from wedsync_ops.cli.render import emit, say
     from wedsync_ops.jobs import schedules
+    from wedsync_ops.jobs.actions import Queue
 
-    if critical < warning:
-        raise UsageError("--critical is less than --warning")
-    with opened(context) as opened_app:
-        found = schedules.standings(opened_app.queue())
+    in_order(warning, critical)
+    with observed(context) as site:
+        found = schedules.standings(Queue(site.database, site.clock, site.rules))
     rows = [_row(one) for one in found]
     late = [row for row in rows if row["lag_s"] > warning]
     unwell = [row for row in rows if row["state"] == "ahead" or _has_failed(row)]
@@ -64,11 +55,11 @@ def schedule(
 @app.command()
 def queue(
     context: typer.Context,
-    warning: Annotated[float, _option("S", "Seconds that the next job of a lane may have been due.")] = 300.0,
-    critical: Annotated[float, _option("S", "Seconds that are critical.")] = 900.0,
-    warning_waiting: Annotated[float, _option("N", "Waiting jobs that are a warning.")] = 1_000.0,
-    critical_waiting: Annotated[float, _option("N", "Waiting jobs that are critical.")] = 10_000.0,
-    urgent: Annotated[float, _option("S", "Seconds after which a due job of critical priority is critical.")] = 60.0,
+    warning: Annotated[float, bound("S", "Seconds that the next job of a lane may have been due.")] = 300.0,
+    critical: Annotated[float, bound("S", "Seconds that are critical.")] = 900.0,
+    warning_waiting: Annotated[float, bound("N", "Waiting jobs that are a warning.")] = 1_000.0,
+    critical_waiting: Annotated[float, bound("N", "Waiting jobs that are critical.")] = 10_000.0,
+    urgent: Annotated[float, bound("S", "Seconds after which a due job of critical priority is critical.")] = 60.0,
     json: Json = False,
 ) -> int:
     """Check that not too many jobs wait, and none for too long."""
@@ -76,8 +67,8 @@ def queue(
     from wedsync_ops.operations.health import QueueBounds, check_queue
 
     bounds = QueueBounds(
-        waiting=_bounds(warning_waiting, critical_waiting, "-waiting"),
-        late_s=_bounds(warning, critical),
+        waiting=in_order(warning_waiting, critical_waiting, "-waiting"),
+        late_s=in_order(warning, critical),
         urgent_s=urgent,
     )
     with observed(context) as site:
@@ -88,7 +79,7 @@ def queue(
 def workers(
     context: typer.Context,
     least: Annotated[int, typer.Option("--least", metavar="N", min=0, help="Workers that must live.")] = 1,
-    stuck_after: Annotated[float, _option("S", "Seconds that it may leave a due job, or let one overrun.")] = 60.0,
+    stuck_after: Annotated[float, bound("S", "Seconds that it may leave a due job, or let one overrun.")] = 60.0,
     json: Json = False,
 ) -> int:
     """Check that enough workers live, and that those that live also work."""
@@ -102,12 +93,12 @@ def workers(
 @app.command()
 def database(
     context: typer.Context,
-    warning: Annotated[float, _option("MS", "Milliseconds to an answer that are a warning.")] = 250.0,
-    critical: Annotated[float, _option("MS", "Milliseconds that are critical.")] = 2_000.0,
-    warning_wal: Annotated[float, _option("MB", "MB of SQLite's write-ahead log that are a warning.")] = 64.0,
-    critical_wal: Annotated[float, _option("MB", "MB of it that are critical.")] = 1_024.0,
-    warning_connections: Annotated[float, _option("PERCENT", "Of PostgreSQL's connections, a warning.")] = 80.0,
-    critical_connections: Annotated[float, _option("PERCENT", "Of PostgreSQL's connections, critical.")] = 95.0,
+    warning: Annotated[float, bound("MS", "Milliseconds to an answer that are a warning.")] = 250.0,
+    critical: Annotated[float, bound("MS", "Milliseconds that are critical.")] = 2_000.0,
+    warning_wal: Annotated[float, bound("MB", "MB of SQLite's write-ahead log that are a warning.")] = 64.0,
+    critical_wal: Annotated[float, bound("MB", "MB of it that are critical.")] = 1_024.0,
+    warning_connections: Annotated[float, bound("PERCENT", "Of PostgreSQL's connections, a warning.")] = 80.0,
+    critical_connections: Annotated[float, bound("PERCENT", "Of PostgreSQL's connections, critical.")] = 95.0,
     json: Json = False,
 ) -> int:
     """Check that the database answers in time and can be written."""
@@ -115,9 +106,9 @@ def database(
     from wedsync_ops.operations.health import DatabaseBounds, check_database_at
 
     bounds = DatabaseBounds(
-        _bounds(warning, critical),
-        _bounds(warning_wal, critical_wal, "-wal"),
-        _bounds(warning_connections, critical_connections, "-connections"),
+        in_order(warning, critical),
+        in_order(warning_wal, critical_wal, "-wal"),
+        in_order(warning_connections, critical_connections, "-connections"),
     )
     return _told(check_database_at(lambda: observed(context), bounds), json=json)
 
@@ -125,25 +116,16 @@ def database(
 @app.command()
 def disk(
     context: typer.Context,
-    warning: Annotated[float, _option("PERCENT", "Free space or inodes that are a warning.")] = 10.0,
-    critical: Annotated[float, _option("PERCENT", "Free space or inodes that are critical.")] = 5.0,
+    warning: Annotated[float, bound("PERCENT", "Free space or inodes that are a warning.")] = 10.0,
+    critical: Annotated[float, bound("PERCENT", "Free space or inodes that are critical.")] = 5.0,
     json: Json = False,
 ) -> int:
     """Check that there are space and inodes where the platform writes."""
     from wedsync_ops.cli.opening import load_settings
     from wedsync_ops.operations.health import DiskBounds, check_disk, places
 
-    bounds = DiskBounds(_bounds(warning, critical, below=True))
+    bounds = DiskBounds(in_order(warning, critical, below=True))
     return _told(check_disk(places(load_settings(context).settings), bounds), json=json)
-
-
-def _bounds(warning: float, critical: float, of: str = "", *, below: bool = False) -> "Bounds":
-    from wedsync_ops.operations.verdict import Bounds
-
-    made = Bounds(warning, critical, below)
-    if not made.is_in_order:
-        raise UsageError(f"--critical{of} is {'more' if below else 'less'} than --warning{of}")
-    return made
 
 
 def _told(verdict: "Verdict", *, json: bool) -> int:
@@ -182,19 +164,20 @@ def alerts(
     """Check that no alert is open that nobody has acknowledged or silenced, and that the rules are evaluated."""
     from wedsync_ops.alerts import actions
     from wedsync_ops.alerts.model import AlertState
-    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.opening import observed
     from wedsync_ops.cli.render import emit, moment, say
     from wedsync_ops.instants import iso
 
     counted = {AlertState.FIRING, AlertState.NO_DATA} | ({AlertState.ACKNOWLEDGED} if acknowledged else set())
-    with opened(context) as opened_app:
-        standing = actions.standing(opened_app.database, opened_app.clock)
+    with observed(context) as site:
+        standing = actions.standing(site.database, site.clock)
     open_ = [alert for alert in standing.alerts if alert.state in counted]
     code = _alerts_code([alert.severity for alert in open_], is_stale=standing.is_stale)
     told = "; ".join(f"{alert.type}: {alert.message}" for alert in open_[:_NAMED])
     message = told + (f"; and {len(open_) - _NAMED} more" if len(open_) > _NAMED else "")
     if standing.is_stale:
-        last = f"the rules were last evaluated {moment(standing.evaluated_at) or 'never'}"
+        at = moment(standing.evaluated_at)
+        last = f"the rules were last evaluated {at}" if at else "the rules have not been evaluated yet"
         message = f"{last}; {message}" if message else last
     others = len(standing.alerts) - len(open_)
     message = message or "no alert is open" + (f" but {others} acknowledged or silenced" if others else "")

@@ -14,6 +14,8 @@ from wedsync_ops.errors import InputFileError, UsageError, quoted
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
+    from wedsync_ops.operations.verdict import Bounds
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
@@ -25,6 +27,21 @@ def finite(value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"{value} is not a finite number")
     return value
+
+
+def bound(unit: str, about: str) -> Any:
+    """An option that says from where on something is a warning, or critical."""
+    return typer.Option(metavar=unit, min=0, callback=finite, help=about)
+
+
+def in_order(warning: float, critical: float, of: str = "", *, below: bool = False) -> "Bounds":
+    """Both of these; ``of`` is how their names end. Raises UsageError when what is critical is not the worse one."""
+    from wedsync_ops.operations.verdict import Bounds
+
+    made = Bounds(warning, critical, below)
+    if not made.is_in_order:
+        raise UsageError(f"--critical{of} is {'more' if below else 'less'} than --warning{of}")
+    return made
 
 
 def read_objects(**arguments: str) -> dict[str, dict[str, Any]]:

@@ -46,34 +46,40 @@ def metrics(
         Path | None,
         typer.Option("--textfile", metavar="FILE", help="In Prometheus's text format, into a file that is replaced."),
     ] = None,
+    openmetrics: Annotated[bool, typer.Option("--openmetrics", help="In the OpenMetrics text format.")] = False,
     json: Json = False,
 ) -> None:
     """Measure the platform over a range: executions, times, errors, throughput, queue, resources, weddings."""
     from wedsync_ops.cli.opening import opened
     from wedsync_ops.metrics.actions import parse_range
 
-    if (prometheus or textfile is not None) and (json or watch or by is not None):
-        raise UsageError("--prometheus and --textfile exclude --json, --watch and --by")
+    exposed = prometheus or openmetrics or textfile is not None
+    if exposed and (json or watch or by is not None):
+        raise UsageError("--prometheus, --openmetrics and --textfile exclude --json, --watch and --by")
+    if openmetrics and (prometheus or textfile is not None):
+        raise UsageError("--openmetrics excludes --prometheus and --textfile, which are in Prometheus's own format")
     length = parse_range(range_)
     with opened(context) as opened_app:
-        if prometheus or textfile is not None:
-            _expose(opened_app, length, module, textfile)
+        if exposed:
+            _expose(opened_app, length, module, textfile, in_openmetrics=openmetrics)
         elif watch:
             _watch(opened_app, length, module, by, interval, json=json)
         else:
             _show(_measured(opened_app, length, module, by, with_trend=not json), json=json, lines=False)
 
 
-def _expose(app: "App", range_us: int, module: str | None, file: Path | None) -> None:
+def _expose(app: "App", range_us: int, module: str | None, file: Path | None, *, in_openmetrics: bool) -> None:
     from wedsync_ops.cli.files import replace_file
     from wedsync_ops.cli.render import emit_raw
+    from wedsync_ops.metrics import exposition
     from wedsync_ops.metrics.actions import since_ever
-    from wedsync_ops.metrics.exposition import exposition
     from wedsync_ops.scaling import actions
+    from wedsync_ops.scaling.store import forecasts
 
     found = _measured(app, range_us, module, None, with_trend=False)
-    scaling = actions.families(actions.status(app.database, app.clock, app.rules()))
-    text = exposition(found, since_ever(app.database, module), scaling).encode()
+    scaling = actions.families(actions.status(app.database, app.clock, app.rules(), forecasts.expected))
+    written = exposition.openmetrics if in_openmetrics else exposition.exposition
+    text = written(found, since_ever(app.database, module), scaling).encode()
     if file is None:
         emit_raw([text])
     else:
@@ -85,15 +91,12 @@ def _watch(app: "App", range_us: int, module: str | None, by: By | None, interva
 
     from wedsync_ops.cli.render import clear
 
-    try:
-        while True:
-            found = _measured(app, range_us, module, by, with_trend=not json)
-            if not json:
-                clear()
-            _show(found, json=json, lines=True)
-            time.sleep(interval)
-    except KeyboardInterrupt:
-        return  # it is how watching ends
+    while True:
+        found = _measured(app, range_us, module, by, with_trend=not json)
+        if not json:
+            clear()
+        _show(found, json=json, lines=True)
+        time.sleep(interval)
 
 
 def _measured(app: "App", range_us: int, module: str | None, by: By | None, *, with_trend: bool) -> "Metrics":

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from wedsync_ops.planning.readiness import Obligation, Readiness
 
 _NAMED = 3
-_QUIET = ("done", "planned", "left_out")
+_QUIET = ("done", "planned", "left_out", "by_hand")
 Within = Annotated[str, typer.Option(metavar="DAYS", help="Weddings from today to so many days on, as 14d.")]
 Supplier = Annotated[str | None, typer.Option(metavar="ID", help="Only those of this supplier.")]
 

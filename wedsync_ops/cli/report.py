@@ -34,7 +34,7 @@ def report(
     """Report on an hour or a day: executions, times, errors, waits, weddings, availability, season."""
     from wedsync_ops.cli.opening import opened
     from wedsync_ops.cli.render import emit_raw, say
-    from wedsync_ops.operations.report.measure import make
+    from wedsync_ops.operations.report.measure import known_since, make
     from wedsync_ops.operations.report.period import DAILY, HOURLY, period
 
     if daily and hourly:
@@ -47,6 +47,11 @@ def report(
         if given is not None and given > now:
             raise UsageError("--at lies in the future: nothing is known of that yet")
         over = period(HOURLY if hourly else DAILY, now if given is None else given, rules.calendar.zone)
+        if given is not None and over.from_at < known_since(opened_app.database):
+            raise UsageError(
+                "--at: retention has taken the executions of that time",
+                hint="ask 'metrics --range', which knows counts and times for longer, or open a report that was kept",
+            )
         made = make(opened_app.database, rules, over, now)
     content = _written(made, "json" if json else format_ or "text", pretty=output is None and sys.stdout.isatty())
     if output is None:

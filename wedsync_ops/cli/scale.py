@@ -30,9 +30,10 @@ def status(context: typer.Context, json: Json = False) -> None:
     from wedsync_ops.cli.render import emit, moment, prose, table
     from wedsync_ops.instants import iso
     from wedsync_ops.scaling import actions
+    from wedsync_ops.scaling.store import forecasts
 
     with opened(context) as opened_app:
-        found = actions.status(opened_app.database, opened_app.clock, opened_app.rules())
+        found = actions.status(opened_app.database, opened_app.clock, opened_app.rules(), forecasts.expected)
         is_on = opened_app.settings.autoscale
     if json:
         document = {

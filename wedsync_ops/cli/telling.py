@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wedsync_ops.cli.inputs import Json, finite
-from wedsync_ops.errors import UsageError
+from wedsync_ops.cli.inputs import Json, bound, in_order
 
 if TYPE_CHECKING:
     from wedsync_ops.alerts.store.deliveries import Trouble
@@ -16,29 +15,24 @@ _STATUS = ("ok", "warning", "critical")
 
 def check_notify(
     context: typer.Context,
-    warning: Annotated[
-        float, typer.Option(metavar="S", min=0, callback=finite, help="Seconds that a page is late by, a warning.")
-    ] = 60.0,
-    critical: Annotated[
-        float, typer.Option(metavar="S", min=0, callback=finite, help="Seconds that a page is late by, critical.")
-    ] = 300.0,
+    warning: Annotated[float, bound("S", "Seconds that a page is late by, a warning.")] = 60.0,
+    critical: Annotated[float, bound("S", "Seconds that a page is late by, critical.")] = 300.0,
     json: Json = False,
 ) -> int:
     """Check that people can be told of alerts: that the file is right, and no page is late or was given up lately."""
     from wedsync_ops.alerts.store import deliveries
-    from wedsync_ops.cli.opening import opened
+    from wedsync_ops.cli.opening import observed
     from wedsync_ops.cli.render import emit, say
     from wedsync_ops.instants import HOUR, SECOND
 
-    if critical < warning:
-        raise UsageError("--critical is less than --warning")
-    with opened(context) as app, app.database.reading() as connection:
-        now = app.clock.now()
+    in_order(warning, critical)
+    with observed(context) as site, site.database.reading() as connection:
+        now, settings = site.clock.now(), site.rules.settings
         found = deliveries.troubles(connection, late=now - round(warning * SECOND), failed_since=now - HOUR)
-        wrong = _what_is_wrong(app.settings)
+        wrong = _what_is_wrong(settings)
     rows = [_document(one, now) for one in found]
     is_critical = any(row["failed"] or (row["late_s"] or 0) > critical for row in rows)
-    code = 2 if is_critical or (wrong and app.settings.notify) else 1 if rows or wrong else 0
+    code = 2 if is_critical or (wrong and settings.notify) else 1 if rows or wrong else 0
     message = "; ".join([*([wrong] if wrong else []), *map(_told, rows)]) or "no page is late, and none was given up"
     if json:
         emit("check-notify", {"status": _STATUS[code], "message": message, "channels": rows})

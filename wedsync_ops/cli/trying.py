@@ -68,22 +68,20 @@ def _rules(app: "App", file: str | None) -> "Sequence[Rule]":
 
 
 def _written(file: str) -> "Series":
-    from wedsync_ops.alerts.replay import read
-    from wedsync_ops.codec import MAX_BYTES
+    from wedsync_ops.alerts.replay import LARGEST, read
 
-    return read(read_input(file, MAX_BYTES))
+    return read(read_input(file, LARGEST))
 
 
 def _recorded(app: "App", since: str) -> "Series":
     from wedsync_ops.alerts import actions
-    from wedsync_ops.alerts.replay import Series
     from wedsync_ops.metrics.actions import parse_range
 
     length = parse_range(since)
     if length > _DAY_US:
         raise UsageError("--since reaches at most 1d back", hint="executions are kept by the minute for a day")
     now = app.clock.now()
-    return Series(actions.recorded(app.database, now - length, now))
+    return actions.recorded(app.database, now - length, now, app.calendar.zone)
 
 
 def _print(happened: "Sequence[Happened]", rules: "Sequence[Rule]", *, json: bool) -> None:

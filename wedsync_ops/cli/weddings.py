@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wedsync_ops.cli.calls import call_made, list_calls
 from wedsync_ops.cli.inputs import Json
 from wedsync_ops.cli.lazy import group
 from wedsync_ops.cli.moving import list_moves, move_wedding
@@ -23,6 +24,8 @@ app = group("See the weddings to come, and the couples that are known; move a we
 app.command("move")(move_wedding)
 app.command("moves")(list_moves)
 app.command("readiness")(readiness)
+app.command("calls")(list_calls)
+app.command("called")(call_made)
 Supplier = Annotated[str | None, typer.Option(metavar="ID", help="Only those of this supplier.")]
 Region = Annotated[str | None, typer.Option(metavar="NAME", help="Only those in this region, such as south.")]
 _WITHIN = re.compile(r"([0-9]{1,4})d", re.ASCII)

@@ -25,6 +25,7 @@ from wedsync_ops.handlers.uplink import Uplink
 LONGEST_WAIT_S = 30.0
 """The most seconds that one answer of the server is waited for."""
 _SHORTEST_WAIT_S = 0.05
+_GOOD_BYE_S = 1.0
 _SHARE = 0.9  # of the time left: the rest is for telling what went wrong
 _LOGIN = frozenset({530, 534, 535, 538})
 """Answers that ask for a login, or another one (RFC 4954): nothing to do with the recipient or the message."""
@@ -81,10 +82,42 @@ def host_of(url: str) -> str:
     return f"{server.host}:{server.port}"
 
 
+class _Answers:
+    """The server's lines, read until an instant: one that sends a byte now and then holds nobody for longer."""
+
+    def __init__(self, connection: "_Connection") -> None:
+        self._connection = connection
+        self._read = b""
+
+    def readline(self, most: int) -> bytes:
+        """The next line with its end, at most so many bytes. Raises TimeoutError when the time is over, OSError."""
+        while b"\n" not in self._read and len(self._read) < most:
+            sock, left_s = self._connection.sock, self._connection.ends_at - monotonic()
+            if sock is None or left_s <= 0:
+                raise TimeoutError("its answer takes too long")
+            sock.settimeout(min(LONGEST_WAIT_S, left_s))
+            piece = sock.recv(4096)
+            if not piece:
+                break
+            self._read += piece
+        end = self._read.find(b"\n", 0, most) + 1 or min(most, len(self._read))
+        line, self._read = self._read[:end], self._read[end:]
+        return line
+
+    def close(self) -> None:
+        """Nothing: the connection closes itself."""
+
+
 class _Plain(smtplib.SMTP):
-    """A connection whose bytes all leave through an uplink."""
+    """A connection whose bytes all leave through an uplink, and whose answers come in time."""
 
     uplink: Uplink
+    ends_at: float
+
+    def getreply(self) -> tuple[int, bytes]:
+        """The next answer, if it comes in time."""
+        self.file = self.file or _Answers(self)
+        return super().getreply()
 
     def send(self, s: Any) -> None:
         """Send a command or a message, as fast as the attempt may."""
@@ -96,6 +129,12 @@ class _Tls(smtplib.SMTP_SSL):
     """The same with TLS from the start."""
 
     uplink: Uplink
+    ends_at: float
+
+    def getreply(self) -> tuple[int, bytes]:
+        """The next answer, if it comes in time."""
+        self.file = self.file or _Answers(self)
+        return super().getreply()
 
     def send(self, s: Any) -> None:
         """Send a command or a message, as fast as the attempt may."""
@@ -133,11 +172,12 @@ def close() -> None:
     _kept.connection = None
     if connection is not None:
         connection.uplink = Uplink()
+        _allow(connection, monotonic() + _GOOD_BYE_S)
         with contextlib.suppress(smtplib.SMTPException, OSError):
             connection.quit()
 
 
-def _transmit(connection: smtplib.SMTP, raw: bytes, sender: str, recipients: Sequence[str], ends_at: float) -> None:
+def _transmit(connection: _Connection, raw: bytes, sender: str, recipients: Sequence[str], ends_at: float) -> None:
     _allow(connection, ends_at)
     code, answer = connection.mail(sender, [f"size={len(raw)}"] if connection.has_extn("size") else [])
     if code != 250:
@@ -153,8 +193,9 @@ def _transmit(connection: smtplib.SMTP, raw: bytes, sender: str, recipients: Seq
         _refused(code, answer, "the message")
 
 
-def _allow(connection: smtplib.SMTP, ends_at: float) -> None:
+def _allow(connection: _Connection, ends_at: float) -> None:
     """Let the next answers take what is left until then."""
+    connection.ends_at = max(ends_at, monotonic() + _SHORTEST_WAIT_S)
     if connection.sock is not None:
         connection.sock.settimeout(_wait_s(ends_at))
 
@@ -196,7 +237,7 @@ def _connection(url: str, server: Server, site: Site, ends_at: float, uplink: Up
     return connection
 
 
-def _lives(connection: smtplib.SMTP, ends_at: float) -> bool:
+def _lives(connection: _Connection, ends_at: float) -> bool:
     try:
         if connection.sock is None:
             return False
@@ -213,7 +254,7 @@ def _open(server: Server, local_name: str, ends_at: float, uplink: Uplink) -> _C
         connection = _Tls(local_hostname=local_name, timeout=_wait_s(ends_at), context=context)
     else:
         connection = _Plain(local_hostname=local_name, timeout=_wait_s(ends_at))
-    connection.uplink = uplink
+    connection.uplink, connection.ends_at = uplink, ends_at
     try:
         _greet(connection, server, ends_at)
     except BaseException:
@@ -222,8 +263,8 @@ def _open(server: Server, local_name: str, ends_at: float, uplink: Uplink) -> _C
     return connection
 
 
-def _greet(connection: smtplib.SMTP, server: Server, ends_at: float) -> None:
-    connection._host = server.host  # type: ignore[attr-defined]  # noqa: SLF001 - the name TLS checks; connect() leaves it
+def _greet(connection: _Connection, server: Server, ends_at: float) -> None:
+    connection._host = server.host  # type: ignore[union-attr]  # noqa: SLF001 - the name TLS checks; connect() leaves it
     code, _ = connection.connect(server.host, server.port)
     if code != 220:
         raise DeliveryFailed(f"it does not take mail now ({code})")
@@ -263,5 +304,6 @@ def _told(server: Server) -> Iterator[None]:
     except ssl.SSLError as error:
         raise DeliveryFailed(f"the mail server {place}: TLS failed ({error.reason or 'certificate'})") from None
     except (TimeoutError, socket.gaierror, smtplib.SMTPException, OSError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
+        is_late = isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError)
+        reason = "no answer in time" if is_late else getattr(error, "strerror", None) or type(error).__name__
         raise DeliveryFailed(f"the mail server {place} cannot be used: {reason}") from None

@@ -1,6 +1,5 @@
 """What callers do with the queue: queue jobs, look at their place, cancel and retry them, pause lanes."""
 
-import getpass
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +23,7 @@ from wedsync_ops.jobs.store import control, drains, durations, lanes, limits, st
 from wedsync_ops.jobs.store.control import Pause
 from wedsync_ops.jobs.store.lanes import LaneCount
 from wedsync_ops.jobs.store.view import JobView
+from wedsync_ops.settings import operator
 
 HELD_CAP = 10_000
 """How far the jobs that a limit holds are counted."""
@@ -202,7 +202,7 @@ def break_off(queue: Queue, ids: Sequence[int]) -> BrokenOff:
         known = control.states(connection, ids)
         done = control.cancel(connection, ids, queue.clock.now())
         running = {job_id for job_id, state in known.items() if state is State.RUNNING}
-        stops.ask(connection, sorted(running), by=getpass.getuser(), now=queue.clock.now())
+        stops.ask(connection, sorted(running), by=operator(), now=queue.clock.now())
         wakeup.notify(connection)
     queue.ring()
     accepted = done | running
@@ -250,7 +250,7 @@ def pause(queue: Queue, scope: str, name: str, *, reason: str | None = None, unt
     now = queue.clock.now()
     if until is not None and until <= now:
         raise InvalidInput("--until lies in the past")
-    made = Pause(scope, name, reason, getpass.getuser(), now, until)
+    made = Pause(scope, name, reason, operator(), now, until)
     with queue.database.transaction() as connection:
         control.pause(connection, made)
     return made

@@ -36,6 +36,7 @@ class Admitting:
         self._memory_kb = memory_kb
         self._rules: Rules | None = None
         self._needs: dict[str, Need] = {}
+        self._most: dict[str, int] = {}
         self._worst_kb = 0
         self._waiting: dict[Lane, int] = {}
 
@@ -88,15 +89,20 @@ class Admitting:
         if rules is not self._rules:
             self._rules = rules
             self._needs.clear()
+            self._most.clear()
             self._worst_kb = max(map(self._most_kb, rules.registry.pointers), default=0)
 
     def _most_kb(self, module_type: str) -> int:
         """The most that a job of a type promises, whatever its vendor type."""
-        need = self._need(module_type)
-        if self._rules is None:
-            return need.memory_kb
-        most = max(each.profile.memory_factor for each in self._rules.settings.vendors.values())
-        return promised(need, most, limit_kb(self._rules, module_type)).memory_kb
+        known = self._most.get(module_type)
+        if known is None:
+            need = self._need(module_type)
+            if self._rules is None:
+                return need.memory_kb
+            factor = max(each.profile.memory_factor for each in self._rules.settings.vendors.values())
+            known = promised(need, factor, limit_kb(self._rules, module_type)).memory_kb
+            self._most[module_type] = known
+        return known
 
     def _need(self, module_type: str) -> Need:
         known = self._needs.get(module_type)

@@ -1,7 +1,6 @@
 """Draining a scope: no new job is accepted, what is under way runs to its end, and then nothing of it starts."""
 
 import contextlib
-import getpass
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from wedsync_ops.jobs.drain import Drain
 from wedsync_ops.jobs.rescue import rescue
 from wedsync_ops.jobs.store import control, drains, stops
 from wedsync_ops.jobs.store.drains import Later, Left
+from wedsync_ops.settings import operator
 
 _CHUNK = 500
 _NOTHING = Left(0, 0)
@@ -53,7 +53,7 @@ def planned(queue: Queue, scope: str, name: str, *, reason: str | None = None, u
     now = queue.clock.now()
     if until is not None and until <= now:
         raise InvalidInput("--until lies in the past")
-    return Drain(scope, name, reason, getpass.getuser(), now, until)
+    return Drain(scope, name, reason, operator(), now, until)
 
 
 def begin(
@@ -164,7 +164,7 @@ def cancel(queue: Queue, drain: Drain) -> set[int]:
             now = queue.clock.now()
             ids = drains.under_way(connection, drain, now, after=after, most=_CHUNK)
             done = control.cancel(connection, ids, now)
-            stops.ask(connection, [job_id for job_id in ids if job_id not in done], by=getpass.getuser(), now=now)
+            stops.ask(connection, [job_id for job_id in ids if job_id not in done], by=operator(), now=now)
             wakeup.notify(connection)
         queue.ring()
         told.update(ids)

@@ -4,16 +4,16 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from wedsync_ops import codec, yamldoc
-from wedsync_ops.errors import InvalidInput, InvalidTime, InvalidYaml, quoted
+from wedsync_ops.errors import InvalidInput, InvalidTime, quoted
 from wedsync_ops.instants import iso, parse_instant, zone_named
 from wedsync_ops.jobs.firing import Recurrence
 from wedsync_ops.jobs.model import Request
 from wedsync_ops.jobs.recurrence import Timing, next_after
+from wedsync_ops.modules import reading
 from wedsync_ops.modules.model import Identifier, Problem
-from wedsync_ops.modules.reading import problem, words
+from wedsync_ops.modules.reading import problem
 from wedsync_ops.yamldoc import Document, Path
 
 KEY = "schedules"
@@ -104,39 +104,20 @@ def parse(raw: bytes, now: int) -> ParsedSchedules | None:
 
     Never raises for bad content. What is wrong with the file itself is left to whoever reads the rest of it.
     """
-    try:
-        document = yamldoc.examine(raw)
-    except InvalidYaml:
+    section = reading.section(raw, KEY, "schedules; [] ends all of them")
+    if section is None:
         return None
-    if not isinstance(document.value, dict) or KEY not in document.value:
-        return None
-    items = document.value[KEY]
-    if not isinstance(items, list):
-        return ParsedSchedules((), (problem(document, (KEY,), "must be a list of schedules; [] ends all of them"),))
+    document, items, problems = section
     found: list[FoundSchedule] = []
-    problems: list[Problem] = []
     for index, item in enumerate(items):
-        one, wrong = _schedule(document, (KEY, index), item, now)
+        path: Path = (KEY, index)
+        one, wrong = reading.modelled(document, path, item, Schedule, "a schedule")
         problems += wrong
         if one is not None:
-            found.append(FoundSchedule(one, document, (KEY, index)))
-    faulty = {fault.line for fault in document.faults}  # told already, and what else is said of them is not true
+            problems += [problem(document, (*path, *place), message) for place, message in _faults(one, now)]
+            found.append(FoundSchedule(one, document, path))
     problems += _duplicates(found)
-    return ParsedSchedules(tuple(found), tuple(one for one in problems if one.line not in faulty))
-
-
-def _schedule(document: Document, path: Path, item: Any, now: int) -> tuple[Schedule | None, list[Problem]]:
-    if not isinstance(item, dict):
-        return None, [problem(document, path, f"a schedule must be a mapping, not {codec.kind_of(item)}")]
-    try:
-        schedule = Schedule.model_validate(item)
-    except ValidationError as error:
-        return None, [
-            problem(document, (*path, *fault["loc"]), words(fault, tuple(Schedule.model_fields)))
-            for fault in error.errors(include_url=False, include_context=True)
-        ]
-    problems = [problem(document, (*path, *place), message) for place, message in _faults(schedule, now)]
-    return schedule, problems
+    return ParsedSchedules(tuple(found), reading.sound(document, problems))
 
 
 def _faults(schedule: Schedule, now: int) -> list[tuple[tuple[str, ...], str]]:

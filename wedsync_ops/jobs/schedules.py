@@ -1,6 +1,5 @@
 """What people do with recurring schedules: register them with a definition file, look, pause, resume, run now."""
 
-import getpass
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -29,6 +28,7 @@ from wedsync_ops.jobs.store import schedules as store
 from wedsync_ops.jobs.store.schedules import Fire, Last, Stored
 from wedsync_ops.modules.model import Problem
 from wedsync_ops.modules.registry import Registry
+from wedsync_ops.settings import operator
 
 LATE_US = MINUTE
 """How long a fire may be due before its schedule counts as late: something is alive but stuck, or nothing is alive."""
@@ -169,7 +169,7 @@ def pause(queue: Queue, schedule_id: str, *, reason: str | None = None, until: i
     with queue.database.transaction() as connection:
         stored = _known(store.get(connection, schedule_id, lock=True), schedule_id)
         why = None if reason is None else reason[:LONGEST_REASON]
-        held = replace(stored, paused_at=now, paused_by=getpass.getuser(), pause_reason=why, paused_until=until)
+        held = replace(stored, paused_at=now, paused_by=operator(), pause_reason=why, paused_until=until)
         return _changed(connection, held, now)
 
 
@@ -208,7 +208,7 @@ def run(queue: Queue, schedule_id: str) -> Fire:
         while done is None:
             wanted = wanted_of(queue.rules, schedule, Verdict(at, at, None, None), "manual")
             lock_keys(connection, [wanted], now)
-            done = fire(connection, queue.rules, wanted, now=now, by=getpass.getuser())
+            done = fire(connection, queue.rules, wanted, now=now, by=operator())
             at += 1  # the schedule has fired in this very microsecond, by another hand
         wakeup.notify(connection)
     queue.ring()

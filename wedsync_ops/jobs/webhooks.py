@@ -19,6 +19,7 @@ from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import Refused, WedsyncError
 from wedsync_ops.instants import SECOND
+from wedsync_ops.jobs.beside import beside
 from wedsync_ops.jobs.events import Event, document, headers, message_id, signing_key, wait_us
 from wedsync_ops.jobs.run import one_line
 from wedsync_ops.jobs.store import events
@@ -209,31 +210,17 @@ def delivering(settings: Settings, clock: Clock) -> Iterator[None]:
     if settings.webhook_url is None:
         yield
         return
-    thread = _Thread(settings, clock)
-    thread.start()
-    try:
+    with beside("webhook", _Rounds(settings, clock).run, LAST_S + 2 * settings.webhook_timeout_s):
         yield
-    finally:
-        thread.stop()
 
 
-class _Thread:
+class _Rounds:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
-        self._stopped = threading.Event()
-        self._ends_at = 0.0
-        self._thread = threading.Thread(target=self._run, name="webhook", daemon=True)
+        self._ends_at: float | None = None
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._ends_at = self._clock.monotonic() + LAST_S
-        self._stopped.set()
-        self._thread.join(LAST_S + self._settings.webhook_timeout_s)
-
-    def _run(self) -> None:
+    def run(self, stopped: threading.Event) -> None:
         timeout_s = self._settings.webhook_timeout_s
         database = db.connect(self._settings)
         receiver = Receiver(self._settings.webhook_url or "", self._settings.webhook_secret or "", timeout_s)
@@ -241,20 +228,24 @@ class _Thread:
         try:
             last = False
             while not last:
-                last = self._stopped.wait(POLL_S)  # the round after the stop tells what finished just before it
-                self._round(delivery)
+                last = stopped.wait(POLL_S)  # the round after the stop tells what finished just before it
+                self._round(delivery, stopped)
         finally:
             receiver.close()
             database.close()
 
-    def _round(self, delivery: Delivery) -> None:
+    def _round(self, delivery: Delivery, stopped: threading.Event) -> None:
         try:
-            delivery.round(self._may_go_on)
+            delivery.round(lambda: self._may_go_on(stopped))
         except WedsyncError as error:
             _LOG.warning("the webhook could not be served: %s", error)
         except Exception as error:  # noqa: BLE001 - delivery goes on; the message might hold the URL
             at = traceback.extract_tb(error.__traceback__)[-1]
             _LOG.error("the webhook could not be served: %s in %s:%s", type(error).__name__, at.filename, at.lineno)
 
-    def _may_go_on(self) -> bool:
-        return not self._stopped.is_set() or self._clock.monotonic() < self._ends_at
+    def _may_go_on(self, stopped: threading.Event) -> bool:
+        if not stopped.is_set():
+            return True
+        now = self._clock.monotonic()
+        self._ends_at = now + LAST_S if self._ends_at is None else self._ends_at
+        return now < self._ends_at

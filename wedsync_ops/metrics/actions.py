@@ -1,6 +1,7 @@
 """Measures the platform over a range, and writes the figures as the JSON contract wants them."""
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -72,10 +73,10 @@ def measure(
         types = list(dict.fromkeys((*registry_modules, *sorted({*executed, *lengths}))))
         if module is not None and module not in types:
             raise UnknownModule(f"there is no module type {quoted(module)}")
-        reading = Reading(connection, asked, executed, rolled=by is not Kind.SUPPLIER)
+        reading = Reading(connection, asked, executed, singly=by is Kind.SUPPLIER)
         over = reading.over
         tallies = _tallies(reading, types)
-        groups = () if by is None else _groups(reading.sums(by, module, waits=False), over)
+        groups = () if by is None else _groups(_named(reading, by, module), over)
         trends = reading.trend() if with_trend else {}
         utilized = _utilization(connection, executed, now, network_capacity_mbps)
     measured = tuple(
@@ -107,12 +108,18 @@ def _tallies(reading: Reading, types: Sequence[str]) -> Mapping[str, Tally]:
     }
 
 
-def _groups(sums: Mapping[Series, Sum], over: Range) -> tuple[Group, ...]:
+def _named(reading: Reading, by: Kind, module: str | None) -> Mapping[str, Sum]:
+    if by is Kind.SUPPLIER:
+        return reading.suppliers(module)
+    named: defaultdict[str, Sum] = defaultdict(Sum)
+    for series, found in reading.sums(by, module, waits=False).items():
+        named[series.name].include(found)
+    return named
+
+
+def _groups(named: Mapping[str, Sum], over: Range) -> tuple[Group, ...]:
     """The busiest first."""
-    named: dict[str, list[Tally]] = {}
-    for series, found in sums.items():
-        named.setdefault(series.name, []).append(aggregate.tally(found, {}))
-    groups = [aggregate.group(name or None, tallies, over) for name, tallies in named.items()]
+    groups = [aggregate.group(name or None, total, over) for name, total in named.items()]
     return tuple(sorted(groups, key=lambda group: (-group.counts.total, group.name or "")))
 
 

@@ -43,6 +43,8 @@ def _rank(count: int, percent: int) -> int:
 
 def merged(spreads: Sequence[Spread]) -> Spread:
     """Several spreads as one."""
+    if len(spreads) == 1:
+        return spreads[0]
     total_us = sum(spread.total_us for spread in spreads)
     if all(spread.counts is None for spread in spreads):
         return Spread(sorted(chain.from_iterable(spread.values for spread in spreads)), None, total_us)
@@ -142,16 +144,16 @@ def module_metrics(
     )
 
 
-def group(name: str | None, tallies: Sequence[Tally], over: Range) -> Group:
+def group(name: str | None, total: Sum, over: Range) -> Group:
     """The figures of all executions of a name, of whatever module type."""
-    counts = _added([tally.counts for tally in tallies])
+    counts = total.sums.counts
     return Group(
         name=name,
         counts=counts,
-        times=times(merged([tally.spread for tally in tallies])),
+        times=times(merged(total.durations.spreads())),
         error_rate=error_rate(counts),
         throughput=throughput(counts, over),
-        availability=_availability(tallies),
+        availability=availability(total.sums.urgent, total.sums.urgent_late),
     )
 
 

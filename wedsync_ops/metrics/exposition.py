@@ -1,6 +1,7 @@
-"""The figures in Prometheus's text format 0.0.4. Pure.
+"""The figures in Prometheus's text format 0.0.4, and in OpenMetrics 1.0. Pure.
 
-What describes a range that slides on, or a moment, is a gauge: it falls as well as it rises. Counters and histograms
+What describes a range that slides on, or a moment, is a gauge, its percentiles a summary without a count: it falls as
+well as it rises. Counters and histograms
 are of all executions since the first, which no retention makes fewer. Base units only: seconds, bytes, ratios of 1.
 What is not known has no sample. Platform-wide counts are left to the reader (``sum``); only what can't be added up over
 module types has a platform series.
@@ -21,6 +22,7 @@ PREFIX = "wedsync_ops_"
 TIME_BOUNDS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 WAIT_BOUNDS_S = (0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 86400.0)
 """Upper bounds of the histograms, in seconds; a time within 1 % of one may be counted on its other side."""
+_DECLARED_WITHOUT = "_total"
 _PERCENT = 100
 _MS_PER_S = 1000
 _S_PER_MINUTE = 60
@@ -38,7 +40,7 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A metric with its samples; ``name`` goes without the prefix, ``type`` is gauge, counter or histogram."""
+    """A metric with its samples; ``name`` goes without the prefix, ``type`` is gauge, counter, histogram or summary."""
 
     name: str
     about: str
@@ -145,6 +147,12 @@ def exposition(metrics: Metrics, ever: Mapping[str, Sum], more: Iterable[Family]
     return "".join(f"{line}\n" for family in (*families(metrics, ever), *more) for line in _lines(family))
 
 
+def openmetrics(metrics: Metrics, ever: Mapping[str, Sum], more: Iterable[Family] = ()) -> str:
+    """The same in OpenMetrics: a counter is declared without ``_total``, and the last line says that nothing is cut."""
+    lines = [line for family in (*families(metrics, ever), *more) for line in _lines(family, _DECLARED_WITHOUT)]
+    return "".join(f"{line}\n" for line in (*lines, "# EOF"))
+
+
 def families(metrics: Metrics, ever: Mapping[str, Sum]) -> Iterator[Family]:
     """Every metric, whether or not it has samples now, so that names and meanings are always there."""
     yield from _gauges(metrics)
@@ -220,11 +228,13 @@ def _distributions(metrics: Metrics) -> Iterator[Family]:
             for m in modules
             for quantile, value in _quantiles(m.times)
         ),
+        "summary",
     )
     yield Family(
         "platform_execution_duration_seconds",
         "Nearest-rank percentiles of the wall time of executions of any module type.",
         tuple(Sample({"quantile": quantile}, value) for quantile, value in _quantiles(metrics.platform.times)),
+        "summary",
     )
     yield Family(
         "vendor_executions",
@@ -247,10 +257,12 @@ def _quantiles(times: Times) -> tuple[tuple[str, float | None], ...]:
     return tuple((quantile, _over(value, _MS_PER_S)) for quantile, value in named)
 
 
-def _lines(family: Family) -> Iterator[str]:
+def _lines(family: Family, ending: str = "") -> Iterator[str]:
+    """A family's lines; a counter is declared without the ``ending`` of its name."""
     name = PREFIX + family.name
-    yield f"# HELP {name} {family.about}"
-    yield f"# TYPE {name} {family.type}"
+    declared = name.removesuffix(ending) if family.type == "counter" else name
+    yield f"# HELP {declared} {family.about}"
+    yield f"# TYPE {declared} {family.type}"
     for sample in family.samples:
         if sample.value is not None:
             yield f"{name}{sample.suffix}{_labelled(sample.labels)} {sample.value!r}"

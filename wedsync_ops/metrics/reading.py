@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 from wedsync_ops.metrics.adding import Sum
 from wedsync_ops.metrics.levels import WIDTHS, Level, answerable, pieces, start_of
 from wedsync_ops.metrics.model import Kind, Range, Series
-from wedsync_ops.metrics.store import buckets, executions
-from wedsync_ops.metrics.store.buckets import State, Within
+from wedsync_ops.metrics.store import buckets, executions, suppliers
+from wedsync_ops.metrics.store.buckets import Within
 from wedsync_ops.metrics.store.executions import Scope
 from wedsync_ops.metrics.trend import divided, level_for
 
@@ -23,18 +23,19 @@ FEW = 50_000
 class Reading:
     """A view of what ``connection`` sees, over the part of a range that can be told: ``over``.
 
-    ``module_types`` are those there may be executions of. Without ``rolled`` only executions are read.
+    ``module_types`` are those there may be executions of. ``singly`` narrows the range to where there are executions,
+    so that suppliers can be told apart in all of it.
     """
 
     def __init__(
-        self, connection: Connection, asked: Range, module_types: Sequence[str], *, rolled: bool = True
+        self, connection: Connection, asked: Range, module_types: Sequence[str], *, singly: bool = False
     ) -> None:
         self._connection = connection
         self._types = module_types
-        known = buckets.state(connection)
-        self._state = known if rolled else State(0, known.kept)
-        self.over = answerable(asked, known.kept) if rolled else _since(asked, known.kept.raw)
-        self._pieces = pieces(self.over, known.kept) if self._state.up_to else []
+        self._state = buckets.state(connection)
+        kept = self._state.kept
+        self.over = _since(asked, kept.raw) if singly else answerable(asked, kept)
+        self._pieces = pieces(self.over, kept) if self._state.up_to else []
 
     def sums(self, kind: Kind, module_type: str | None = None, *, waits: bool = True) -> Mapping[Series, Sum]:
         """What the executions of each series come to, of one module type when that is named.
@@ -49,6 +50,10 @@ class Reading:
                 if module_type in (None, part.series.module_type):
                     found[part.series].add(part)
         return found
+
+    def suppliers(self, module_type: str | None = None) -> Mapping[str, Sum]:
+        """What the executions of each supplier come to; of no range but one that is read ``singly``."""
+        return suppliers.sums(self._connection, self.over, self._types if module_type is None else [module_type])
 
     def totals(self, kind: Kind) -> Counter[tuple[str, str]]:
         """How many executions there are, by module type and name of a kind."""

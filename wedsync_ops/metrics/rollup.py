@@ -26,6 +26,7 @@ from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import TermOver, WedsyncError
 from wedsync_ops.instants import DAY
+from wedsync_ops.jobs.beside import beside
 from wedsync_ops.jobs.leader import Leader
 from wedsync_ops.jobs.store import terms
 from wedsync_ops.metrics.adding import Spot, Sum, folded
@@ -185,35 +186,22 @@ class Roller:
 @contextmanager
 def rolling(settings: Settings, clock: Clock) -> Iterator[None]:
     """Roll up in a thread, with connections of its own, for as long as the context is open."""
-    thread = _Thread(settings, clock)
-    thread.start()
-    try:
+    with beside("rollup", _Rounds(settings, clock).run, TERM_S):
         yield
-    finally:
-        thread.stop()
 
 
-class _Thread:
+class _Rounds:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
         self._holder = f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rollup", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self._thread.join(TERM_S)
-
-    def _run(self) -> None:
+    def run(self, stopped: threading.Event) -> None:
         database = db.connect(self._settings)
         leading = Leading(database, self._clock, self._holder)
-        roller = Roller(database, self._clock, self._settings, leading.writing, self._stopped.wait, SHARE)
+        roller = Roller(database, self._clock, self._settings, leading.writing, stopped.wait, SHARE)
         try:
-            while not self._stopped.wait(EVERY_S):
+            while not stopped.wait(EVERY_S):
                 self._round(roller, leading)
             leading.leave()
         except WedsyncError as error:

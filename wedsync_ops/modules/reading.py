@@ -2,7 +2,9 @@
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from wedsync_ops import codec, yamldoc
 from wedsync_ops.errors import InvalidYaml, quoted
@@ -13,7 +15,16 @@ from wedsync_ops.yamldoc import Document, Path
 SCHEMA_VERSION = 1
 MOST_PROBLEMS = 200
 """The most problems that are listed of one file."""
+_Model = TypeVar("_Model", bound=BaseModel)
 _FIELDS = {"string": "text", "dictionary": "a mapping", "tuple": "a list", "integer": "a whole number"}
+
+
+class Section(NamedTuple):
+    """A list in a document, and what is wrong with it as a whole."""
+
+    document: Document
+    items: list[Any]
+    problems: list[Problem]
 
 
 def read(raw: bytes, key: str, entry: str, beside: tuple[str, ...] = ()) -> tuple[Document, list[Any], list[Problem]]:
@@ -54,6 +65,43 @@ def _envelope(document: Document, name: str, entry: str, beside: tuple[str, ...]
         problems.append(problem(document, (name,), f"must be a list of at least one {entry}"))
         return [], problems
     return items, problems
+
+
+def section(raw: bytes, key: str, entries: str) -> Section | None:
+    """The items under a key of a definition file that others read, too; ``None`` when it says nothing of any.
+
+    Never raises for bad content. What is wrong with the file itself is left to whoever reads the rest of it.
+    """
+    try:
+        document = yamldoc.examine(raw)
+    except InvalidYaml:
+        return None
+    if not isinstance(document.value, dict) or key not in document.value:
+        return None
+    items = document.value[key]
+    if isinstance(items, list):
+        return Section(document, items, [])
+    return Section(document, [], [problem(document, (key,), f"must be a list of {entries}")])
+
+
+def modelled(
+    document: Document, path: Path, item: Any, model: type[_Model], entry: str
+) -> tuple[_Model | None, list[Problem]]:
+    """An item as a pydantic model; ``None`` and everything that is wrong with it when it is none."""
+    if not isinstance(item, dict):
+        return None, [problem(document, path, f"{entry} must be a mapping, not {codec.kind_of(item)}")]
+    try:
+        return model.model_validate(item), []
+    except ValidationError as error:
+        known = tuple(field.alias or name for name, field in model.model_fields.items())
+        faults = error.errors(include_url=False, include_context=True)
+        return None, [problem(document, (*path, *fault["loc"]), words(fault, known)) for fault in faults]
+
+
+def sound(document: Document, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """The problems in lines without a value that is none: that is told already, and what else is said is not true."""
+    faulty = {fault.line for fault in document.faults}
+    return tuple(one for one in problems if one.line not in faulty)
 
 
 def in_order(document: Document, problems: Iterable[Problem]) -> tuple[Problem, ...]:

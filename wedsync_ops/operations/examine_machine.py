@@ -80,9 +80,9 @@ def _folders(where: dict[str, Path], database_file: Path | None) -> Iterator[Fin
     named = [*where.items(), *((path.name, path) for path in files)]
     seen: set[Path] = set()
     for name, path in named:
-        if path not in seen and path.exists():
+        if path not in seen and os.path.exists(path):  # noqa: PTH110 - False where no look is permitted
+            yield from _rights(name, path, is_kept=path.parent in seen)
             seen.add(path)
-            yield from _rights(name, path)
     mounts = _mounts()
     for name, folder in where.items():
         kind = _kind_of(folder, mounts)
@@ -91,7 +91,8 @@ def _folders(where: dict[str, Path], database_file: Path | None) -> Iterator[Fin
             yield problem("network_file_system", f"{folder} ({name}) is on {kind}", why)
 
 
-def _rights(name: str, path: Path) -> Iterator[Finding]:
+def _rights(name: str, path: Path, *, is_kept: bool) -> Iterator[Finding]:
+    """What is wrong with the rights of a path; one that ``is_kept`` in a folder that is looked at is shut with that."""
     told = path.stat()
     quoted = shlex.quote(str(path))
     wanted = os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0)
@@ -102,7 +103,7 @@ def _rights(name: str, path: Path) -> Iterator[Finding]:
         words = f"{path} ({name}) belongs to user {told.st_uid}, and this is user {os.getuid()}"
         why = "a command that another user once ran made it; whoever starts workers should own it"
         yield warning("owner", words, why, f"sudo chown {os.getuid()} {quoted}")
-    if told.st_mode & _OTHERS_MAY and not _is_shut(path.parent):
+    if told.st_mode & _OTHERS_MAY and not is_kept and not _is_shut(path.parent):
         why = "configs, contexts and mails hold personal data"
         mend = f"chmod o-rwx {quoted}"
         yield warning("open_to_all", f"everybody on this machine may read {path} ({name})", why, mend)

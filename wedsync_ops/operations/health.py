@@ -1,4 +1,4 @@
-"""Is the platform well? Four checks for monitoring, and all of them in one answer for load balancers and systemd.
+"""Is the platform well? Checks for monitoring, and all of them in one answer for load balancers and systemd.
 
 Each looks at a few rows through an index and at the machine; none writes, and none takes longer with a long queue.
 """
@@ -21,6 +21,7 @@ from wedsync_ops.jobs.rescue import Condition, condition
 from wedsync_ops.jobs.store import lanes, workers
 from wedsync_ops.jobs.store.workers import Worker
 from wedsync_ops.jobs.stuck import Stuck, next_in_line, stuck
+from wedsync_ops.operations.attention import check_open_alerts, check_schedules
 from wedsync_ops.operations.maintenance import Site
 from wedsync_ops.operations.verdict import Bounds, Figure, Reason, Status, Verdict, judged
 from wedsync_ops.settings import Settings
@@ -243,7 +244,7 @@ def check_disk(where: dict[str, Path], bounds: DiskBounds = _DISK) -> Verdict:
     reasons: list[Reason] = []
     seen: set[int] = set()
     for name, path in where.items():
-        there = next((folder for folder in (path, *path.parents) if folder.is_dir()), Path("/"))
+        there = next((folder for folder in (path, *path.parents) if os.path.isdir(folder)), Path("/"))  # noqa: PTH112 - False where no look is permitted
         device = there.stat().st_dev
         if device in seen:
             continue
@@ -266,7 +267,8 @@ def health(opening: Opening, settings: Settings, least_workers: int = 1) -> list
             first = check_database(site.database)
             if not first.figures:
                 return [first, disk]
-            return [first, check_queue(site), check_workers(site, WorkersBounds(least=least_workers)), disk]
+            crew = check_workers(site, WorkersBounds(least=least_workers))
+            return [first, check_queue(site), crew, check_schedules(site), check_open_alerts(site), disk]
     except SettingError:
         raise
     except WedsyncError as error:

@@ -19,7 +19,7 @@ from wedsync_ops.alerts.model import EventKind
 from wedsync_ops.alerts.store import deliveries
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
-from wedsync_ops.errors import InvalidInput, TermOver, UsageError, quoted
+from wedsync_ops.errors import ExtraMissing, InvalidInput, TermOver, UsageError, quoted
 from wedsync_ops.instants import DAY
 from wedsync_ops.jobs import draining
 from wedsync_ops.jobs.actions import Queue
@@ -35,6 +35,8 @@ from wedsync_ops.metrics.rollup import Roller
 from wedsync_ops.metrics.store import buckets
 from wedsync_ops.operations.report.keeping import keep
 from wedsync_ops.planning.settling import settle
+from wedsync_ops.planning.unplanned import unplanned
+from wedsync_ops.scaling.forecaster import refresh
 
 _LOG = logging.getLogger(__name__)
 
@@ -75,10 +77,10 @@ def run(site: Site, names: Sequence[str]) -> list[Done]:
 
 
 def _in_order(names: Sequence[str]) -> list[str]:
-    """The names with what each needs before it: alerts are evaluated on what has been rolled up."""
+    """The names with what each needs before it: alerts and forecasts are made of what has been rolled up."""
     wanted: list[str] = []
     for name in names:
-        if name == "alerts" and "rollup" not in wanted:
+        if name in ("alerts", "forecast") and "rollup" not in wanted:
             wanted.append("rollup")
         wanted.append(name)
     return wanted
@@ -88,7 +90,7 @@ def _spared(site: Site, name: str) -> Done:
     """One of all tasks: what is wrong with its settings must not keep the others from being done."""
     try:
         return _done(site, name)
-    except (UsageError, InvalidInput) as error:
+    except (UsageError, InvalidInput, ExtraMissing) as error:
         _LOG.error("the task %s could not be done: %s", name, error)
         return Done(name, {}, str(error))
 
@@ -269,6 +271,11 @@ def _alerts(site: Site, _writing: Writing) -> Mapping[str, int]:
     return {"rules": done.rules, **{name: done.events.get(kind, 0) for kind, name in names.items()}}
 
 
+def _forecast(site: Site, writing: Writing) -> Mapping[str, int]:
+    made = refresh(site.database, site.rules, site.clock.now(), writing, promised=unplanned)
+    return {"module_types": made.module_types, "hours": made.hours, "dropped": made.dropped}
+
+
 def _notify(site: Site, _writing: Writing) -> Mapping[str, int]:
     """Tell under the term that workers tell under, too."""
     from wedsync_ops.alerts.notifying import notify  # with HTTP and mail behind it
@@ -295,6 +302,7 @@ TASKS: Mapping[str, Task] = {
     "rollup": Task("add finished executions to the buckets that metrics are read from", _rollup, alone=True),
     "drains": Task("note what has been drained, so that nothing of it starts", _drains),
     "alerts": Task("evaluate the alert rules, as workers do while they run", _alerts),
+    "forecast": Task("foretell the load of the next two weeks, as workers do while they run", _forecast, alone=True),
     "notify": Task("tell people of alerts, as workers do while they run", _notify),
     "webhooks": Task("post finished jobs to the webhook, as workers do while they run", _webhooks),
     "reports": Task("write the reports of the last hour and the last day, and forget old ones", _reports, alone=True),

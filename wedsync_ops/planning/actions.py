@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 from wedsync_ops import db
 from wedsync_ops.errors import InvalidTime, UnknownClient, UnknownJourney, WedsyncError, quoted
 from wedsync_ops.instants import local_date
-from wedsync_ops.jobs import intake, wakeup
+from wedsync_ops.jobs import wakeup
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.planning import frame
-from wedsync_ops.planning.apply import CouplePlan, Outcome, Work, apply
+from wedsync_ops.planning.apply import CouplePlan, Outcome, Work, apply, lock
 from wedsync_ops.planning.definitions import Journey, from_text
 from wedsync_ops.planning.frame import Frame
 from wedsync_ops.planning.model import CHANGING, Change
@@ -212,8 +212,7 @@ def _move(connection: Connection, work: Work, client_id: str, *, now: int, reaso
     if work.move_to is None:
         raise ValueError("a move needs a day")
     if work.write:
-        intake.lock_keys(connection, work.ready)
-        plans.lock_clients(connection, [client_id])
+        lock(connection, work, [client_id], now)
     known = clients.find(connection, client_id)
     if known is None:
         raise UnknownClient(f"there is no client {quoted(client_id)}")

@@ -16,6 +16,7 @@ from wedsync_ops.errors import WedsyncError
 from wedsync_ops.jobs import intake
 from wedsync_ops.jobs.model import Queued, Request
 from wedsync_ops.jobs.prepare import Prepared, prepare
+from wedsync_ops.jobs.store import drains
 from wedsync_ops.jobs.store.redate import Dated, Redated
 from wedsync_ops.planning import changing
 from wedsync_ops.planning.couples import couple_of, dated_request
@@ -125,8 +126,7 @@ def apply(connection: Connection, work: Work, client_ids: Sequence[str], now: in
     Ids of nobody are left out. Raises DatabaseError, ExtraMissing, InvalidTime past the year 8999.
     """
     if work.write:
-        intake.lock_keys(connection, work.ready)
-        plans.lock_clients(connection, client_ids)
+        lock(connection, work, client_ids, now)
     found = _couples(connection, work, client_ids)
     moving = [one.client.client_id for one in found if one.redated]
     jobs = changing.jobs_of(connection, moving, lock=work.write)
@@ -140,6 +140,13 @@ def apply(connection: Connection, work: Work, client_ids: Sequence[str], now: in
     if work.write:
         _remember(connection, found, done, now)
     return done
+
+
+def lock(connection: Connection, work: Work, client_ids: Sequence[str], now: int) -> None:
+    """Lock drains, keys and codes, and couples, in the order in which everybody does, before any job and any lane."""
+    drains.read(connection, now, entering=True)
+    intake.lock_keys(connection, work.ready)
+    plans.lock_clients(connection, client_ids)
 
 
 def _couples(connection: Connection, work: Work, client_ids: Sequence[str]) -> list[_Couple]:
@@ -270,4 +277,6 @@ def _remember(connection: Connection, found: Sequence[_Couple], done: Sequence[C
 
 
 def _is_known(before: Known | None, kept: Kept, step: Decided) -> bool:
-    return before is not None and kept is Kept.PAST and (before.state, before.planned_at) == (kept, step.at)
+    if before is None or kept is not Kept.PAST:
+        return False
+    return before.state in (Kept.PAST, Kept.WITHDRAWN) and before.planned_at == step.at

@@ -15,7 +15,7 @@ from wedsync_ops.instants import DAY, HOUR, MINUTE, parse_date
 from wedsync_ops.modules.model import Identifier, Problem
 from wedsync_ops.modules.reading import problem, words
 from wedsync_ops.planning.model import Anchor, Direction
-from wedsync_ops.weddings.context import singular
+from wedsync_ops.vendors import singular
 from wedsync_ops.weddings.model import Region
 from wedsync_ops.yamldoc import Document, Path
 

@@ -84,6 +84,8 @@ class Known(NamedTuple):
     job_state: str | None
     module_type: str = ""
     reason: str | None = None
+    has_job: bool = False
+    """Whether its job is still there, whatever it came to."""
 
 
 class Decided(NamedTuple):

@@ -17,7 +17,7 @@ from wedsync_ops.planning.couples import couple_of
 from wedsync_ops.planning.frame import Frame
 from wedsync_ops.planning.promising import measure
 from wedsync_ops.planning.readiness import JobFacts, Ready, ready
-from wedsync_ops.planning.store import obligations, plans
+from wedsync_ops.planning.store import calls, obligations, plans
 from wedsync_ops.weddings import agenda
 from wedsync_ops.weddings import store as clients
 from wedsync_ops.weddings.agenda import Coming
@@ -72,13 +72,15 @@ def _judged(
     found, load = look
     ids = [one.known.client.client_id for one in page]
     known, current = plans.known(connection, ids), found.current()
-    jobs = _jobs(connection, rules, ids)
+    jobs, made = _jobs(connection, rules, ids), calls.made(connection, ids)
     for one in page:
         client = one.known.client
         couple = couple_of(client, rules.calendar.zone)
         mine = jobs.get(client.client_id, {})
         applying = found.applying(client, current)
-        yield WeddingReady(one, ready(couple, applying, known[client.client_id], mine, load, now))
+        by_hand = made.get(client.client_id, {})
+        told = ready(couple, applying, known[client.client_id], mine, load, now, by_hand=by_hand)
+        yield WeddingReady(one, told)
 
 
 def _jobs(connection: Connection, rules: Rules, ids: Sequence[str]) -> dict[str, dict[int, JobFacts]]:

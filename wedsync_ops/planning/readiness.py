@@ -27,9 +27,13 @@ class Standing(StrEnum):
     """Not even one does."""
     FAILED = "failed"
     MISSING = "missing"
-    """It has no job, and its time is still to come, or the queue refused it."""
+    """It was never planned, and its time is still to come."""
+    REFUSED = "refused"
+    """The queue would not take it."""
     LEFT_OUT = "left_out"
     """Somebody cancelled it, or its time was over when it was planned."""
+    BY_HAND = "by_hand"
+    """Somebody has done it instead."""
 
 
 class Readiness(StrEnum):
@@ -44,6 +48,7 @@ _WORST = {
     Standing.AT_RISK: Readiness.WARNING,
     Standing.FAILED: Readiness.CRITICAL,
     Standing.MISSING: Readiness.CRITICAL,
+    Standing.REFUSED: Readiness.CRITICAL,
 }
 _ORDER = tuple(Readiness)
 _FAILED = ("discarded", "expired")
@@ -75,6 +80,19 @@ class Obligation(NamedTuple):
     at: int | None
     slack_us: int | None
     reason: str
+    by: int | None = None
+    """By when it must be done, if anything says so."""
+
+    def key(self, client_id: str) -> str:
+        """What names it to people: the step of a couple, else the job."""
+        if self.journey_id is None:
+            return f"job:{self.job_id}"
+        return f"{self.journey_id}/{self.step_id}/{client_id}"
+
+    @property
+    def asks_for_hands(self) -> bool:
+        """Whether the platform will not do it in time, so that somebody should."""
+        return self.standing in (Standing.LATE, Standing.FAILED, Standing.REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +130,13 @@ def ready(
     jobs: Mapping[int, JobFacts],
     load: Load,
     now: int,
+    *,
+    by_hand: Mapping[str, str],
 ) -> Ready:
-    """Judge a wedding by what was promised; ``jobs`` are those of the couple that there are."""
+    """Judge a wedding by what was promised; ``jobs`` are those of the couple that there are.
+
+    ``by_hand`` are the keys of what people did instead, each with a word on it.
+    """
     found = [_known(one, jobs, load, now) for one in known.values()]
     for version in current:
         for step in version.journey.steps:
@@ -130,6 +153,12 @@ def ready(
     planned = {one.job_id for one in known.values()}
     others = [job for job in jobs.values() if job.job_id not in planned and job.state in (*_OPEN, *_FAILED)]
     found += [_of_job(None, None, job, load, now) for job in others]
+    found = [
+        one._replace(standing=Standing.BY_HAND, slack_us=None, reason=by_hand[key])
+        if (key := one.key(couple.client_id)) in by_hand and one.standing is not Standing.DONE
+        else one
+        for one in found
+    ]
     return Ready(sorted(found, key=lambda one: (one.at or 0, one.job_id or 0)))
 
 
@@ -142,7 +171,7 @@ def _known(one: Known, jobs: Mapping[int, JobFacts], load: Load, now: int) -> Ob
         standing, reason = _ended(one.job_state)
         return Obligation(*place, standing, one.job_id, one.planned_at, None, reason)
     if one.state is Kept.REFUSED:
-        return Obligation(*place, Standing.MISSING, None, one.planned_at, None, one.reason or "the queue refused it")
+        return Obligation(*place, Standing.REFUSED, None, one.planned_at, None, one.reason or "the queue refused it")
     return Obligation(*place, Standing.LEFT_OUT, one.job_id, one.planned_at, None, "its time was over")
 
 
@@ -150,7 +179,7 @@ def _of_job(journey_id: str | None, step_id: str | None, job: JobFacts, load: Lo
     place = (journey_id, step_id, job.module_type)
     if job.state not in _OPEN:
         standing, reason = _ended(job.state)
-        return Obligation(*place, standing, job.job_id, job.due_at, None, job.error or reason)
+        return Obligation(*place, standing, job.job_id, job.due_at, None, job.error or reason, job.deadline_at)
     demand = Demand(
         due_at=job.due_at,
         deadline_at=job.deadline_at,
@@ -162,13 +191,15 @@ def _of_job(journey_id: str | None, step_id: str | None, job: JobFacts, load: Lo
         load = load.at_place(demand.priority, 0)
     found = promise(demand, load, now)
     if found.verdict is Verdict.ACCEPT:
-        return Obligation(*place, Standing.PLANNED, job.job_id, job.due_at, found.slack_us, f"it is {job.state}")
+        return Obligation(
+            *place, Standing.PLANNED, job.job_id, job.due_at, found.slack_us, f"it is {job.state}", job.deadline_at
+        )
     standing, why = Standing.AT_RISK, "not every attempt fits before its deadline"
     if found.verdict is Verdict.REFUSE:
         standing = Standing.LATE
         why = "its deadline is past" if (job.deadline_at or 0) <= now else "it cannot be done by its deadline"
     reason = f"it is {job.state}, and {why}" + (f": {job.error}" if job.error else "")
-    return Obligation(*place, standing, job.job_id, job.due_at, found.slack_us, reason)
+    return Obligation(*place, standing, job.job_id, job.due_at, found.slack_us, reason, job.deadline_at)
 
 
 def _ended(state: str | None) -> tuple[Standing, str]:

@@ -52,9 +52,14 @@ def reconcile(
         before = known.get(place)
         decided.append(_decide(couple, version, step, before, find, now=now, redated=redated))
     for place, before in known.items():
-        if place not in seen and before.state is Kept.QUEUED:
+        if place not in seen and _has_job(before):
             decided.append(_decide(couple, None, None, before, find, now=now, redated=redated))
     return decided
+
+
+def _has_job(before: Known) -> bool:
+    """Whether a job stands for a step: one that a move withdrew does not, unless somebody retried it."""
+    return before.state is Kept.QUEUED or (before.has_job and before.job_state != "cancelled")
 
 
 def _steps(current: Sequence[Versioned]) -> Iterator[tuple[Versioned, Step]]:
@@ -73,7 +78,7 @@ def _decide(
     now: int,
     redated: bool,
 ) -> Decided:
-    if before is not None and before.state is Kept.QUEUED:
+    if before is not None and _has_job(before):
         return _of_job(couple, before, find, now=now, redated=redated)
     if version is None or step is None:
         raise ValueError("a step that is of no journey, and was never queued")
@@ -88,7 +93,7 @@ def _decide(
         at,
         reason,
         None if before is None else before.planned_at,
-        None if before is None or change is not Change.RESTORE else before.job_id,
+        None if before is None else before.job_id,
     )
 
 
@@ -102,7 +107,7 @@ def _of_none(
     at = _in_time(couple, step, time.at, now)
     if at is None:
         return Change.PAST, time.at, f"{reason}: its time is over"
-    if before is not None and before.state is Kept.WITHDRAWN and before.job_state == "cancelled":
+    if before is not None and before.has_job and before.job_state == "cancelled":  # it has the key of the step
         return Change.RESTORE, at, reason
     return Change.QUEUE, at, reason if at == time.at else f"{reason}: its time is over, so at once"
 

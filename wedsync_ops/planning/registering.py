@@ -19,7 +19,7 @@ from wedsync_ops.planning.free_days import check_country
 from wedsync_ops.planning.model import Couple
 from wedsync_ops.planning.store import journeys as store
 from wedsync_ops.planning.store.journeys import Stored
-from wedsync_ops.weddings.context import singular
+from wedsync_ops.vendors import singular
 from wedsync_ops.weddings.model import Client, Region
 
 

@@ -1,6 +1,5 @@
 """What people do with the number of slots: look, set it for a while, let it go, look back."""
 
-import getpass
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +22,7 @@ from wedsync_ops.scaling.policy import policy_of
 from wedsync_ops.scaling.replay import Moment
 from wedsync_ops.scaling.store import decisions
 from wedsync_ops.scaling.store.decisions import Row
+from wedsync_ops.settings import operator
 
 HAND = "hand"
 """The source of what somebody has set by hand."""
@@ -134,7 +134,7 @@ def set_slots(
     least, most = one.seen.situation.least, one.seen.situation.most
     if not least <= slots <= most:
         raise Refused(f"{slots} is outside of {least} to {most}, which the workers may have together")
-    who = _me()
+    who = operator()
     said = f"{who} has set it" + (f": {reason.strip()}" if reason.strip() else "")
     return _asked(database, Request(one.name, HAND, Kind.EXACTLY, float(slots), said, who, clock.now(), until))
 
@@ -201,10 +201,3 @@ def _named(found: Status, scope: str | None) -> Scope:
     if scope not in names:
         raise NotFound(f"no worker is of the scope {quoted(scope)}", hint=f"there is {'; '.join(names)}")
     return found.scopes[names.index(scope)]
-
-
-def _me() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a user without a name
-        return "somebody"

@@ -58,7 +58,11 @@ def decide(now: int, situation: Situation, policy: Policy) -> Decision:
     demand, reason = demand_of(situation, policy)
     call = _recommend(situation, policy, demand, reason)
     demanded = _stabilised(call, now, situation, policy)
-    step = _limited(_Step(call.slots), demanded, now, situation, policy, at_once=call.reason is Reason.WEDDING_WEEK)
+    week = _week(situation, policy)
+    if week > max(demanded, situation.slots):
+        call, demanded = _Call(max(week, call.slots), Reason.WEDDING_WEEK), week
+    at_once = week > situation.slots and situation.is_weekend
+    step = _limited(_Step(call.slots), demanded, now, situation, policy, at_once=at_once)
     pinned = _pinned(situation.pins, now, step.slots)
     if pinned is not None:
         call, step = pinned, _Step(pinned.slots)
@@ -140,17 +144,20 @@ def _recommend(situation: Situation, policy: Policy, demand: float, reason: Reas
     foreseen = max(0, up((situation.expected or 0.0) / policy.target_load) - situation.fixed)
     if foreseen > call.slots:
         call = _Call(foreseen, Reason.EXPECTED if foreseen >= slots else call.reason)
-    if situation.week_busy is not None:
-        week = max(0, up(situation.week_busy / policy.target_load) - situation.fixed)
-        if week > max(call.slots, slots):
-            call = _Call(week, Reason.WEDDING_WEEK)
     return call
+
+
+def _week(situation: Situation, policy: Policy) -> int:
+    """The slots that wedding-week jobs alone call for, of which they get their share at once; 0 when nobody asks."""
+    if situation.week_busy is None:
+        return 0
+    return max(0, up(situation.week_busy / policy.target_load) - situation.fixed)
 
 
 def _stabilised(call: _Call, now: int, situation: Situation, policy: Policy) -> int:
     """Up only as far as every recommendation of the short window went, down only as far as any of the long one."""
     slots, past = situation.slots, situation.past
-    if call.slots > slots and call.reason is not Reason.WEDDING_WEEK:
+    if call.slots > slots:
         return max(slots, min((call.slots, *(one.slots for one in past.lows if one.at >= now - policy.up_window_us))))
     if call.slots < slots:
         if policy.down_window_us and not (_is_followed(past, now, policy) and _is_whole(past, now, policy)):
@@ -178,7 +185,7 @@ def _limited(step: _Step, demanded: int, now: int, situation: Situation, policy:
     """Held by the windows, the cooldowns and the size of a step; a weekend's wedding-week load by none of these."""
     slots = situation.slots
     step = step.to(slots, Limit.STABILISING) if demanded == slots else _Step(demanded)
-    if at_once and situation.is_weekend:
+    if at_once:
         return step
     if step.slots > slots:
         return step.to(min(step.slots, max(_UP_FACTOR * slots, slots + _UP_STEP)), Limit.STEP)

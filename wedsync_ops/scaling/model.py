@@ -111,7 +111,7 @@ class Situation:
     """Everything that a decision depends on, besides the moment and the policy.
 
     ``least`` and ``most`` bound the slots; beyond ``memory_slots`` the machines' memory would not hold the jobs
-    (``None``: not known). ``fixed`` are the slots of workers that take the same jobs and keep their size. ``busy`` is
+    (``None``: no matter). ``fixed`` are the slots of workers that take the same jobs and keep their size. ``busy`` is
     how many slots have been at work (a mean may be a fraction), ``offered`` the work that arrives, in slots.
     ``expected`` is the most work, in slots, that is foreseen for the next minutes, ``expected_by`` what foresees it.
     ``week_busy`` is how many slots wedding-week jobs have kept busy, given when an alert has asked for more.

@@ -113,14 +113,15 @@ def _observed(connection: Connection, platform: _Platform, fleet: Fleet, part: f
     flow = math.fsum(slots for name, slots in platform.flows.items() if fleet.takes(name))
     need_kb = _need_kb(platform, open_lanes, taken)
     sized = members(fleet, platform.living, need_kb, is_own_memory=settings.memory_mb is not None)
-    known = [one.fits for one in sized if one.memory_slots is not None]
+    most = sum(one.most for one in sized) if sized else settings.max_slots
+    fits = sum(one.fits for one in sized)
     expected, expected_by = _expected(platform, fleet, flow)
     week = [one.slots for one in _of(platform.asked, fleet.scope, part) if one.kind is Kind.BUSY]
     situation = Situation(
         slots=sum(worker.slots for worker in fleet.sized),
         least=sum(one.least for one in sized) if sized else settings.min_slots,
-        most=sum(one.most for one in sized) if sized else settings.max_slots,
-        memory_slots=sum(known) if sized and len(known) == len(sized) else None,
+        most=most,
+        memory_slots=fits if sized and fits < most else None,
         fixed=sum(worker.slots for worker in fleet.fixed),
         busy=_busy(platform, fleet, taken),
         offered=flow,

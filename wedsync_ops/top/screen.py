@@ -114,7 +114,9 @@ class Top(App[int]):
     #lanes { width: 46fr; }
     #crew { width: 34fr; }
     Panel:focus { border: heavy $accent; }
+    .-low #season, .-low #pace { display: none; }
     """
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-high")]  # noqa: RUF012 - App declares it of instances
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "pause", "Pause lane"),
         Binding("r", "retry", "Retry"),

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
+from functools import partial
 from typing import NamedTuple, Self
 from zoneinfo import ZoneInfo
 
@@ -22,7 +23,9 @@ from wedsync_ops.weddings.sheet import Row
 from wedsync_ops.weddings.store import Written
 
 BATCH = 500
-"""The most rows that are written in one transaction."""
+"""The most rows that are taken together; when they are done they are on the disk."""
+PART = 100
+"""The most rows of a transaction where everybody else who writes waits for it, which is SQLite."""
 MOST_AT_ONCE = 100_000
 """The most rows that are taken all or none: they are held in memory, and written in one transaction."""
 MOST_LISTED = 1000
@@ -171,7 +174,7 @@ class Importer:
         ids = frozenset(one.client.client_id for one in written)
         done = Written(ids - before.keys(), ids & before.keys())
         if not self._dry_run and written:
-            done = db.repeated(lambda: self._write(written))  # somebody else may have written some meanwhile
+            done = self._write(written)  # somebody else may have written some meanwhile
         self.report.imported += len(done.imported)
         self.report.updated += len(done.updated)
         self.report.unchanged += len(taken) - len(done.imported) - len(done.updated)
@@ -190,13 +193,22 @@ class Importer:
         return different, {client_id: one.client for client_id, one in known.items()}
 
     def _write(self, taken: Sequence[_Taken]) -> Written:
-        """Write couples in one transaction."""
+        """Write couples: all in one transaction when asked, else in as many as keep others from waiting long."""
+        size = len(taken) if self._atomic else PART if self._database.is_sqlite else BATCH
+        done = Written(frozenset(), frozenset())
+        for start in range(0, len(taken), size):
+            part = partial(self._write_part, taken[start : start + size], durable=start + size >= len(taken))
+            made = db.repeated(part)
+            done = Written(done.imported | made.imported, done.updated | made.updated)
+        return done
+
+    def _write_part(self, taken: Sequence[_Taken], *, durable: bool) -> Written:
         done = Written(frozenset(), frozenset())
         now = self._clock.now()
-        with self._database.transaction() as connection:
+        with self._database.transaction(durable=durable) as connection:
             for start in range(0, len(taken), BATCH):
-                part = store.upsert(connection, [one.client for one in taken[start : start + BATCH]], now)
-                done = Written(done.imported | part.imported, done.updated | part.updated)
+                made = store.upsert(connection, [one.client for one in taken[start : start + BATCH]], now)
+                done = Written(done.imported | made.imported, done.updated | made.updated)
         return done
 
     def _note_change(self, one: _Taken, before: Client) -> None:

@@ -1,9 +1,13 @@
 """Every channel, against a real receiver: what it sends, what becomes of it, and that no error names a secret."""
 
+import contextlib
 import importlib
 import json
+import socket
 import stat
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -239,3 +243,27 @@ def test_apprise_itself_delivers(hook: Receiver) -> None:
         "failure",
         "[CRITICAL] wedding_week_errors email: 12.5 is over 0.1",
     )
+
+
+@pytest.mark.parametrize("drop", [b"220-welcome\r\n", b"x"], ids=["lines", "bytes"])
+def test_a_mail_server_whose_answer_never_ends_is_left_in_time(drop: bytes, tmp_path: Path) -> None:
+    stopped = threading.Event()
+
+    def dripping(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection, contextlib.suppress(OSError):
+            while not stopped.wait(0.02):
+                connection.sendall(drop)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=dripping, args=(server,))
+        thread.start()
+        port = server.getsockname()[1]
+        mail = Mail(f"smtp://127.0.0.1:{port}", "ops@example.com", ("on@example.com",), site(tmp_path), 0.5)
+        began = time.monotonic()
+        outcome = mail.send(message())
+        took = time.monotonic() - began
+        stopped.set()
+        thread.join()
+    assert outcome == Outcome(f"the mail server 127.0.0.1:{port} cannot be used: no answer in time")
+    assert took < 5

@@ -356,3 +356,31 @@ def test_the_looks_use_their_indexes(sqlite_database: Database) -> None:
         for index, statement in statements.items():
             plan = connection.execute(text(f"EXPLAIN QUERY PLAN {statement}")).all()
             assert any(index in str(row) for row in plan), plan
+
+
+@pytest.mark.parametrize("back", [30 * SECOND, 3600 * SECOND])
+def test_a_page_does_not_wait_for_the_time_that_the_clock_was_set_back_by(
+    database: Database, clock: FakeClock, incident: Incident, notifier: Notifier, hook: Receiver, back: int
+) -> None:
+    incident.open(AlertType.QUEUE_LENGTH)
+    assert run(notifier).planned == 1  # waits 30 s for its group
+    clock.set(clock.now() - back)
+    for _ in range(8):
+        clock.advance("5s")
+        run(notifier)
+    assert len(hook.posts) == 1
+    (page, *_) = rows(database)
+    assert page.state is DeliveryState.SENT
+
+
+def test_a_page_that_failed_is_tried_again_soon_after_the_clock_was_set_back(
+    clock: FakeClock, incident: Incident, notifier: Notifier, hook: Receiver
+) -> None:
+    incident.open(AlertType.QUEUE_LENGTH)
+    run(notifier)
+    clock.advance("1h")
+    hook.answers = ["500"]
+    assert run(notifier).failed == 1
+    clock.set(clock.now() - 1800 * SECOND)
+    clock.advance("6s")
+    assert run(notifier).sent == 1

@@ -88,7 +88,7 @@ def test_an_empty_day_is_reported_as_one_of_which_nothing_is_known(database: Dat
     document = to_document(report)
     assert document["platform"]["total_executions"] == 0
     assert document["platform"]["error_rate"] is None
-    assert document["availability"] == {"percent": 100.0, "minutes": 1440, "late_minutes": 0}
+    assert document["availability"] == {"percent": None, "minutes": 1440, "late_minutes": 0}
     assert len(document["buckets"]) == 24
     assert {bucket["p95_execution_time_ms"] for bucket in document["buckets"]} == {None}
     assert "Nothing was executed." in to_text(report)
@@ -142,6 +142,7 @@ def test_minutes_in_which_a_critical_job_was_late_are_not_available(database: Da
 def test_lateness_is_counted_by_the_minute_and_once() -> None:
     over = Period("hourly", 0, HOUR, 2 * MINUTE, "UTC")
     assert availability(over, []).percent == 100
+    assert availability(over, [], anything_ran=False).percent is None
     assert availability(over, [(0, 1), (SECOND, 2 * SECOND)]).late == 1
     assert availability(over, [(-DAY, DAY)]).late == 60
     assert availability(over, [(59 * SECOND, 61 * SECOND)]).late == 2

@@ -31,6 +31,7 @@ _COME = (
     f"SELECT {_COLUMNS} FROM alert_deliveries WHERE {_PENDING} AND next_at <= :now AND channel = :channel"
     f" ORDER BY (group_key IS NOT NULL), due_at, id LIMIT {CHUNK}"
 )
+_AHEAD = f"alert_deliveries WHERE {_PENDING} AND (planned_at > :now OR (attempts > 0 AND next_at > :last))"
 _INSERT = (
     "INSERT INTO alert_deliveries (event_id, alert_id, channel, kind, route, state, group_key, repeat_us, planned_at,"
     " due_at, next_at, attempts) VALUES (:event_id, :alert_id, :channel, :kind, :route, 'pending', :group_key,"
@@ -94,6 +95,24 @@ def call_off(connection: Connection, alert_id: int, now: int) -> int:
         f"UPDATE alert_deliveries SET state = 'cancelled', ended_at = :now WHERE alert_id = :alert_id AND {_PENDING}"
     )
     return db.run(connection, statement, {"alert_id": alert_id, "now": now}).rowcount
+
+
+def are_ahead(connection: Connection, now: int, last: int) -> bool:
+    """Whether pages wait for the time that the clock was set back by: planned later than now, or tried after ``last``.
+
+    ``last`` is when the next attempt of a page that was tried now would be at the latest.
+    """
+    return db.run(connection, f"SELECT 1 FROM {_AHEAD} LIMIT 1", {"now": now, "last": last}).first() is not None
+
+
+def bring_back(connection: Connection, now: int, last: int) -> int:
+    """Let no page wait for that; returns how many did."""
+    statement = (
+        "UPDATE alert_deliveries SET next_at = CASE WHEN attempts > 0 THEN :now ELSE next_at - (planned_at - :now) END,"
+        " due_at = CASE WHEN planned_at > :now THEN due_at - (planned_at - :now) ELSE due_at END,"
+        f" planned_at = CASE WHEN planned_at > :now THEN :now ELSE planned_at END WHERE id IN (SELECT id FROM {_AHEAD})"
+    )
+    return db.run(connection, statement, {"now": now, "last": last}).rowcount
 
 
 def waiting(connection: Connection, now: int) -> list[str]:

@@ -3,6 +3,7 @@
 Every statement goes through an index and is bounded: evaluation costs the same with a million jobs waiting.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import date
 
@@ -11,7 +12,7 @@ from sqlalchemy import Connection
 from wedsync_ops import db
 from wedsync_ops.alerts.facts import Ended, SilentWorker
 from wedsync_ops.alerts.model import Wedding
-from wedsync_ops.jobs.store import events, workers
+from wedsync_ops.jobs.store import events, lanes, workers
 
 WEDDINGS = 5
 """How many weddings an alert names."""
@@ -48,6 +49,13 @@ _DEAD = (
     " ORDER BY jobs.wedding_on, jobs.id LIMIT :named"
 )
 
+# A job whose deadline nears is at the head of its lane: its rank is its latest safe start.
+_BROKEN = (
+    "SELECT count(*) FROM (SELECT deadline_at FROM jobs WHERE state = 'available' AND held_by IS NULL"
+    " AND module_type = :module_type AND priority = :priority ORDER BY rank, id LIMIT :most) AS ahead"
+    " WHERE deadline_at < :last"
+)
+
 
 def ended(connection: Connection, since: int, now: int) -> Mapping[str, Ended]:
     """The jobs that expired or were quarantined since an instant, by module type; types without any are left out."""
@@ -78,6 +86,18 @@ def silent(connection: Connection, since: int, now: int, lease_us: int) -> tuple
 def late(connection: Connection, now: int) -> Mapping[str, int]:
     """For how long, in µs, the fires of schedules have been due that nobody has fired."""
     return {row.id: now - row.next_due_at for row in db.run(connection, _LATE, {"now": now})}
+
+
+def broken(connection: Connection, now: int, p95_us: Mapping[str, int]) -> Mapping[str, int]:
+    """The jobs among the first 500 of each lane whose execution, of ``p95_us``, would end after their deadline."""
+    found: Counter[str] = Counter()
+    for count in lanes.read(connection):
+        module_type = count.lane.module_type
+        if count.available > 0 and module_type in p95_us:
+            values = {"module_type": module_type, "priority": int(count.lane.priority), "most": _LOOKED_AT}
+            last = now + p95_us[module_type]
+            found[module_type] += int(db.run(connection, _BROKEN, {**values, "last": last}).scalar_one())
+    return {module_type: count for module_type, count in found.items() if count}
 
 
 def webhook(connection: Connection) -> tuple[int, str | None]:

@@ -15,19 +15,18 @@ from wedsync_ops.instants import HOUR, MINUTE
 
 _SUMS = Sums._fields
 _COLUMNS = {"span_us": "bigint", "from_at": "bigint", "module_type": "text", **dict.fromkeys(_SUMS, "bigint")}
+# Most are well: that is asked first.
 _RAN = "(outcome = 'ok' OR outcome NOT IN ('lost', 'cancelled'))"
+_FAILED = "outcome <> 'ok' AND outcome NOT IN ('lost', 'cancelled')"
 _WEEK = "wedding_days BETWEEN 0 AND 7"
 _ADDED = (
-    f"count(*) AS ran, sum(CASE WHEN outcome <> 'ok' THEN 1 ELSE 0 END) AS failed,"
-    f" sum(CASE WHEN {_WEEK} THEN 1 ELSE 0 END) AS week_ran,"
-    f" sum(CASE WHEN {_WEEK} AND outcome <> 'ok' THEN 1 ELSE 0 END) AS week_failed,"
-    f" sum(CASE WHEN {_WEEK} THEN coalesce(duration_us, 0) ELSE 0 END) AS week_us,"
-    " sum(coalesce(duration_us, 0)) AS total_us, max(coalesce(duration_us, 0)) AS longest_us"
+    f"count(*) FILTER (WHERE {_RAN}), count(*) FILTER (WHERE {_FAILED}), count(*) FILTER (WHERE {_WEEK} AND {_RAN}),"
+    f" count(*) FILTER (WHERE {_WEEK} AND {_FAILED}), sum(duration_us) FILTER (WHERE {_WEEK} AND {_RAN}),"
+    f" sum(duration_us) FILTER (WHERE {_RAN}), max(duration_us) FILTER (WHERE {_RAN})"
 )
-_READ = (
-    f"SELECT finished_at - finished_at % :span_us AS from_at, {_ADDED} FROM executions"
-    f" WHERE module_type = :module_type AND finished_at >= :from_at AND finished_at < :to_at AND {_RAN} GROUP BY 1"
-)
+_RANGE = "FROM executions WHERE module_type = :module_type AND finished_at >= :from_at AND finished_at < :to_at"
+_READ = f"SELECT finished_at - finished_at % :span_us AS from_at, count(*), {_ADDED} {_RANGE} GROUP BY 1"
+_COUNT = f"SELECT count(*) {_RANGE}"
 _KEPT = ", ".join(("module_type", "from_at", *_SUMS))
 _TOGETHER = ", ".join(f"{'max' if name == 'longest_us' else 'sum'}({name})" for name in _SUMS)
 
@@ -38,10 +37,20 @@ def executed(
     """The points of executions that finished in a range (its end not included), read from the executions."""
     values = {"span_us": span_us, "from_at": from_at, "to_at": to_at}
     return [
-        Point(name, row[0], Sums._make(map(int, row[1:])))
+        _counted(name, row)
         for name in module_types
         for row in db.run(connection, _READ, {**values, "module_type": name})
     ]
+
+
+def _counted(module_type: str, row: Any) -> Point:
+    return Point(module_type, row[0], Sums._make(int(value or 0) for value in row[2:]), row[1])
+
+
+def count(connection: Connection, module_type: str, from_at: int, to_at: int) -> int:
+    """How many executions finished in a range (its end not included), whatever became of them; read from an index."""
+    values = {"module_type": module_type, "from_at": from_at, "to_at": to_at}
+    return int(db.run(connection, _COUNT, values).scalar_one())
 
 
 def write(connection: Connection, span_us: int, points: Sequence[Point]) -> None:

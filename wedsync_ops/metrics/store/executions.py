@@ -45,15 +45,14 @@ _SUMS: Mapping[str, str] = {
     "urgent": f"count(*) FILTER (WHERE {_URGENT})",
     "urgent_late": f"count(*) FILTER (WHERE {_URGENT} AND queue_wait_us > {LATE_US})",
 }
-_OF_JOB = "(SELECT {column} FROM jobs WHERE jobs.id = executions.job_id)"
 _NAMES: Mapping[Kind, str] = {
     Kind.ALL: "''",
     Kind.VENDOR_TYPE: "coalesce(vendor_type, '')",
     Kind.PRIORITY: "CAST(priority AS text)",
-    Kind.REGION: f"coalesce({_OF_JOB.format(column='region')}, 'unknown')",
-    Kind.SUPPLIER: f"coalesce({_OF_JOB.format(column='supplier_id')}, '')",
+    Kind.REGION: "coalesce((SELECT region FROM jobs WHERE jobs.id = executions.job_id), 'unknown')",
 }
-_LISTS = {"sqlite": "json_group_array", "postgresql": "json_agg"}
+LISTS = {"sqlite": "json_group_array", "postgresql": "json_agg"}
+"""What makes one JSON list of a column."""
 _TIMES = ("duration_us", "queue_wait_us")
 _DIGITS = range(5, 17)
 
@@ -100,13 +99,13 @@ def parts(
     """
     if width is None and _is_many(connection, scope, exact_limit):
         return list(_grouped(connection, scope, kind))
-    array = _LISTS[connection.dialect.name]
+    array = LISTS[connection.dialect.name]
     lists = (
         f"CAST({array}({column}) FILTER (WHERE {_RAN} AND {column} IS NOT NULL) AS text) AS listed_{column}"
         for column in _TIMES
     )
     return [
-        Part(row[0], Series(kind, row[1], row[2]), _sums(row[3:-2]), _listed(row[-2]), _listed(row[-1]))
+        Part(row[0], Series(kind, row[1], row[2]), _sums(row[3:-2]), listed(row[-2]), listed(row[-1]))
         for row in _select(connection, scope, kind, [*_columns(), *lists], width)
     ]
 
@@ -174,7 +173,8 @@ def _is_many(connection: Connection, scope: Scope, limit: int) -> bool:
     return bool(db.run(connection, capped, scope.values).scalar_one() > limit)
 
 
-def _listed(value: str | None) -> Spread:
+def listed(value: str | None) -> Spread:
+    """The times of one of the databases' JSON lists."""
     values = [] if value is None else orjson.loads(value)  # PostgreSQL's list of nothing is NULL
     values.sort()
     return Spread(values, None, sum(values))

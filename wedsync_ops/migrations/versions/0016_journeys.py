@@ -1,4 +1,4 @@
-"""Journeys: their versions, what was planned for each couple, and the weddings that moved."""
+"""Journeys: their versions, what was planned for each couple, the weddings that moved, what people did by hand."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -74,3 +74,12 @@ def _moves() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("wedding_moves_by_client", "wedding_moves", ["client_id", "id"])
+    op.create_table(
+        "calls_made",
+        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("client_id", sa.Text, nullable=False),
+        sa.Column("made_at", sa.BigInteger, nullable=False),
+        sa.Column("made_by", sa.Text, nullable=False),
+        sa.Column("note", sa.Text),
+    )
+    op.create_index("calls_made_by_client", "calls_made", ["client_id"])

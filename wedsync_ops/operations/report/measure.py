@@ -11,6 +11,7 @@ from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.metrics import aggregate
 from wedsync_ops.metrics.actions import measure as measured
 from wedsync_ops.metrics.model import Counts, Spread
+from wedsync_ops.metrics.store import buckets
 from wedsync_ops.modules.registry import Registry
 from wedsync_ops.operations.report import store
 from wedsync_ops.operations.report.model import (
@@ -75,9 +76,15 @@ def make(database: Database, rules: Rules, over: Period, now: int) -> Report:
             by_days=[Nearness(days, found.near_ok[days], found.near_failed[days]) for days in range(8)],
         ),
         failures=worst(found.failures),
-        availability=availability(over, found.late),
+        availability=availability(over, found.late, anything_ran=metrics.platform.counts.total > 0),
         wait_p95_ms=_ms(_spread(_all(found.waits)), 95),
     )
+
+
+def known_since(database: Database) -> int:
+    """From which instant on there is every execution: what was before, retention has taken. 0 where it took none."""
+    with database.reading() as connection:
+        return buckets.state(connection).kept.raw
 
 
 def _read(database: Database, module_type: str, over: Period, now: int, found: _Found) -> None:
@@ -123,7 +130,7 @@ def worst(failures: Iterable[Failure]) -> list[Failure]:
     return order[:WORST]
 
 
-def availability(over: Period, late: Iterable[tuple[int, int]]) -> Availability:
+def availability(over: Period, late: Iterable[tuple[int, int]], *, anything_ran: bool = True) -> Availability:
     """The minutes of a period that stretches of lateness touch."""
     minutes = (over.to_at - over.from_at) // MINUTE
     touched: set[int] = set()
@@ -131,7 +138,7 @@ def availability(over: Period, late: Iterable[tuple[int, int]]) -> Availability:
         first = max(0, (start - over.from_at) // MINUTE)
         last = min(minutes - 1, (end - 1 - over.from_at) // MINUTE)
         touched.update(range(first, last + 1))
-    return Availability(minutes, len(touched))
+    return Availability(minutes, len(touched), anything_ran or bool(touched))
 
 
 def _bucket(found: _Found, over: Period, place: int) -> Bucket:

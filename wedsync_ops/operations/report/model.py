@@ -88,15 +88,19 @@ class Season:
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """Minutes of the period, and those in which a due critical job had waited for longer than a minute."""
+    """Minutes of the period, and those in which a due critical job had waited for longer than a minute.
+
+    It is not known where nothing was executed and nothing critical was late: whether anything would have run then.
+    """
 
     minutes: int
     late: int
+    is_known: bool = True
 
     @property
-    def percent(self) -> float:
+    def percent(self) -> float | None:
         """The share of minutes that were well."""
-        return 100 * (self.minutes - self.late) / self.minutes
+        return None if not self.is_known else 100 * (self.minutes - self.late) / self.minutes
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,8 @@ def percent(value: float | None) -> str:
 def availability(report: Report) -> str:
     """The availability: never rounded up to what it was not."""
     found = report.availability
+    if found.percent is None:
+        return UNKNOWN
     return "100 %" if not found.late else f"{int(found.percent * 100) / 100:.2f} %"
 
 

@@ -92,14 +92,14 @@ def known(connection: Connection, client_ids: Sequence[str]) -> dict[str, dict[t
     """What is remembered of the steps of couples: by couple, then by journey and step."""
     statement = (
         "SELECT s.client_id, s.journey_id, s.step_id, s.version, s.state, s.job_id, s.planned_at,"
-        " coalesce(jobs.state, s.ended_as), s.module_type, s.reason"
+        " coalesce(jobs.state, s.ended_as), s.module_type, s.reason, jobs.id IS NOT NULL"
         " FROM plan_steps AS s LEFT JOIN jobs ON jobs.id = s.job_id"
         f" WHERE s.client_id IN {db.texts_source(connection)}"
     )
     found: dict[str, dict[tuple[str, str], Known]] = {client_id: {} for client_id in client_ids}
     for client_id, *values in map(tuple, db.run(connection, statement, {"texts": db.many(list(client_ids))})):
         one = Known._make(values)
-        found[client_id][one.journey_id, one.step_id] = one._replace(state=Kept(one.state))
+        found[client_id][one.journey_id, one.step_id] = one._replace(state=Kept(one.state), has_job=bool(one.has_job))
     return found
 
 
