@@ -26,28 +26,56 @@ _LONGEST_DAYS = 400
 _MOST_WORKERS = 1_000
 _MOST_ATTEMPTS = 50
 _MOST_CORES = 1_024
-_SHOWN_DECISIONS = 24
-_SPARK = 60
+_SPREAD_MIN = 120.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What was asked for; ``days`` are --season, --day, --from and --to."""
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What there is to do; ``days`` are --season, --day, --from and --to."""
 
     days: tuple[int | None, str | None, str | None, str | None]
     growth: float
     jobs: int | None
     weddings: int | None
     clients: bool
-    spread_s: float
+    spread: float | None
     trace: str | None
+
+    @property
+    def spread_s(self) -> float:
+        """How long the jobs of one step are spread over, in seconds."""
+        usual = 0.0 if self.clients else _SPREAD_MIN
+        return 60 * (usual if self.spread is None else self.spread)
+
+    def checked(self) -> "Load":
+        """The same. Raises UsageError where two things are asked for that do not go together."""
+        own = (*self.days, self.jobs, self.weddings, self.spread)
+        if self.trace is not None and any(one is not None for one in own):
+            raise UsageError("--trace has its own jobs and times", hint="leave out days, --jobs, --weddings, --spread")
+        if self.trace is not None and self.growth != 1:
+            raise UsageError("--trace holds the jobs that there are: --growth has nothing to multiply")
+        if sum((self.jobs is not None, self.weddings is not None, self.clients, self.trace is not None)) > 1:
+            raise UsageError("give one of --jobs, --weddings, --clients and --trace")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large the platform is; ``slots`` are the fewest and the most of a worker."""
+
     slots: tuple[int, int] | None
     workers: int
     cores: int
     attempts: int | None
-    outages: list[str]
-    slow: list[str]
-    losses: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What was asked for; ``trouble`` is --outage, --slow and --lose-worker."""
+
+    load: Load
+    size: Size
+    trouble: tuple[list[str], list[str], list[str]]
     seed: int
     starts: bool
 
@@ -66,20 +94,19 @@ def compared(wanted: Wanted, text: str) -> Wanted:
     """The same with other settings. Raises UsageError."""
     from wedsync_ops.planning.simulate import asked
 
+    load, size = wanted.load, wanted.size
     for name, value in asked.settings(text).items():
         if name == "slots":
-            wanted = replace(wanted, slots=asked.slots(value, "--compare slots="))
+            size = replace(size, slots=asked.slots(value, "--compare slots="))
         elif name == "growth":
-            if wanted.trace is not None:
-                raise UsageError("--compare growth: a trace holds the jobs that there are")
-            wanted = replace(wanted, growth=_growth(value))
+            load = replace(load, growth=_growth(value)).checked()
         elif name == "workers":
-            wanted = replace(wanted, workers=_whole(name, value, _MOST_WORKERS))
+            size = replace(size, workers=_whole(name, value, _MOST_WORKERS))
         elif name == "cores":
-            wanted = replace(wanted, cores=_whole(name, value, _MOST_CORES))
+            size = replace(size, cores=_whole(name, value, _MOST_CORES))
         else:
-            wanted = replace(wanted, attempts=_whole(name, value, _MOST_ATTEMPTS))
-    return wanted
+            size = replace(size, attempts=_whole(name, value, _MOST_ATTEMPTS))
+    return replace(wanted, load=load, size=size)
 
 
 def show(
@@ -100,7 +127,7 @@ def show(
         answer = _run(platform, wanted, demand)
         beside = None
         if other is not None:
-            same = other.growth == wanted.growth
+            same = other.load.growth == wanted.load.growth
             beside = _run(platform, other, demand if same else _demand(platform, other))
         measured = sorted(platform.known.measured)
     verdicts = judged(gates, answer)
@@ -110,7 +137,7 @@ def show(
         if json:
             found = document(answer, wanted.starts)
             more = {} if beside is None else {"compared": {"with": words, **document(beside, wanted.starts)}}
-            settings = {"growth": wanted.growth, "seed": wanted.seed, "workers": wanted.workers}
+            settings = {"growth": wanted.load.growth, "seed": wanted.seed, "workers": wanted.size.workers}
             emit("simulate", {"settings": settings, "measured": measured, **found, "gates": verdicts, **more})
         else:
             from wedsync_ops.cli import simulated_text
@@ -160,19 +187,20 @@ def _demand(platform: _Platform, wanted: Wanted) -> "Demand":
     from wedsync_ops.planning import simulating
     from wedsync_ops.planning.simulating import Volume
 
-    if wanted.trace is not None:
-        return _recorded(platform, wanted.trace)
-    first, last = _days(wanted.days, platform.calendar)
+    load = wanted.load
+    if load.trace is not None:
+        return _recorded(platform, load.trace)
+    first, last = _days(load.days, platform.calendar)
     volume = Volume(
         first=first,
         last=last,
-        growth=wanted.growth,
-        weddings=wanted.weddings,
-        jobs=wanted.jobs,
-        spread_s=wanted.spread_s,
+        growth=load.growth,
+        weddings=load.weddings,
+        jobs=load.jobs,
+        spread_s=load.spread_s,
         seed=wanted.seed,
     )
-    if not wanted.clients:
+    if not load.clients:
         return simulating.synthetic(platform.known, platform.calendar, volume)
     if platform.connection is None:
         raise UsageError("--clients: there is no database, so no couples are known", hint="see 'clients import'")
@@ -204,14 +232,15 @@ def _setup(platform: _Platform, wanted: Wanted, demand: "Demand") -> "Setup":
     from wedsync_ops.planning import simulating
     from wedsync_ops.planning.simulate import asked
 
-    known = platform.known if wanted.attempts is None else simulating.with_attempts(platform.known, wanted.attempts)
+    size = wanted.size
+    known = platform.known if size.attempts is None else simulating.with_attempts(platform.known, size.attempts)
     setup = simulating.setup_of(platform.settings, platform.calendar, known)
-    if wanted.slots is not None:
-        setup = replace(setup, least=wanted.slots[0], most=wanted.slots[1])
+    if size.slots is not None:
+        setup = replace(setup, least=size.slots[0], most=size.slots[1])
     clock = asked.Clock(demand.since, platform.calendar.zone)
-    faults = asked.faults(clock, wanted.outages, wanted.slow, wanted.losses)
+    faults = asked.faults(clock, *wanted.trouble)
     asked.check_names(faults, {name: kind.definition.provider for name, kind in known.kinds.items()})
-    return replace(setup, workers=wanted.workers, cores=wanted.cores, faults=faults)
+    return replace(setup, workers=size.workers, cores=size.cores, faults=faults)
 
 
 def _days(days: tuple[int | None, str | None, str | None, str | None], calendar: "Calendar") -> tuple[date, date]:
