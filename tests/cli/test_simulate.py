@@ -145,7 +145,7 @@ class TestGates:
         slow = ("--slow", "sms@08:00+120x40", "--slots", "1", "--max-critical-wait", "500ms")
         answer = cli("simulate", *DAY, *slow)
         assert answer.code == 1
-        assert answer.err.startswith("error: critical_wait_ms is ")
+        assert answer.err.startswith("error: the gate critical_wait_ms is not kept to: ")
         assert "FAILED" in answer.out
 
 

@@ -311,4 +311,4 @@ def _progress(demand: "Demand") -> "Progress | None":
 
 
 def _failed(verdict: dict[str, Any]) -> str:
-    return f"{verdict['gate']} is {verdict['value']:g}, more than {verdict['limit']:g}"
+    return f"the gate {verdict['gate']} is not kept to: {verdict['value']:g}, at most {verdict['limit']:g}"

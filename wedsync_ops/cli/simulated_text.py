@@ -91,7 +91,11 @@ def _series(answer: Answer) -> None:
         ("waiting", [float(one.waiting) for one in parts]),
     ):
         highest = max(values, default=0.0)
-        paragraph(f"{name:8}{spark(values, ascii_only=ascii_only)}  up to {highest:,.0f}")
+        paragraph(f"{name:8}{spark(values, ascii_only=ascii_only)}  up to {_short(highest)}")
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.2g}"
 
 
 def _decisions(answer: Answer) -> None:
