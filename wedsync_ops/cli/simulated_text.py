@@ -11,7 +11,7 @@ from wedsync_ops.planning.simulate.report import document, grouped, hourly
 
 _DECISIONS = 20
 _WAITS = ("p50_ms", "p95_ms", "p99_ms", "max_ms")
-_LINE = 60
+_LINE = 54
 _US_PER_MINUTE = 60_000_000
 
 
