@@ -1,4 +1,4 @@
-"""What a worker starts with: its slots, and whether it is sized after that."""
+"""Whether a worker is sized after its start."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +9,7 @@ from wedsync_ops.app import open_app
 from wedsync_ops.jobs.model import Options
 from wedsync_ops.jobs.store import workers
 from wedsync_ops.settings import load
-from wedsync_ops.supervisor import run_worker, slots_at_start
-from wedsync_ops.testing.clock import FakeClock
+from wedsync_ops.supervisor import run_worker
 
 
 def bounds_of(home: Path, options: Options, **settings: object) -> tuple[int | None, int | None]:
@@ -36,10 +35,3 @@ def test_a_worker_of_a_fixed_number_or_that_drains_keeps_its_size(tmp_path: Path
 
 def test_without_autoscaling_every_worker_keeps_its_size(tmp_path: Path) -> None:
     assert bounds_of(tmp_path, Options(slots=0), autoscale="false") == (None, None)
-
-
-def test_a_june_saturday_on_two_cores_starts_with_ten(tmp_path: Path) -> None:
-    app = open_app(load({"home": tmp_path}, {}), FakeClock("2027-06-19T12:00:00Z"))
-    assert slots_at_start(app.settings, app.calendar, app.clock.now(), 2) == 10
-    assert slots_at_start(app.settings, app.calendar, FakeClock("2027-01-13").now(), 2) == 4
-    app.close()

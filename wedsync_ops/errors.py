@@ -364,6 +364,12 @@ class Interrupted(WedsyncError):
     code = "interrupted"
 
 
+class GateFailed(WedsyncError):
+    """A gate that was asked for was not kept to."""
+
+    code = "gate_failed"
+
+
 class WaitTimedOut(WedsyncError):
     """The job did not finish in time; it is still queued."""
 

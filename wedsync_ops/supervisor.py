@@ -16,23 +16,12 @@ from wedsync_ops.metrics.rollup import rolling
 from wedsync_ops.planning.unplanned import unplanned
 from wedsync_ops.scaling.autoscaler import autoscaling
 from wedsync_ops.scaling.forecaster import forecasting
+from wedsync_ops.scaling.start import slots_at_start
 from wedsync_ops.scaling.store import forecasts
-from wedsync_ops.settings import Settings
-from wedsync_ops.weddings.model import Calendar, Season
-from wedsync_ops.weddings.season import season_at
 
 _LOG = logging.getLogger(__name__)
-_PEAK_FACTOR = 2.5
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 _HEARD = (*_STOPS, signal.SIGUSR1)
-
-
-def slots_at_start(settings: Settings, calendar: Calendar, now: int, cores: int) -> int:
-    """How many slots a worker starts with: 2 per core, × 2.5 in the peak season, within the limits (platform.md §3)."""
-    slots = max(2, 2 * cores)
-    if season_at(now, calendar) is Season.PEAK:
-        slots = round(slots * _PEAK_FACTOR)
-    return min(max(slots, settings.min_slots), settings.max_slots)
 
 
 def run_worker(app: App, options: Options, *, signals: bool = True) -> int:
@@ -45,7 +34,8 @@ def run_worker(app: App, options: Options, *, signals: bool = True) -> int:
     if options.slots <= 0:
         cores = len(os.sched_getaffinity(0))
         bounds = (settings.min_slots, settings.max_slots) if settings.autoscale and not options.drain else None
-        slots = slots_at_start(settings, app.calendar, app.clock.now(), cores)
+        least, most = settings.min_slots, settings.max_slots
+        slots = slots_at_start(app.calendar, app.clock.now(), cores, least=least, most=most)
         options = replace(options, slots=slots, bounds=bounds)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
     worker = Worker(app.database, app.clock, app.rules, options, random.Random())  # noqa: S311 - jitter, no secret

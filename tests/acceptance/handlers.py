@@ -145,3 +145,9 @@ def fails_while_told(config: Mapping[str, Any], context: Mapping[str, Any], run:
 def who_am_i(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     """Say which process runs this."""
     return {"pid": os.getpid()}
+
+
+def sleeping(config: Mapping[str, Any], context: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Take as long as the config says."""
+    time.sleep(config["ms"] / 1000)
+    return {}

@@ -15,10 +15,10 @@ from wedsync_ops.db import Database
 from wedsync_ops.instants import MINUTE, SECOND
 from wedsync_ops.jobs import actions
 from wedsync_ops.jobs.actions import Queue
-from wedsync_ops.jobs.admitting import PATIENCE_US, UNLIMITED_KB
+from wedsync_ops.jobs.admission import UNLIMITED_KB
+from wedsync_ops.jobs.admitting import PATIENCE_US
 from wedsync_ops.jobs.dispatch import Claim, Dispatcher
-from wedsync_ops.jobs.model import Claimed, Queued
-from wedsync_ops.jobs.store.durations import Expected
+from wedsync_ops.jobs.model import Claimed, Expected, Queued
 from wedsync_ops.limits import limits_from
 from wedsync_ops.vendors import vendor_types_from
 

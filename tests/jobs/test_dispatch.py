@@ -14,7 +14,8 @@ from wedsync_ops.db import Database
 from wedsync_ops.instants import MINUTE
 from wedsync_ops.jobs import actions
 from wedsync_ops.jobs.actions import Queue
-from wedsync_ops.jobs.dispatch import AHEAD_MAX, UNABLE_US, Claim, Dispatcher
+from wedsync_ops.jobs.ahead import AHEAD_MAX
+from wedsync_ops.jobs.dispatch import UNABLE_US, Claim, Dispatcher
 from wedsync_ops.jobs.model import Queued
 
 QUICK_US, SLOW_US = 100, 400_000
@@ -182,3 +183,11 @@ def test_a_region_s_worker_is_not_held_up_by_more_urgent_jobs_of_another(queue: 
     assert {state(queue, job_id) for job_id in elsewhere} == {"available"}
     everywhere = Dispatcher(None)
     assert {job.id for job in claimed(queue, everywhere, room=300).jobs} == set(elsewhere)
+
+
+def test_jobs_that_were_claimed_together_start_in_the_order_of_their_ranks(queue: Queue) -> None:
+    first, second, third = queued(queue, 3, supplier_id="many")
+    (fourth,) = queued(queue, supplier_id="few")
+    dispatch = Dispatcher(None)
+    claimed(queue, dispatch, room=4)
+    assert [dispatch.pop().id for _ in range(4)] == [first, fourth, second, third]

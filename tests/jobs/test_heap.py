@@ -44,7 +44,7 @@ def test_priority_then_turn_then_rank_then_id() -> None:
         (job(1, Priority.LOW, 0), 0),
     ]
     for order in permutations(wanted):
-        heap = Heap()
+        heap: Heap[Claimed] = Heap()
         for one, turn in order:
             heap.push(one, turn)
         assert [heap.pop().id for _ in range(len(heap))] == [9, 8, 7, 5, 6, 1]
@@ -52,7 +52,7 @@ def test_priority_then_turn_then_rank_then_id() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(Priority), st.integers(0, 3), st.integers(0, 3))))
 def test_gives_every_job_once_in_order(items: list[tuple[Priority, int, int]]) -> None:
-    heap = Heap()
+    heap: Heap[Claimed] = Heap()
     for number, (priority, turn, rank) in enumerate(items):
         heap.push(job(number, priority, rank), turn)
     assert len(heap) == len(items)
@@ -62,8 +62,8 @@ def test_gives_every_job_once_in_order(items: list[tuple[Priority, int, int]]) -
     assert len(heap) == 0
 
 
-def filled(*priorities: Priority) -> Heap:
-    heap = Heap()
+def filled(*priorities: Priority) -> Heap[Claimed]:
+    heap: Heap[Claimed] = Heap()
     for number, priority in enumerate(priorities):
         heap.push(job(number, priority), 1)
     return heap

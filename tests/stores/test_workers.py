@@ -6,9 +6,8 @@ from sqlalchemy import text
 
 from tests.stores.rows import NOW, add, add_many, ending, row, take, worker
 from wedsync_ops.db import Database
-from wedsync_ops.jobs.model import Priority, Result, State
+from wedsync_ops.jobs.model import Expected, Priority, Result, State
 from wedsync_ops.jobs.store import durations, finish, workers
-from wedsync_ops.jobs.store.durations import Expected
 
 
 class TestRegister:

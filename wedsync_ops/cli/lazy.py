@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "emergency": ("emergency", "Declare an emergency, see and end it; drill one."),
     "season": ("season", "Tell the wedding season and the load to expect."),
     "forecast": ("forecast", "Foretell the load, the worst hour, the workers that it needs."),
+    "simulate": ("simulate", "Try a day or a season before it comes: what would be late, and with how many slots."),
     "check": ("check", "Check something for monitoring, by exit code."),
     "health": ("health", "Tell in one line whether the platform is well."),
     "doctor": ("doctor", "Find what is wrong, explain it, and say what mends it."),

@@ -13,6 +13,8 @@ from wedsync_ops.instants import SECOND
 
 LENT_US = SECOND
 """The longest that nineteen of twenty executions may take, in microseconds, for a kept slot to be lent to them."""
+UNLIMITED_KB = 2**62
+"""More memory than any machine has, in KB."""
 WEEK = range(8)
 """How many days before its wedding a job is a wedding-week job."""
 _FROM, _PART = 5, 5

@@ -11,10 +11,9 @@ from wedsync_ops import codec
 from wedsync_ops.errors import CodeTaken, WedsyncError
 from wedsync_ops.jobs import rank
 from wedsync_ops.jobs.drain import Drain
-from wedsync_ops.jobs.model import Decision, Due, State
+from wedsync_ops.jobs.model import Decision, Due, Expected, State
 from wedsync_ops.jobs.prepare import Prepared
 from wedsync_ops.jobs.store.codes import Claim, Held
-from wedsync_ops.jobs.store.durations import Expected
 from wedsync_ops.jobs.store.insert import Keyed, NewJob, NewPayload, TagKey
 from wedsync_ops.jobs.store.lanes import Moves
 from wedsync_ops.jobs.store.replace import Replacement, Standing
@@ -106,7 +105,7 @@ def new_job(batch: Batch, p: Prepared, j: Judgement, *, job_id: int | None = Non
     module_id, step, state = j.entered
     place_in_lane = None
     if j.is_due:
-        place_in_lane = ranked(
+        place_in_lane = rank.ranked(
             batch.tags,
             (module_id, step, p.supplier_id),
             j.expected,
@@ -154,22 +153,3 @@ def expected_of(measured: Mapping[str, Expected], module: ModuleVersion) -> Expe
 @lru_cache(maxsize=256)
 def _unmeasured(longest_ms: float) -> Expected:
     return Expected(round(longest_ms * 1000), round(longest_ms * 1000))
-
-
-def ranked(
-    tags: dict[TagKey, int],
-    key: TagKey,
-    expected: Expected,
-    *,
-    deadline_at: int | None,
-    attempts_left: int,
-    now: int,
-    weight: float,
-) -> int:
-    """The rank of a job that becomes available now; moves its supplier's tag in the lane on.
-
-    The more the supplier weighs, the less it moves.
-    """
-    tag = rank.fair_tag(tags.get(key), now, expected.p50_us, weight)
-    tags[key] = tag
-    return rank.rank(tag, rank.latest_safe_start(deadline_at, expected.p95_us, attempts_left))

@@ -2,34 +2,31 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
 from wedsync_ops.instants import SECOND
-from wedsync_ops.jobs import ripen
-from wedsync_ops.jobs.admitting import UNLIMITED_KB, Admitting, Squeeze, week_at
+from wedsync_ops.jobs import ahead, ripen
+from wedsync_ops.jobs.admission import UNLIMITED_KB
+from wedsync_ops.jobs.admitting import Admitting, week_at
 from wedsync_ops.jobs.heap import Heap
 from wedsync_ops.jobs.model import Claimed, Lane, Priority
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.scope import covers
+from wedsync_ops.jobs.squeeze import Squeeze
 from wedsync_ops.jobs.store import claim, control, lanes, measures, workers
 from wedsync_ops.jobs.store.measures import NOTHING, Tempo
 from wedsync_ops.jobs.throttle import Throttle, Week
 from wedsync_ops.jobs.turns import Turns
 
-AHEAD_US = 50_000
-"""The most measured work that a worker claims ahead of each slot, in microseconds (architecture.md §3)."""
-AHEAD_MAX = 128
-"""The most jobs that a worker claims ahead."""
 QUICK_US = 10_000
 """What usually takes no longer may be given to a busy slot ahead of its turn, in microseconds."""
-NEVER_US = 1e15
-"""What is not known to be quick is not claimed ahead: it counts as this long, in microseconds."""
 UNABLE_US = 60_000_000
 """So long a worker leaves a module type alone whose handler it has not got, in microseconds."""
-_SMOOTHING = 0.1
 _LOOK_AGAIN_US = SECOND
+_PLACE = attrgetter("rank", "id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ class Dispatcher:
         self._admitting = Admitting(memory_kb)
         self._region = region
         self._modules = None if modules is None else frozenset(modules)
-        self._heap = Heap()
+        self._heap: Heap[Claimed] = Heap()
         self._turns = Turns()
         self._usual_us: dict[str, float] = {}
         self._unable: dict[str, int] = {}
@@ -141,10 +138,7 @@ class Dispatcher:
     def learn(self, job: Claimed, duration_us: int) -> None:
         """A job has ended: take its length into account for how far ahead to claim."""
         self._heap.ended(job.id)
-        usual = self._usual_us.get(job.module_type)
-        self._usual_us[job.module_type] = (
-            float(duration_us) if usual is None else usual + (duration_us - usual) * _SMOOTHING
-        )
+        self._usual_us[job.module_type] = ahead.smoothed(self._usual_us.get(job.module_type), duration_us)
 
     def avoid(self, job: Claimed, until: int) -> None:
         """Claim nothing of a job's module type before an instant: this worker has not got its handler."""
@@ -234,7 +228,7 @@ class Dispatcher:
         """Keep what a committed transaction has claimed."""
         if taken.dropped:
             self._heap.remove(taken.dropped)
-        for job in taken.jobs:
+        for job in sorted(taken.jobs, key=_PLACE):  # a database returns what it has leased in any order
             self._heap.push(job, self._turns.serve(Lane(job.module_type, job.priority)))
         self._last = taken
 
@@ -297,21 +291,8 @@ class Dispatcher:
         return rows
 
     def _counts(self, available: Mapping[Lane, int], room: int, slots: int) -> dict[Lane, int]:
-        """How many jobs to lease of each lane: for the room that there is, and ahead of it what is quickly done."""
-        unstarted = [*self._heap.here(), *self._heap.lent()]
-        left_us = AHEAD_US * slots - sum(self._usual_us.get(job.module_type, AHEAD_US) for job in unstarted)
-        counts: dict[Lane, int] = {}
-        for lane, count in self._turns.shares(available, max(room, AHEAD_MAX - len(unstarted))):
-            at_once = min(count, room)
-            usual_us = max(self._usual_us.get(lane.module_type, NEVER_US), 1.0)
-            ahead = min(count - at_once, max(0, int(left_us / usual_us)))
-            room -= at_once
-            if at_once + ahead:
-                counts[lane] = at_once + ahead
-            if at_once + ahead < count:  # what comes after it in the order must not be claimed before it
-                break
-            left_us -= ahead * usual_us
-        return counts
+        unstarted = [job.module_type for job in (*self._heap.here(), *self._heap.lent())]
+        return ahead.counts(self._turns, available, room, slots=slots, unstarted=unstarted, usual_us=self._usual_us)
 
     def _room(self, available: Mapping[Lane, int], room: int, slots: int) -> int:
         """The room that there is. A job that comes before one that was given ahead can have that one's slot."""
@@ -328,7 +309,7 @@ class Dispatcher:
         if self._region is None:
             counts = lanes.read(connection)
         else:  # more than can be claimed at once, so that what is left over shows
-            counts = lanes.within(connection, self._region, 2 * max(slots, AHEAD_MAX))
+            counts = lanes.within(connection, self._region, 2 * max(slots, ahead.AHEAD_MAX))
         return {
             count.lane: count.available
             for count in counts

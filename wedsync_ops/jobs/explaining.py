@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from wedsync_ops.errors import UnknownJob
 from wedsync_ops.jobs.actions import Queue
-from wedsync_ops.jobs.admission import WEEK, Machine, Need, load_of, refusal
-from wedsync_ops.jobs.admitting import UNLIMITED_KB, promised_by, usual_need
+from wedsync_ops.jobs.admission import UNLIMITED_KB, WEEK, Machine, Need, load_of, refusal
+from wedsync_ops.jobs.admitting import promised_by, usual_need
 from wedsync_ops.jobs.batch import expected_of
 from wedsync_ops.jobs.conclude import wedding_days
 from wedsync_ops.jobs.drain import Drain

@@ -9,10 +9,10 @@ from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseConflict, DatabaseError, StorageFull, TermOver
 from wedsync_ops.jobs import wakeup
 from wedsync_ops.jobs.leader import Leader, Leadership
+from wedsync_ops.jobs.model import Expected
 from wedsync_ops.jobs.rescue import rescue
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import durations
-from wedsync_ops.jobs.store.durations import Expected
 from wedsync_ops.journal import tell
 
 _LOG = logging.getLogger(__name__)

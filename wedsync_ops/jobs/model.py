@@ -177,6 +177,15 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """What an execution takes, in microseconds: the middle one, and all but one in twenty; of these the peak memory."""
+
+    p50_us: int
+    p95_us: int
+    memory_kb: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """An effective priority, with the reasons in words and the instant at which it must be looked at again."""
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from wedsync_ops.instants import local_midnight
+from wedsync_ops.jobs.model import Expected
 from wedsync_ops.weddings.model import Wedding
 from wedsync_ops.weddings.proximity import days_until
 
@@ -42,3 +43,22 @@ def deadline(explicit: int | None, wedding: Wedding | None, due_at: int, module_
     if days < 0:
         return None
     return local_midnight(wedding.on if days else wedding.on + timedelta(days=1), wedding.zone)
+
+
+def ranked(
+    tags: dict[tuple[str, int, str], int],
+    key: tuple[str, int, str],
+    expected: Expected,
+    *,
+    deadline_at: int | None,
+    attempts_left: int,
+    now: int,
+    weight: float,
+) -> int:
+    """The rank of a job that becomes available now; moves its supplier's tag in the lane on.
+
+    ``key`` is the lane and the supplier. The more the supplier weighs, the less its tag moves.
+    """
+    tag = fair_tag(tags.get(key), now, expected.p50_us, weight)
+    tags[key] = tag
+    return rank(tag, latest_safe_start(deadline_at, expected.p95_us, attempts_left))

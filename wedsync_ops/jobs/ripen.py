@@ -2,8 +2,8 @@
 
 from sqlalchemy import Connection
 
-from wedsync_ops.jobs import priority
-from wedsync_ops.jobs.batch import expected_of, ranked
+from wedsync_ops.jobs import priority, rank
+from wedsync_ops.jobs.batch import expected_of
 from wedsync_ops.jobs.model import Decision, State
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import claim, durations, insert
@@ -30,7 +30,7 @@ def promote(connection: Connection, rules: Rules, now: int) -> int:
         place = job.rank
         if place is None:
             overrides = rules.registry.overrides(job.module_type, job.vendor_type, job.supplier_id)
-            place = ranked(
+            place = rank.ranked(
                 tags,
                 (job.module_type, int(decision.priority), job.supplier_id or ""),
                 expected_of(expected, rules.registry.version(job.module_type, job.module_version)),

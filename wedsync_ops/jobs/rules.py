@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from wedsync_ops.errors import InvalidInput
 from wedsync_ops.handlers.contract import Site
 from wedsync_ops.instants import SECOND, zone_named
-from wedsync_ops.jobs.store.durations import Expected
+from wedsync_ops.jobs.model import Expected
 from wedsync_ops.modules.registry import Registry
 from wedsync_ops.settings import Settings
 from wedsync_ops.weddings.model import Calendar

@@ -50,10 +50,10 @@ class Turns:
                 self._served[lane] = max(self._served[lane], floor)
         self._active[priority] = frozenset(lanes)
 
-    def _share(self, lanes: Mapping[Lane, int], wanted: int) -> Counter[Lane]:
+    def _share(self, lanes: Mapping[Lane, int], wanted: int) -> dict[Lane, int]:
         if len(lanes) == 1:
-            return Counter({lane: min(wanted, count) for lane, count in lanes.items()})
-        taken: Counter[Lane] = Counter()
+            return {lane: min(wanted, count) for lane, count in lanes.items()}
+        taken: dict[Lane, int] = defaultdict(int)
         queue = [(self._served[lane], lane.module_type, lane) for lane in lanes]
         heapq.heapify(queue)
         while queue and wanted > 0:

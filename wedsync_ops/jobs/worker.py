@@ -18,9 +18,10 @@ from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseError, NotFound, StorageFull
 from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs import enlist, wakeup, webhooks
+from wedsync_ops.jobs.ahead import AHEAD_MAX, FLUSH_S
 from wedsync_ops.jobs.collector import for_a_long_run
 from wedsync_ops.jobs.conclude import interrupted
-from wedsync_ops.jobs.dispatch import AHEAD_MAX, Dispatcher
+from wedsync_ops.jobs.dispatch import Dispatcher
 from wedsync_ops.jobs.enlist import Enlisted
 from wedsync_ops.jobs.equip import order_for, pool_for
 from wedsync_ops.jobs.exchange import Exchange
@@ -41,8 +42,6 @@ NET_S = 0.25
 """Seconds after which an idle worker looks by itself."""
 LIMITED_S = 60.0
 """How long a drain waits at most for a limit to have room again, in seconds."""
-FLUSH_S = 0.05
-"""The longest that an outcome waits to be written, in seconds."""
 GATHER_S = 0.0005
 """How long outcomes may gather while every slot has more to do, in seconds: one look then sees several."""
 LOOK_S = 0.005

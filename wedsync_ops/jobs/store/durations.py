@@ -1,11 +1,11 @@
 """What executions of each module type take, of time and memory: a small table for ranks, estimates and claim sizes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from wedsync_ops import db
+from wedsync_ops.jobs.model import Expected
 
 _LATEST = 500
 _READ = "SELECT module_type, p50_us, p95_us, memory_kb FROM durations"
@@ -25,15 +25,6 @@ _SAVE = (
     " p50_us = excluded.p50_us, p95_us = excluded.p95_us, memory_kb = excluded.memory_kb,"
     " measured_at = excluded.measured_at"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What an execution takes, in microseconds: the middle one, and all but one in twenty; of these the peak memory."""
-
-    p50_us: int
-    p95_us: int
-    memory_kb: int | None = None
 
 
 def read(connection: Connection) -> Mapping[str, Expected]:
