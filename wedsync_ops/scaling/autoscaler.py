@@ -22,6 +22,7 @@ from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseError, StorageFull, TermOver, WedsyncError
 from wedsync_ops.instants import DAY, HOUR, MINUTE, SECOND
+from wedsync_ops.jobs.beside import beside
 from wedsync_ops.jobs.leader import Leader, Leadership
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import requests, terms, workers
@@ -237,37 +238,24 @@ def autoscaling(
     settings: Settings, clock: Clock, load_rules: Callable[[], Rules], foresee: Foresee = nothing
 ) -> Iterator[None]:
     """Decide in a thread for as long as the context is open."""
-    thread = _Thread(settings, clock, load_rules, foresee)
-    thread.start()
-    try:
+    with beside("autoscaler", _Rounds(settings, clock, load_rules, foresee).run, settings.busy_timeout_s):
         yield
-    finally:
-        thread.stop()
 
 
-class _Thread:
+class _Rounds:
     def __init__(self, settings: Settings, clock: Clock, load_rules: Callable[[], Rules], foresee: Foresee) -> None:
         self._settings = settings
         self._clock = clock
         self._load_rules = load_rules
         self._foresee = foresee
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="autoscaler", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self._thread.join(self._settings.busy_timeout_s)
-
-    def _run(self) -> None:
+    def run(self, stopped: threading.Event) -> None:
         database = db.connect(self._settings)
         every_s = self._settings.autoscale_every_s
         term_s = max(SHORTEST_TERM_S, 3 * every_s)
         autoscaler = Autoscaler(database, self._clock, self._load_rules, self._foresee, term_s=term_s)
         try:
-            while not self._stopped.wait(every_s):
+            while not stopped.wait(every_s):
                 self._decide(autoscaler)
             self._leave(autoscaler)
         finally:
