@@ -215,6 +215,7 @@ class TestBeside:
         made(queue)
         assert not is_due(queue.database, NOW + HOUR - 1, 3600)
         assert is_due(queue.database, NOW + HOUR, 3600)
+        assert is_due(queue.database, NOW - HOUR, 3600), "the clock was put back"
 
     def test_a_worker_makes_it(self, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
         fill(queue.database, [history(90, at_work)])
