@@ -181,7 +181,7 @@ class _Rounds:
 
 
 def is_due(database: Database, now: int, every_s: float) -> bool:
-    """Whether there is no forecast, or one that is older than so many seconds, or made in a time that is still to come."""
+    """Whether there is no forecast, or one older than so many seconds, or made in a time that is still to come."""
     with database.reading() as connection:
         made = forecasts.made_at(connection)
     return made is None or not 0 <= now - made < every_s * SECOND
