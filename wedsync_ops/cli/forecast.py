@@ -106,7 +106,7 @@ def _say(answer: "Answer") -> None:
     if not answer.has_history:
         busiest = max(answer.needs, key=lambda need: (load_multiplier(need.hour, answer.calendar), -need.hour))
         prose(
-            "no history: nothing ran yet, so only what is booked is expected; by the season"
+            "no history: nothing ran on a day (of UTC) that is over, so only what is booked is expected; by the season"
             f" {_named(busiest.hour, zone)[:14]} brings {load_multiplier(busiest.hour, answer.calendar):g} times"
             " the load of an off-season weekday"
         )
