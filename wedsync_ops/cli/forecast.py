@@ -120,7 +120,10 @@ def _say(answer: "Answer") -> None:
     )
     high = max(need.slots_high for need in answer.needs)
     there = f"{_workers(capacity.workers)} {'lives' if capacity.workers == 1 else 'live'}"
-    prose(f"at the upper bound {_slots(high)}; {there}, of at most {_slots(capacity.slots_per_worker)} each")
+    bound = (
+        f"with {_slots(capacity.slots)} at most" if capacity.workers else f"of at most {_slots(capacity.slots)} each"
+    )
+    prose(f"at the upper bound {_slots(high)}; {there}, {bound}")
     if short.runs_out_at is not None:
         prose(f"capacity runs out: {_named(short.runs_out_at, zone)} needs more than {_slots(capacity.slots)}")
     elif short.may_run_out_at is not None:
