@@ -9,7 +9,14 @@ from wedsync_ops import db, migrate
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.emergencies.freezing import Freeze
-from wedsync_ops.errors import DatabaseError, DatabaseReadOnly, DatabaseUnreachable, HomeUnusable, WedsyncError
+from wedsync_ops.errors import (
+    DatabaseError,
+    DatabaseMissing,
+    DatabaseReadOnly,
+    DatabaseUnreachable,
+    HomeUnusable,
+    WedsyncError,
+)
 from wedsync_ops.handlers.contract import Site
 from wedsync_ops.handlers.site import check_settings
 from wedsync_ops.instants import zone_named
@@ -89,7 +96,7 @@ def open_app(loaded: Loaded, clock: Clock | None = None) -> App:
 def observe(loaded: Loaded, clock: Clock | None = None) -> App:
     """Open a platform only to look at it: nothing is made, nothing is written, and the schema stays what it is.
 
-    Links can't be signed by it. Raises DatabaseUnreachable when there is no database, DatabaseError when its schema is
+    Links can't be signed by it. Raises DatabaseMissing when there is no database, DatabaseError when its schema is
     of an older version, and what lies below them.
     """
     settings = loaded.settings
@@ -97,7 +104,7 @@ def observe(loaded: Loaded, clock: Clock | None = None) -> App:
     try:
         revision = migrate.revision(database, moved=False)
         if revision is None:
-            raise DatabaseUnreachable(f"{database.where}: there is no database", hint="see the settings home and db")
+            raise DatabaseMissing(f"{database.where}: there is no database")
         if revision != migrate.HEAD:
             raise DatabaseError(
                 f"{database.where}: its schema is {revision}, and this version works with {migrate.HEAD}",

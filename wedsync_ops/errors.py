@@ -305,6 +305,12 @@ class DatabaseUnreachable(DatabaseError):
     hint = "check --db and the permissions of its folder"
 
 
+class DatabaseMissing(DatabaseUnreachable):
+    """There is no database yet."""
+
+    hint = "see the settings home and db"
+
+
 class DatabaseIo(DatabaseError):
     """The database's file cannot be read or written."""
 

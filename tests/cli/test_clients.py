@@ -98,6 +98,12 @@ def test_atomic_takes_all_or_none(cli: Cli) -> None:
     assert imported(cli, sheet(*GOOD), "--atomic").document["imported"] == 2
 
 
+def test_a_dry_run_claims_nothing_of_the_good_rows(cli: Cli) -> None:
+    answer = imported(cli, sheet(*GOOD, "c3,,,,,,"), "--dry-run")
+    assert (answer.code, known(cli)) == (6, [])
+    assert answer.error["message"].endswith("rows were refused (a dry run; nothing was changed)")
+
+
 def test_the_difference_is_told(cli: Cli) -> None:
     imported(cli, sheet(*GOOD))
     moved = sheet(GOOD[0].replace("06-19", "06-26"), GOOD[1])

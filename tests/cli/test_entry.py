@@ -212,3 +212,12 @@ def _fastest(*command: str) -> float:
 def test_help_costs_little_more_than_starting_python() -> None:
     help_s = _fastest(sys.executable, "-m", "wedsync_ops", "--help")
     assert help_s <= 15 * _fastest(sys.executable, "-c", "pass")
+
+
+@pytest.mark.parametrize(
+    "asked", [("weddings", "show"), ("weddings", "list", "--supplier"), ("jobs", "list", "--client")]
+)
+def test_an_argument_that_is_no_text_is_wrong_usage(cli: Cli, asked: tuple[str, ...]) -> None:
+    answer = cli(*asked, os.fsdecode(b"caf\xe9"), "--json")
+    assert (answer.code, answer.error["code"]) == (2, "usage")
+    assert answer.error["message"] == r"'caf\udce9' is not UTF-8"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -189,3 +190,33 @@ def test_a_request_ends_by_itself(database: db.Database) -> None:
         ask(connection, Request("all", "somebody", Kind.AT_LEAST, 5.0, "so", None, AT, AT + 1))
         assert [one.source for one in in_force(connection, AT)] == ["somebody"]
         assert in_force(connection, AT + 1) == []
+
+
+PIN = {"slots": 5, "at_least": False, "until": None, "said": "somebody"}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"pins": [{**PIN, "until": "2027"}]}, "until of a pin: '2027' is not a time"),
+        ({"pins": [{**PIN, "until": 1.5}]}, "until of a pin must be a time, or null"),
+        ({"pins": [{**PIN, "at_least": "yes"}]}, "at_least of a pin must be true or false"),
+        ({"pins": [{**PIN, "said": 5}]}, "said must be text"),
+        ({"waiting": [{"priority": 1, "jobs": 1.5, "work_s": 3}]}, "jobs must be a whole number"),
+        ({"wanted": "five"}, "wanted must be a whole number of 0 or more"),
+        ({"wanted": True}, "wanted must be a whole number of 0 or more"),
+        ({"expected_by": "x" * 1_100_000}, "line 1: the line measures"),
+    ],
+)
+def test_inputs_that_are_none_are_refused(cli: Cli, inputs: dict[str, Any], message: str) -> None:
+    line = json.dumps({"at": "2027-06-19T10:00:00Z", "slots": 4, **inputs}).encode()
+    answer = cli("scale", "replay", "-", stdin=line + b"\n")
+    assert (answer.code, answer.err.count("\n"), message in answer.err) == (3, 1, True)
+
+
+def test_what_was_set_is_kept_with_its_time_and_replayed(cli: Cli) -> None:
+    pinned = {"at": "2027-06-19T10:00:00Z", "slots": 4, "pins": [{**PIN, "until": "2027-06-19T10:00:01.000000Z"}]}
+    later = {**pinned, "at": "2027-06-19T10:00:01Z"}
+    lines = "".join(json.dumps(one) + "\n" for one in (pinned, later))
+    first, second = cli("scale", "replay", "-", "--json", stdin=lines.encode()).document["decisions"]
+    assert (first["reason"], second["reason"]) == ("pinned", "idle")

@@ -1,5 +1,7 @@
 """``season``."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.cli.conftest import Cli
@@ -48,3 +50,16 @@ def test_for_people(cli: Cli) -> None:
     assert answer.code == 0
     assert "peak" in answer.out
     assert max(map(len, answer.out.splitlines())) <= 80
+
+
+def test_couples_that_cannot_be_counted_are_spoken_of(cli: Cli, home: Path) -> None:
+    home.mkdir(exist_ok=True)
+    (home / "wedsync-ops.db").write_bytes(b"no database" * 500)
+    answer = cli("season", "--at", "2027-06-19T12:00:00Z", "--json")
+    assert (answer.code, answer.document["active_weddings_count"]) == (0, None)
+    assert answer.err.startswith("warning: the weddings could not be counted: ")
+    assert "this is not a database of wedsync-ops" in answer.err
+
+
+def test_where_nothing_was_ever_kept_there_is_nothing_to_say(cli: Cli) -> None:
+    assert cli("season").err == ""

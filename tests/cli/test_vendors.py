@@ -35,7 +35,7 @@ def test_one_is_shown_with_what_module_types_add_for_it(cli: Cli) -> None:
 
 def test_one_that_there_is_not(cli: Cli) -> None:
     answer = cli("vendors", "show", "dj", "--json")
-    assert answer.code == 2
+    assert answer.code == 4
     assert answer.error["message"].startswith("there is no vendor type 'dj' (the vendor types are photographer, venue")
 
 

@@ -55,6 +55,19 @@ def test_what_is_not_needed_any_more_goes_slowly(platform: Platform) -> None:
     assert len(platform.told()) == 7, "a decision that changes nothing is not kept"
 
 
+def test_a_worker_that_has_not_followed_yet_is_not_told_otherwise(platform: Platform) -> None:
+    platform.configure(scale_down_window_s=0.0, scale_down_pause_s=1.0, autoscale_every_s=0.5)
+    platform.start("a", 20)
+    autoscaler = platform.autoscaler()
+    wanted = []
+    for _ in range(4):  # it looks once a second; here it never comes to it
+        platform.clock.advance("500ms")
+        autoscaler.decide()
+        wanted.append(platform.wanted()["a"])
+    assert wanted == [15, 15, 12, 12]
+    assert platform.told() == [(20, 15, "idle"), (15, 12, "idle")]
+
+
 def test_work_that_was_done_counts_as_long_as_it_goes_on(platform: Platform) -> None:
     platform.start("a", 10)
     platform.ran(95)  # in ten seconds

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.scaling.scene import EVERY_US, START, Fleet
-from wedsync_ops.instants import MINUTE, SECOND
+from wedsync_ops.instants import HOUR, MINUTE, SECOND
 from wedsync_ops.scaling.decide import decide, remember, replicas
 from wedsync_ops.scaling.model import Limit, Past, Pin, Policy, Reason, Seen, Situation, Waiting
 
@@ -114,6 +114,15 @@ def test_after_a_gap_the_long_window_begins_anew() -> None:
     now = START + 3 * MINUTE
     assert decide(now, later, Policy()).wanted == 20
     assert remember(decide(now, later, Policy()), now, later, Policy()).since == now
+
+
+@pytest.mark.parametrize("load", [0.0, 9.0])
+def test_a_clock_that_was_put_back_holds_nothing_up(load: float) -> None:
+    fleet = Fleet(10)
+    fleet.pass_by(10.0 - load, 80)
+    fleet.now -= HOUR
+    sizes = fleet.pass_by(load * 4, 160)
+    assert sizes[-1] == (2 if not load else 50)
 
 
 def test_down_again_only_after_a_pause() -> None:

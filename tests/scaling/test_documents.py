@@ -13,7 +13,7 @@ from wedsync_ops.instants import HOUR, parse_instant
 from wedsync_ops.scaling.decide import decide
 from wedsync_ops.scaling.documents import past_document, past_from, situation_document, situation_from
 from wedsync_ops.scaling.foresight import busiest, by_calendar
-from wedsync_ops.scaling.model import Past, Policy, Situation
+from wedsync_ops.scaling.model import Past, Pin, Policy, Situation
 from wedsync_ops.weddings.model import Calendar
 
 CALENDAR = Calendar(frozenset({6}), frozenset({5}), 5.0, 2.0, 1.0, 3.0, ZoneInfo("UTC"))
@@ -61,3 +61,11 @@ def test_the_calendar_foresees_what_grows_soon() -> None:
 @given(st.floats(0, 100))
 def test_what_shrinks_is_not_foreseen(flow: float) -> None:
     assert by_calendar(flow, parse_instant("2027-05-30T23:50:00Z"), HOUR // 12, CALENDAR) is None
+
+
+def test_a_pin_says_until_when_as_json_does_and_comes_back_from_what_was_kept_before() -> None:
+    case = Situation(slots=4, least=2, most=50, pins=(Pin(9, False, START, "root has set it"),))
+    document = situation_document(case)
+    assert parse_instant(document["pins"][0]["until"]) == START
+    before = {**document, "pins": [case.pins[0]._asdict()]}
+    assert situation_from(document).pins == situation_from(before).pins == case.pins

@@ -17,7 +17,7 @@ from tests.scaling.ran import LENGTH_US, fill
 from tests.scaling.worlds import at_work, history
 from tests.stores import databases
 from tests.stores.queues import queue_on
-from tests.stores.rows import add_many
+from tests.stores.rows import add_many, worker
 from wedsync_ops.db import Database
 from wedsync_ops.errors import SettingError, UnknownModule, UsageError
 from wedsync_ops.instants import DAY, HOUR, MINUTE, parse_instant
@@ -25,6 +25,7 @@ from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.leader import Leader
 from wedsync_ops.jobs.model import State
 from wedsync_ops.jobs.rules import Rules
+from wedsync_ops.jobs.store import workers
 from wedsync_ops.metrics.levels import Kept
 from wedsync_ops.metrics.model import Range
 from wedsync_ops.metrics.rollup import Roller
@@ -196,6 +197,15 @@ class TestAsking:
         with pytest.raises(UnknownModule):
             ask(queue.database, queue.rules, NOW, WEEK, module="infos")
 
+    def test_capacity_is_what_the_workers_may_really_have(self, queue: Queue) -> None:
+        alive = {"heartbeat_at": NOW, "started_at": NOW}
+        with queue.database.transaction() as connection:
+            workers.register(connection, worker(id="fixed", slots=3, **alive))
+            workers.register(connection, worker(id="small", slots=2, min_slots=2, max_slots=8, **alive))
+            workers.register(connection, worker(id="quiet", slots=5, phase="quiet", **alive))
+        capacity = ask(queue.database, queue.rules, NOW, WEEK).capacity
+        assert (capacity.workers, capacity.slots, capacity.slots_per_worker) == (2, 11, 50)
+
     def test_what_is_too_far_ahead_is_refused(self, queue: Queue) -> None:
         with pytest.raises(UsageError, match="three years"):
             ask(queue.database, queue.rules, NOW, Range(NOW + 1_200 * DAY, NOW + 1_201 * DAY))
@@ -215,6 +225,7 @@ class TestBeside:
         made(queue)
         assert not is_due(queue.database, NOW + HOUR - 1, 3600)
         assert is_due(queue.database, NOW + HOUR, 3600)
+        assert is_due(queue.database, NOW - HOUR, 3600), "the clock was put back"
 
     def test_a_worker_makes_it(self, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
         fill(queue.database, [history(90, at_work)])

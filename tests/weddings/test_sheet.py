@@ -181,6 +181,7 @@ def test_a_line_of_100_mb_is_refused_in_little_memory(opening: bytes) -> None:
         (HEADER.replace(b",", b";"), "its fields are divided by semicolons (save it with commas)"),
         (HEADER.replace(b",", b"\t"), "its fields are divided by tabs (save it with commas)"),
         ((HEADER + line()).replace(b"\n", b"\r"), "its lines end in a carriage return alone"),
+        ((HEADER + line(place='"Chicago, IL"')).replace(b"\n", b"\r"), "its lines end in a carriage return alone"),
         ((HEADER + line()).decode().encode("utf-16"), "the file is in UTF-16 (save it as UTF-8)"),
         ((HEADER + line()).decode().encode("utf-16-le"), "the header cannot be read: it holds a NUL byte"),
         (b"PK\x03\x04\x14\x00", "the file is a spreadsheet or an archive (export it as CSV in UTF-8)"),

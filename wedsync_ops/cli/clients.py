@@ -58,7 +58,7 @@ def import_file(
         with Importer(opened_app.database, opened_app.clock, judge, atomic=atomic, dry_run=dry_run) as importer:
             rows = _rows(stream, kind, ignore_unknown=ignore_unknown)
             failure = _taken_in(importer, rows, _Progress(stream), dry_run=dry_run)
-            failure = failure or _failure(importer.report, atomic=atomic)
+            failure = failure or _failure(importer.report, atomic=atomic, dry_run=dry_run)
             to_move = 0 if dry_run or not importer.report.moved else _to_move(opened_app)
             _show(importer.report, failure, to_move, dry_run=dry_run, diff=diff, quiet=quiet, json=json)
     return exits.DONE
@@ -131,7 +131,7 @@ def _interrupted(report: "Report", *, dry_run: bool) -> Interrupted:
     )
 
 
-def _failure(report: "Report", *, atomic: bool) -> WedsyncError | None:
+def _failure(report: "Report", *, atomic: bool, dry_run: bool) -> WedsyncError | None:
     if not report.done and not report.refused:
         return InvalidInput("the file holds no couple", hint="write one a row below the header, or one object a line")
     if atomic and report.refused:
@@ -140,7 +140,8 @@ def _failure(report: "Report", *, atomic: bool) -> WedsyncError | None:
         return InvalidInput(f"nothing was imported: all {report.refused} rows were refused", hint="see above why")
     if report.refused:
         total = report.done + report.refused
-        return PartlyDone(f"{report.refused} of {total} rows were refused", hint="the others were taken in")
+        others = "a dry run; nothing was changed" if dry_run else "the others were taken in"
+        return PartlyDone(f"{report.refused} of {total} rows were refused", hint=others)
     return None
 
 

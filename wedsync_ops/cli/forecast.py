@@ -106,7 +106,7 @@ def _say(answer: "Answer") -> None:
     if not answer.has_history:
         busiest = max(answer.needs, key=lambda need: (load_multiplier(need.hour, answer.calendar), -need.hour))
         prose(
-            "no history: nothing ran yet, so only what is booked is expected; by the season"
+            "no history: nothing ran on a day (of UTC) that is over, so only what is booked is expected; by the season"
             f" {_named(busiest.hour, zone)[:14]} brings {load_multiplier(busiest.hour, answer.calendar):g} times"
             " the load of an off-season weekday"
         )
@@ -120,7 +120,10 @@ def _say(answer: "Answer") -> None:
     )
     high = max(need.slots_high for need in answer.needs)
     there = f"{_workers(capacity.workers)} {'lives' if capacity.workers == 1 else 'live'}"
-    prose(f"at the upper bound {_slots(high)}; {there}, of at most {_slots(capacity.slots_per_worker)} each")
+    bound = (
+        f"with {_slots(capacity.slots)} at most" if capacity.workers else f"of at most {_slots(capacity.slots)} each"
+    )
+    prose(f"at the upper bound {_slots(high)}; {there}, {bound}")
     if short.runs_out_at is not None:
         prose(f"capacity runs out: {_named(short.runs_out_at, zone)} needs more than {_slots(capacity.slots)}")
     elif short.may_run_out_at is not None:

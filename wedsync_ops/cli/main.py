@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import select
 import signal
 import sys
@@ -22,7 +23,7 @@ from typer.main import get_command
 from wedsync_ops import __version__
 from wedsync_ops.cli import exits
 from wedsync_ops.cli.lazy import LazyGroup
-from wedsync_ops.errors import OutputLost, StorageFull, UsageError, WedsyncError
+from wedsync_ops.errors import OutputLost, StorageFull, UsageError, WedsyncError, quoted
 
 app = typer.Typer(
     cls=LazyGroup,
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 _NAME = "wedsync-ops"
 _WITH_VALUE = ("--db", "--config", "--log-level", "--log-format")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -129,7 +131,7 @@ class _Failure:
 def _report(error: Exception, arguments: Sequence[str]) -> int:
     from wedsync_ops.cli.render import error_document, one_line
 
-    failure = _translated(error)
+    failure = _not_text(error, arguments) or _translated(error)
     message = one_line(failure.message)
     if "--json" in arguments:
         line = error_document(failure.code, message, failure.details)
@@ -154,6 +156,14 @@ def _command(arguments: Sequence[str]) -> str | None:
         if word in _WITH_VALUE:
             next(rest, None)
     return None
+
+
+def _not_text(error: Exception, arguments: Sequence[str]) -> _Failure | None:
+    """Files may be named by any bytes; nothing else that is asked for or kept is, and no database takes them."""
+    if not isinstance(error, UnicodeEncodeError | TypeError):
+        return None
+    strange = next((each for each in arguments if _SURROGATE.search(each)), None)
+    return None if strange is None else _Failure(exits.USAGE, UsageError.code, f"{quoted(strange)} is not UTF-8")
 
 
 def _translated(error: Exception) -> _Failure:

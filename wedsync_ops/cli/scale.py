@@ -197,12 +197,13 @@ def _span(total: dict[str, Any]) -> str:
 
 
 def _series(file: str) -> "Iterator[Moment]":
+    from wedsync_ops.codec import MAX_BYTES
     from wedsync_ops.errors import InvalidInput
     from wedsync_ops.scaling.actions import moment_from
 
     before = None
     with open_input(file) as opened:
-        for number, raw in enumerate(opened, 1):
+        for number, raw in enumerate(iter(lambda: opened.readline(MAX_BYTES + 2), b""), 1):
             if not raw.strip():
                 continue
             found = moment_from(raw, number)

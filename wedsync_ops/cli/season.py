@@ -1,5 +1,7 @@
 """``season``: the wedding season, and the load to expect."""
 
+import sys
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,17 +54,17 @@ def season(
 
 
 def _outlook(loaded: "Loaded", instant: int) -> "Outlook | None":
-    """What the couples that are known say; ``None`` without any, and where there is no database (of this version)."""
+    """What the couples that are known say; ``None`` without any, or where that cannot be told, which is said."""
     from wedsync_ops.app import observe
-    from wedsync_ops.errors import DatabaseError
+    from wedsync_ops.cli.render import one_line
+    from wedsync_ops.errors import DatabaseError, DatabaseMissing
     from wedsync_ops.weddings.agenda import outlook
 
     try:
-        seen = observe(loaded)
-    except DatabaseError:
-        return None
-    try:
-        with seen.database.reading() as connection:
+        with closing(observe(loaded)) as seen, seen.database.reading() as connection:
             return outlook(connection, instant, seen.calendar.zone)
-    finally:
-        seen.close()
+    except DatabaseMissing:
+        return None
+    except DatabaseError as error:
+        sys.stderr.write(f"warning: the weddings could not be counted: {one_line(str(error))}\n")
+        return None

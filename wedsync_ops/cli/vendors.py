@@ -43,11 +43,16 @@ def show_vendor(
     """Show a vendor type, and the steps of priority that module types add for it."""
     from wedsync_ops.cli.opening import opened
     from wedsync_ops.cli.render import emit, facts
-    from wedsync_ops.modules.discovery import vendor_named
+    from wedsync_ops.errors import NotFound, quoted
+    from wedsync_ops.vendors import singular
 
     with opened(context) as opened_app:
         settings, registry = opened_app.settings, opened_app.registry()
-    document = _document(settings, registry, vendor_named(vendor_type, settings.vendors))
+    vendor = settings.vendors.get(singular(vendor_type))
+    if vendor is None:
+        known = ", ".join(settings.vendors)
+        raise NotFound(f"there is no vendor type {quoted(vendor_type)}", hint=f"the vendor types are {known}")
+    document = _document(settings, registry, vendor)
     if json:
         emit("vendors-show", {"vendor_type": document})
         return

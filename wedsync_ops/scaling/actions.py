@@ -171,7 +171,9 @@ def moment_from(raw: bytes, number: int) -> Moment:
         if not isinstance(at, str):
             raise InvalidInput("at is missing", hint="each line needs its time as ISO 8601 text")
         wanted = document.pop("wanted", None)
-        return Moment(parse_instant(at), situation_from(document), wanted if isinstance(wanted, int) else None)
+        if wanted is not None and (type(wanted) is not int or wanted < 0):
+            raise InvalidInput("wanted must be a whole number of 0 or more")
+        return Moment(parse_instant(at), situation_from(document), wanted)
     except InvalidInput as error:
         raise InvalidInput(f"line {number}: {error.message}", hint=error.advice) from error
 

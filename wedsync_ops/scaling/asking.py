@@ -121,7 +121,7 @@ def _every_hour(over: Range, needs: Sequence[Need]) -> list[Need]:
 def _kept(database: Database, now: int, over: Range) -> tuple[list[Expected], list[Quality], int] | None:
     with database.snapshot() as connection:
         made_at = forecasts.made_at(connection)
-        if made_at is None or now - made_at > _FRESH_US or over.to_at > made_at // HOUR * HOUR + AHEAD_US:
+        if made_at is None or not 0 <= now - made_at <= _FRESH_US or over.to_at > made_at // HOUR * HOUR + AHEAD_US:
             return None
         return forecasts.expected(connection, over.from_at, over.to_at), forecasts.quality(connection), made_at
 
@@ -129,8 +129,9 @@ def _kept(database: Database, now: int, over: Range) -> tuple[list[Expected], li
 def _capacity(database: Database, rules: Rules, now: int) -> Capacity:
     since = now - round(rules.settings.lease_s * SECOND)
     with database.reading() as connection:
-        living = [one for one in workers.living(connection) if one.heartbeat_at >= since]
-    return Capacity(len(living), rules.settings.max_slots, rules.settings.forecast_load)
+        living = [one for one in workers.living(connection) if one.heartbeat_at >= since and one.phase == "working"]
+    most = sum(one.slots if one.max_slots is None else one.max_slots for one in living)
+    return Capacity(len(living), rules.settings.max_slots, rules.settings.forecast_load, most)
 
 
 def to_document(answer: Answer, *, by_day: bool, backtest: bool = False) -> dict[str, Any]:

@@ -207,10 +207,14 @@ def is_news(one: Observed, decision: Decision, before: State | None, now: int) -
     told_at = None if before is None else before.told_at
     is_same = before is not None and before.told == signature(decision, one)
     if decision.wanted != slots:
-        return not is_same or told_at is None or now - told_at >= AGAIN_US
+        return not is_same or not _is_lately(told_at, now, AGAIN_US)
     if decision.recommended <= slots or decision.limits in ((), (Limit.STABILISING,)):
         return False
-    return told_at is None or now - told_at >= (AGAIN_US if is_same else HELD_US)
+    return not _is_lately(told_at, now, AGAIN_US if is_same else HELD_US)
+
+
+def _is_lately(at: int | None, now: int, span_us: int) -> bool:
+    return at is not None and 0 <= now - at < span_us
 
 
 def _row(one: Observed, decision: Decision, now: int) -> Row:

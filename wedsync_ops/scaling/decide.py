@@ -6,7 +6,7 @@ which slots are given back is so far below the one at which they are added that 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from wedsync_ops.instants import MINUTE
@@ -89,8 +89,8 @@ def remember(decision: Decision, now: int, situation: Situation, policy: Policy)
     past, seen = situation.past, Seen(now, decision.recommended)
     if decision.reason in (Reason.PINNED, Reason.EMERGENCY):  # what it would have been is not known from these
         seen = Seen(now, decision.demanded)
-    highs = [one for one in past.highs if one.at >= now - policy.down_window_us and one.slots > seen.slots]
-    lows = [one for one in past.lows if one.at >= now - policy.up_window_us and one.slots < seen.slots]
+    highs = [one for one in _within(past.highs, now, policy.down_window_us) if one.slots > seen.slots]
+    lows = [one for one in _within(past.lows, now, policy.up_window_us) if one.slots < seen.slots]
     return Past(
         since=past.since if _is_followed(past, now, policy) else now,
         highs=(*highs, seen),
@@ -158,13 +158,18 @@ def _stabilised(call: _Call, now: int, situation: Situation, policy: Policy) -> 
     """Up only as far as every recommendation of the short window went, down only as far as any of the long one."""
     slots, past = situation.slots, situation.past
     if call.slots > slots:
-        return max(slots, min((call.slots, *(one.slots for one in past.lows if one.at >= now - policy.up_window_us))))
+        return max(slots, min((call.slots, *(one.slots for one in _within(past.lows, now, policy.up_window_us)))))
     if call.slots < slots:
         if policy.down_window_us and not (_is_followed(past, now, policy) and _is_whole(past, now, policy)):
             return slots
-        highest = max((one.slots for one in past.highs if one.at >= now - policy.down_window_us), default=0)
+        highest = max((one.slots for one in _within(past.highs, now, policy.down_window_us)), default=0)
         return min(slots, max(call.slots, highest))
     return call.slots
+
+
+def _within(seen: Iterable[Seen], now: int, window_us: int) -> Iterator[Seen]:
+    """What was recommended in a window; a clock that was put back has left what lies ahead, which says nothing."""
+    return (one for one in seen if now - window_us <= one.at <= now)
 
 
 def _is_followed(past: Past, now: int, policy: Policy) -> bool:
@@ -172,7 +177,7 @@ def _is_followed(past: Past, now: int, policy: Policy) -> bool:
     return (
         past.since is not None
         and bool(past.highs)
-        and now - past.highs[-1].at <= max(policy.down_window_us // 2, _GAP_US)
+        and 0 <= now - past.highs[-1].at <= max(policy.down_window_us // 2, _GAP_US)
     )
 
 

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from wedsync_ops.errors import InvalidInput
+from wedsync_ops.errors import InvalidInput, InvalidTime
+from wedsync_ops.instants import iso, parse_instant
 from wedsync_ops.scaling.model import Decision, Past, Pin, Seen, Situation, Waiting
 
 _OPTIONAL = {"memory_slots", "expected", "week_busy", "cpu_percent"}
-_WHOLE = {"slots", "least", "most", "memory_slots", "fixed"}
+_WHOLE = {"slots", "least", "most", "memory_slots", "fixed", "priority", "jobs"}
 _PLAIN = tuple(item.name for item in fields(Situation) if item.name not in ("waiting", "pins", "past"))
 _NUMBERS = tuple(name for name in _PLAIN if name not in ("expected_by", "is_weekend"))
 _MOST = 1e12
@@ -21,7 +22,7 @@ def situation_document(situation: Situation) -> dict[str, Any]:
         "waiting": [
             {"priority": one.priority, "jobs": one.jobs, "work_s": _rounded(one.work_s)} for one in situation.waiting
         ],
-        "pins": [one._asdict() for one in situation.pins],
+        "pins": [{**one._asdict(), "until": iso(one.until)} for one in situation.pins],
     }
 
 
@@ -106,5 +107,18 @@ def _waiting(value: Any) -> Waiting:
 def _pin(value: Any) -> Pin:
     if not isinstance(value, Mapping) or set(value) != set(Pin._fields):
         raise InvalidInput(f"each entry of pins must have {', '.join(Pin._fields)}")
-    slots = _number(value["slots"], "slots")
-    return Pin(int(slots or 0), value["at_least"] is True, value["until"], str(value["said"]))
+    slots, at_least, said = _number(value["slots"], "slots"), value["at_least"], value["said"]
+    if not isinstance(at_least, bool) or not isinstance(said, str):
+        raise InvalidInput("at_least of a pin must be true or false, and said must be text")
+    return Pin(int(slots or 0), at_least, _until(value["until"]), said)
+
+
+def _until(value: Any) -> int | None:
+    if value is None or type(value) is int:  # as rows of before have it
+        return value
+    if not isinstance(value, str):
+        raise InvalidInput("until of a pin must be a time, or null")
+    try:
+        return parse_instant(value)
+    except InvalidTime as error:
+        raise InvalidInput(f"until of a pin: {error.message}", hint=error.advice) from error

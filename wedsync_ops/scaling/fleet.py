@@ -24,6 +24,14 @@ class Fleet:
         """All of them."""
         return (*self.sized, *self.fixed)
 
+    @property
+    def slots(self) -> int:
+        """The slots that the sized ones have, or will have within a second because they were told so.
+
+        A decision on what they still have would take back the one before it.
+        """
+        return sum(one.slots if one.wanted_slots is None else one.wanted_slots for one in self.sized)
+
     def takes(self, module_type: str) -> bool:
         """Whether its workers take jobs of a module type."""
         return self.modules is None or module_type in self.modules

@@ -16,6 +16,7 @@ from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseError, StorageFull, WedsyncError
 from wedsync_ops.instants import DAY, HOUR, SECOND
+from wedsync_ops.jobs.beside import beside
 from wedsync_ops.jobs.leader import Leader
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import terms
@@ -108,50 +109,37 @@ def forecasting(
     if not settings.forecast_every_s:
         yield
         return
-    thread = _Thread(settings, clock, load_rules, promised)
-    thread.start()
-    try:
+    with beside("forecast", _Rounds(settings, clock, load_rules, promised).run, settings.busy_timeout_s):
         yield
-    finally:
-        thread.stop()
 
 
-class _Thread:
+class _Rounds:
     def __init__(self, settings: Settings, clock: Clock, load_rules: Callable[[], Rules], promised: Promised) -> None:
         self._settings = settings
         self._clock = clock
         self._load_rules = load_rules
         self._promised = promised
         self._holder = f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
-        self._stopped = threading.Event()
         self._began = 0.0
-        self._thread = threading.Thread(target=self._run, name="forecast", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self._thread.join(self._settings.busy_timeout_s)
-
-    def _run(self) -> None:
+    def run(self, stopped: threading.Event) -> None:
         database = db.connect(self._settings)
         leader = Leader(database, self._clock, TERM_S)
         try:
             pause = _LOOK_S
-            while not self._stopped.wait(min(pause, self._settings.forecast_every_s)):
-                pause = _LOOK_S if self._attempt(database, leader) else _AGAIN_S
+            while not stopped.wait(min(pause, self._settings.forecast_every_s)):
+                pause = _LOOK_S if self._attempt(database, leader, stopped) else _AGAIN_S
         except _Stopped:
             pass
         finally:
             self._leave(database)
             database.close()
 
-    def _attempt(self, database: Database, leader: Leader) -> bool:
+    def _attempt(self, database: Database, leader: Leader, stopped: threading.Event) -> bool:
         """Make it when it is due; ``False`` when that failed."""
         try:
             if is_due(database, self._clock.now(), self._settings.forecast_every_s):
-                self._refresh(database, leader)
+                self._refresh(database, leader, stopped)
         except WedsyncError as error:
             _LOG.warning("the forecast could not be made: %s", error)
             return False
@@ -162,7 +150,7 @@ class _Thread:
             return False
         return True
 
-    def _refresh(self, database: Database, leader: Leader) -> None:
+    def _refresh(self, database: Database, leader: Leader, stopped: threading.Event) -> None:
         term = leader.lead(TERM, self._holder)
         if term is None:
             return
@@ -173,14 +161,14 @@ class _Thread:
             self._clock.now(),
             lambda: leader.writing(term),
             promised=self._promised,
-            between=self._rest,
+            between=lambda: self._rest(stopped),
         )
         _LOG.debug("%d hours are expected for %d module types", made.hours, made.module_types)
 
-    def _rest(self) -> None:
+    def _rest(self, stopped: threading.Event) -> None:
         """Let the worker work: rest for several times as long as the last step took."""
         took = self._clock.monotonic() - self._began
-        if self._stopped.wait(took * (1 / _SHARE - 1)):
+        if stopped.wait(took * (1 / _SHARE - 1)):
             raise _Stopped
         self._began = self._clock.monotonic()
 
@@ -193,7 +181,7 @@ class _Thread:
 
 
 def is_due(database: Database, now: int, every_s: float) -> bool:
-    """Whether the forecast that is kept is older than so many seconds, or there is none."""
+    """Whether there is no forecast, or one older than so many seconds, or made in a time that is still to come."""
     with database.reading() as connection:
         made = forecasts.made_at(connection)
-    return made is None or now - made >= every_s * SECOND
+    return made is None or not 0 <= now - made < every_s * SECOND

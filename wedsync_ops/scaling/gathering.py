@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Protocol
 
 from sqlalchemy import Connection
 
 from wedsync_ops.db import Database
+from wedsync_ops.errors import InvalidInput, SettingError
 from wedsync_ops.instants import DAY
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.metrics.adding import Lengths
@@ -16,12 +18,12 @@ from wedsync_ops.metrics.model import Kind, Range
 from wedsync_ops.metrics.store import buckets, executions
 from wedsync_ops.metrics.store.buckets import Within
 from wedsync_ops.scaling.forecast import Known, with_booked
-from wedsync_ops.scaling.free_days import public_holidays
 from wedsync_ops.scaling.history import date_of, history_of
 from wedsync_ops.scaling.methods import World
 from wedsync_ops.scaling.profile import usual_hours
 from wedsync_ops.scaling.store import demand
 from wedsync_ops.vendors import VendorType, expected_factor
+from wedsync_ops.weddings.holidays import public_holidays
 
 LOOK_BACK_US = 1_100 * DAY
 """How far back history is read: three years and a little."""
@@ -87,9 +89,19 @@ def gather(
     further = promised(database, rules, over, between)
     first = min((one.history.first_day for one in known if one.history is not None), default=end)
     last = max(end, -(-over.to_at // DAY)) + 1
-    free = public_holidays(rules.settings.holidays, date_of(first), date_of(last))
+    free = _free_days(rules.settings.holidays, date_of(first), date_of(last))
     world = World.of(rules.calendar, usual_hours(_peaks(mix, rules.settings.vendors)), first, last, free)
     return Gathered(tuple(with_booked(with_booked(known, booked), further)), world)
+
+
+def _free_days(country: str | None, first: date, last: date) -> frozenset[date]:
+    """The holidays of the years from one day to another. Raises ExtraMissing, SettingError for an unknown country."""
+    if country is None:
+        return frozenset()
+    try:
+        return frozenset().union(*(public_holidays(country, year) for year in range(first.year, last.year + 1)))
+    except InvalidInput as error:
+        raise SettingError(f"the setting holidays: {error.message}", hint=error.advice) from error
 
 
 def _names(rules: Rules, ran: Collection[str]) -> list[str]:

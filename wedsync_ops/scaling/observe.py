@@ -118,7 +118,7 @@ def _observed(connection: Connection, platform: _Platform, fleet: Fleet, part: f
     expected, expected_by = _expected(platform, fleet, flow)
     week = [one.slots for one in _of(platform.asked, fleet.scope, part) if one.kind is Kind.BUSY]
     situation = Situation(
-        slots=sum(worker.slots for worker in fleet.sized),
+        slots=fleet.slots,
         least=sum(one.least for one in sized) if sized else settings.min_slots,
         most=most,
         memory_slots=fits if sized and fits < most else None,

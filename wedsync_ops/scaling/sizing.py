@@ -20,17 +20,20 @@ RESERVE_FROM = 5
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What there is: workers that live, the most slots that each may have, the share of the time that those are to be
-    busy.
+    """What there is: workers that live, the most slots that a further one may have, the share of the time that slots
+    are to be busy; ``most`` are the slots that those that live may have, where they may not all have as many.
     """
 
     workers: int
     slots_per_worker: int
     load: float = 0.8
+    most: int | None = None
 
     @property
     def slots(self) -> int:
         """The most slots of all of them; of one, where none lives."""
+        if self.workers and self.most is not None:
+            return self.most
         return max(1, self.workers) * self.slots_per_worker
 
 

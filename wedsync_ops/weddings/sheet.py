@@ -117,6 +117,8 @@ def _columns(line: _Line | None, *, ignore_unknown: bool) -> list[str]:
         raise InvalidInput("the file is empty", hint=f"its first line must be {','.join(REQUIRED)}")
     if isinstance(line.text, WedsyncError):
         raise InvalidInput(f"the header cannot be read: {line.text}", hint="save the file as CSV in UTF-8")
+    if "\r" in line.text:
+        raise InvalidInput("its lines end in a carriage return alone", hint="save it with line feeds")
     found = _split(line.text)
     if isinstance(found, WedsyncError):
         raise InvalidInput(f"the header cannot be read: {found}")
@@ -136,8 +138,6 @@ def _columns(line: _Line | None, *, ignore_unknown: bool) -> list[str]:
 
 
 def _check_delimiter(text: str, columns: Sequence[str]) -> None:
-    if "\r" in text:
-        raise InvalidInput("its lines end in a carriage return alone", hint="save it with line feeds")
     if len(columns) > 1:
         return
     for mark, name in _OTHER_DELIMITERS.items():
