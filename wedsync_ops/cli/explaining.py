@@ -26,10 +26,12 @@ def promised(found: dict[str, Any] | None) -> str | None:
     """The same in words."""
     if found is None:
         return None
+    from wedsync_ops.cli.render import length
+
     words = {"accept": "will be kept", "at_risk": "at risk", "refuse": "cannot be kept"}[found["verdict"]]
     if found["slack_ms"] is None:
         return "no deadline"
-    told = f"{words}; slack {found['slack_ms'] / 1000:,.1f} s"
+    told = f"{words}; slack {length(round(found['slack_ms'] * 1000))}"
     helps = ", or ".join(one["message"] for one in found["helps"])
     return f"{told}; what would help: {helps}" if helps else told
 

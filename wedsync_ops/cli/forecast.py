@@ -38,7 +38,9 @@ def forecast(
     at: Annotated[
         str | None, typer.Option(metavar="TIME", help="From another time on (ISO 8601), or the next 'saturday'.")
     ] = None,
-    days: Annotated[int | None, typer.Option(metavar="N", min=1, max=92, help="So many days; 7.")] = None,
+    days: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=92, help="So many days; 7, of a weekday 1.")
+    ] = None,
     hours: Annotated[int | None, typer.Option(metavar="N", min=1, max=2208, help="So many hours instead.")] = None,
     module: Annotated[str | None, typer.Option(metavar="ID", help="Of the module types, only this.")] = None,
     *,
@@ -62,7 +64,7 @@ def forecast(
         raise UsageError("--days and --hours exclude each other")
     if plot and json:
         raise UsageError("--plot and --json exclude each other")
-    many = hours if hours is not None else 24 * (days or _DAYS)
+    many = hours if hours is not None else 24 * (days or (1 if _weekday(at) is not None else _DAYS))
     with opened(context) as app_:
         now = app_.clock.now()
         since = _since(at, now, app_.calendar.zone)
@@ -88,12 +90,19 @@ def _since(text: str | None, now: int, zone: "ZoneInfo") -> int:
 
     from wedsync_ops.instants import HOUR, local_date, local_midnight
 
-    if text is not None and text.strip().lower() in _WEEKDAYS:
+    weekday = _weekday(text)
+    if weekday is not None:
         today = local_date(now, zone)
-        ahead = (_WEEKDAYS.index(text.strip().lower()) - today.weekday()) % 7
+        ahead = (weekday - today.weekday()) % 7
         return -(-local_midnight(today + timedelta(days=ahead), zone) // HOUR) * HOUR
     given = instant_of(text, "--at", zone)
     return (now if given is None else given) // HOUR * HOUR
+
+
+def _weekday(text: str | None) -> int | None:
+    """The number of the weekday that is named, from Monday's 0 on."""
+    name = (text or "").strip().lower()
+    return _WEEKDAYS.index(name) if name in _WEEKDAYS else None
 
 
 def _say(answer: "Answer") -> None:

@@ -97,9 +97,11 @@ def _tell(found: "list[WeddingReady]", verdict: "Readiness", *, days: int | None
 
 
 def _row(one: "WeddingReady") -> tuple[Any, ...]:
+    from wedsync_ops.cli.render import length
+
     client = one.coming.known.client
     counts = ", ".join(f"{count} {standing.value}" for standing, count in one.ready.counts.items() if count)
-    slack = _length(one.ready.least_slack_us)
+    slack = length(one.ready.least_slack_us)
     return (
         client.wedding_on,
         client.client_id,
@@ -125,17 +127,6 @@ def _troubles(one: "WeddingReady") -> str:
 
 def _what(each: "Obligation") -> str:
     return f"({each.module_type})" if each.step_id is None else each.step_id
-
-
-def _length(length_us: int | None) -> str | None:
-    """A length in its largest unit."""
-    if length_us is None:
-        return None
-    seconds = length_us / 1_000_000
-    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
-        if abs(seconds) >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.1f} s"
 
 
 def _document(one: "WeddingReady", *, full: bool) -> dict[str, Any]:

@@ -205,3 +205,14 @@ def _encodable(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_encodable(item) for item in value]
     return value if isinstance(value, bool | int | float | None) else str(value)
+
+
+def length(length_us: int | None) -> str | None:
+    """A length of time (µs) in its largest unit."""
+    if length_us is None:
+        return None
+    seconds = length_us / 1_000_000
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if abs(seconds) >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.1f} s"
