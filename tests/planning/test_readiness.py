@@ -17,7 +17,7 @@ from wedsync_ops.jobs import ripen
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.model import Result, State
 from wedsync_ops.jobs.store import finish
-from wedsync_ops.planning import preparing
+from wedsync_ops.planning import actions, preparing
 from wedsync_ops.planning.preparing import WeddingReady
 from wedsync_ops.planning.settling import settle
 
@@ -136,3 +136,13 @@ def test_many_weddings_are_read_in_pages(queue: Queue, tmp_path: Path) -> None:
     found = ready(queue)
     assert Counter(one.ready.readiness for one in found) == {"ok": 1100}
     assert len({one.coming.known.client.client_id for one in found}) == 1100
+
+
+def test_a_withdrawn_step_that_somebody_retries_counts(queue: Queue) -> None:
+    couples(queue)
+    plan(queue)
+    actions.move(queue, "c1", SOON)
+    (job_id,) = [row["id"] for row in jobs(queue) if ":details:" in row["key"]]
+    assert standings(ready(queue)[0])["details"] == "left_out"
+    queue_actions.retry(queue, [job_id])
+    assert standings(ready(queue)[0])["details"] == "planned"

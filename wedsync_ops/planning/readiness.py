@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from wedsync_ops.jobs.model import Priority
 from wedsync_ops.planning.admission import Demand, Load, Verdict, promise
+from wedsync_ops.planning.by_hand import key_of
 from wedsync_ops.planning.journeys import step_time
 from wedsync_ops.planning.model import Couple, Kept, Known
 from wedsync_ops.planning.reconcile import Versioned
@@ -46,6 +47,7 @@ class Readiness(StrEnum):
 
 _WORST = {
     Standing.AT_RISK: Readiness.WARNING,
+    Standing.LATE: Readiness.CRITICAL,
     Standing.FAILED: Readiness.CRITICAL,
     Standing.MISSING: Readiness.CRITICAL,
     Standing.REFUSED: Readiness.CRITICAL,
@@ -87,7 +89,7 @@ class Obligation(NamedTuple):
         """What names it to people: the step of a couple, else the job."""
         if self.journey_id is None:
             return f"job:{self.job_id}"
-        return f"{self.journey_id}/{self.step_id}/{client_id}"
+        return key_of(self.journey_id, self.step_id or "", client_id)
 
     @property
     def asks_for_hands(self) -> bool:
@@ -164,7 +166,7 @@ def ready(
 
 def _known(one: Known, jobs: Mapping[int, JobFacts], load: Load, now: int) -> Obligation:
     job = jobs.get(one.job_id or 0)
-    if one.state is Kept.QUEUED and job is not None:
+    if job is not None and (one.state is Kept.QUEUED or job.state != "cancelled"):  # retried since it was withdrawn
         return _of_job(one.journey_id, one.step_id, job, load, now)._replace(at=one.planned_at)
     place = (one.journey_id, one.step_id, one.module_type)
     if one.state is Kept.QUEUED:
