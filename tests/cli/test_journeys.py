@@ -179,7 +179,9 @@ def test_the_call_sheet(planned: Cli, home: Path) -> None:
     assert planned("journeys", "plan", "--client", "c2").code == 6
     (call,) = planned("weddings", "calls", "--json").document["calls"]
     assert (call["key"], call["standing"], call["email"]) == ("classic/thanks/c2", "refused", "c2@example.com")
-    assert max(map(len, planned("weddings", "calls").out.splitlines())) <= 80
+    told = planned("weddings", "calls").out.splitlines()
+    assert max(map(len, told)) <= 80
+    assert told[0].split() == ["key", call["key"]]  # in one piece, to be copied
     done = planned("weddings", "called", call["key"], "--note", "rang them", "--json").document
     assert (done["key"], done["cancelled_jobs"]) == (call["key"], [])
     assert planned("weddings", "calls", "--json").document["calls"] == []

@@ -86,9 +86,14 @@ def _judged(
 def _jobs(connection: Connection, rules: Rules, ids: Sequence[str]) -> dict[str, dict[int, JobFacts]]:
     measured = durations.read(connection)
     found: dict[str, dict[int, JobFacts]] = {}
+    takes: dict[tuple[str, int], int] = {}
     row: Any
     for row in obligations.jobs_of(connection, ids):
-        p95_us = expected_of(measured, rules.registry.version(row.module_type, row.module_version)).p95_us
-        own = (row.id, row.module_type, row.state, row.priority, row.due_at, row.deadline_at, row.attempts_left)
-        found.setdefault(row.client_id, {})[row.id] = JobFacts(*own, p95_us, row.error)
+        client_id, job_id, module_type, version, state, priority, due_at, deadline_at, left, error = row
+        p95_us = takes.get((module_type, version))
+        if p95_us is None:
+            p95_us = expected_of(measured, rules.registry.version(module_type, version)).p95_us
+            takes[module_type, version] = p95_us
+        facts = JobFacts(job_id, module_type, state, priority, due_at, deadline_at, left, p95_us, error)
+        found.setdefault(client_id, {})[job_id] = facts
     return found
