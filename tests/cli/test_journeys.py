@@ -63,7 +63,7 @@ def test_a_couple_is_planned_once(planned: Cli) -> None:
     assert {name: count for name, count in first["steps"].items() if count} == {"queued": 2, "past": 1}
     again = planned("journeys", "plan", "--client", "c1", "--json").document
     assert [step["change"] for step in again["plans"][0]["steps"]] == ["past", "unchanged", "unchanged"]
-    assert "1 couples planned: 2 unchanged, 1 past" in planned("journeys", "plan", "--within", "120d").out
+    assert "1 couple planned: 2 unchanged, 1 past" in planned("journeys", "plan", "--within", "120d").out
 
 
 def test_what_is_refused_is_named(planned: Cli, home: Path) -> None:
