@@ -146,3 +146,23 @@ def test_a_withdrawn_step_that_somebody_retries_counts(queue: Queue) -> None:
     assert standings(ready(queue)[0])["details"] == "left_out"
     queue_actions.retry(queue, [job_id])
     assert standings(ready(queue)[0])["details"] == "planned"
+
+
+def test_a_pause_puts_what_is_due_at_risk_and_makes_late_what_it_outlasts(queue: Queue) -> None:
+    couples(queue, {"wedding_on": SOON})
+    plan(queue)
+    due = queue_actions.enqueue(queue, request(wedding_date="2027-01-20")).job_id
+
+    def stands() -> tuple[str, str]:
+        (one,) = ready(queue)
+        (found,) = [each for each in one.ready.obligations if each.job_id == due]
+        return found.standing.value, found.reason
+
+    assert stands()[0] == "planned"
+    now = queue.clock.now()
+    queue_actions.pause(queue, "module", "email")
+    assert stands() == ("at_risk", "it is available, module email is paused, and nobody has said until when")
+    queue_actions.pause(queue, "module", "email", until=now + HOUR)
+    assert stands()[0] == "planned"
+    queue_actions.pause(queue, "module", "email", until=now + 10 * 24 * HOUR)
+    assert stands() == ("late", "it is available, module email is paused, and it cannot be done by its deadline")

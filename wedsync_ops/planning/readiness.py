@@ -57,6 +57,13 @@ _FAILED = ("discarded", "expired")
 _OPEN = ("scheduled", "available", "retryable", "running")
 
 
+class Stop(NamedTuple):
+    """A pause of what a job belongs to; ``until`` is ``None`` when nobody has said."""
+
+    what: str
+    until: int | None
+
+
 class JobFacts(NamedTuple):
     """A job of a couple, with what its end takes: lengths in microseconds."""
 
@@ -69,6 +76,7 @@ class JobFacts(NamedTuple):
     attempts_left: int
     p95_us: int
     error: str | None
+    stop: Stop | None = None
 
 
 class Obligation(NamedTuple):
@@ -183,7 +191,7 @@ def _of_job(journey_id: str | None, step_id: str | None, job: JobFacts, load: Lo
         standing, reason = _ended(job.state)
         return Obligation(*place, standing, job.job_id, job.due_at, None, job.error or reason, job.deadline_at)
     demand = Demand(
-        due_at=job.due_at,
+        due_at=max(job.due_at, (job.stop and job.stop.until) or 0),
         deadline_at=job.deadline_at,
         p95_us=job.p95_us,
         attempts_left=job.attempts_left,
@@ -192,15 +200,19 @@ def _of_job(journey_id: str | None, step_id: str | None, job: JobFacts, load: Lo
     if job.state == "available":  # the nearer its deadline, the sooner it overtakes what waits in its lane
         load = load.at_place(demand.priority, 0)
     found = promise(demand, load, now)
-    if found.verdict is Verdict.ACCEPT:
+    is_stopped = job.stop is not None and job.stop.until is None and job.due_at <= now and job.deadline_at is not None
+    if found.verdict is Verdict.ACCEPT and not is_stopped:
         return Obligation(
             *place, Standing.PLANNED, job.job_id, job.due_at, found.slack_us, f"it is {job.state}", job.deadline_at
         )
     standing, why = Standing.AT_RISK, "not every attempt fits before its deadline"
+    if found.verdict is Verdict.ACCEPT:
+        why = "nobody has said until when"
     if found.verdict is Verdict.REFUSE:
         standing = Standing.LATE
         why = "its deadline is past" if (job.deadline_at or 0) <= now else "it cannot be done by its deadline"
-    reason = f"it is {job.state}, and {why}" + (f": {job.error}" if job.error else "")
+    paused = "" if job.stop is None else f", {job.stop.what} is paused"
+    reason = f"it is {job.state}{paused}, and {why}" + (f": {job.error}" if job.error else "")
     return Obligation(*place, standing, job.job_id, job.due_at, found.slack_us, reason, job.deadline_at)
 
 
