@@ -222,6 +222,15 @@ class TestConditions:
         assert watch.told() == [("promise_broken/email", "opened"), ("promise_broken/email", "resolved")]
         assert fine
 
+    def test_what_a_pause_holds_past_its_deadline_is_told_too(self, watch: Watch) -> None:
+        with watch.database.transaction() as connection:
+            add(connection, deadline_at=watch.clock.now() + 3600 * SECOND, rank=1)
+            add(connection, deadline_at=watch.clock.now() + SECOND // 2, rank=2)
+            connection.exec_driver_sql("UPDATE jobs SET held_by = 'pause:s1'")
+        watch.evaluate()
+        watch.evaluate(after="1m")
+        assert one(watch, AlertType.PROMISE_BROKEN).value == 1.0
+
     def test_a_schedule_that_nobody_fires(self, watch: Watch) -> None:
         schedule(watch, next_due_at=watch.clock.now() - 61 * SECOND)
         watch.evaluate()

@@ -17,11 +17,13 @@ def test_every_statement_goes_through_an_index(watch: Watch) -> None:
     now = watch.clock.now()
     with watch.database.transaction() as connection:
         rows.add(connection, deadline_at=now)
+        held = rows.add(connection, deadline_at=now)
+        connection.exec_driver_sql(f"UPDATE jobs SET held_by = 'pause:s1' WHERE id = {held}")
     with watch.database.transaction() as connection, plans(watch.database) as found:
         facts.ended(connection, now - MINUTE, now)
         facts.weddings(connection, "email", now - MINUTE, local_date(now, watch.queue.rules.calendar.zone))
         facts.late(connection, now)
-        assert facts.broken(connection, now, {"email": MINUTE}) == {"email": 1}
+        assert facts.broken(connection, now, {"email": MINUTE}) == {"email": 2}
         points.executed(connection, ["email"], MINUTE, now - MINUTE, now)
         points.added(connection, now - MINUTE, now)
         points.hours(connection, [now])
@@ -30,3 +32,4 @@ def test_every_statement_goes_through_an_index(watch: Watch) -> None:
     assert [plan for plan in walked if "VIRTUAL TABLE" not in plan] == []
     assert len([plan for plan in found if "jobs_to_claim" in plan]) == 4
     assert any("jobs_dead" in plan for plan in found)
+    assert any("jobs_held" in plan for plan in found)

@@ -14,4 +14,6 @@ def test_what_the_demo_tells_fits_80_columns(tmp_path: Path) -> None:
     lines = answer.out.splitlines()
     assert max(len(line) for line in lines if str(tmp_path) not in line) <= 80
     starts = [line[:2] for line in lines if line[1:2] == "."]
-    assert starts == ["1.", "2.", "3.", "4.", "5.", "6."]
+    assert starts == ["1.", "2.", "3.", "4.", "5.", "6.", "7."]
+    ready = {line.split()[1]: line.split()[5] for line in lines if " couple-" in line}
+    assert ready == {"couple-1": "ok", "couple-2": "critical", "couple-3": "ok", "couple-4": "ok"}

@@ -63,7 +63,7 @@ def test_a_couple_is_planned_once(planned: Cli) -> None:
     assert {name: count for name, count in first["steps"].items() if count} == {"queued": 2, "past": 1}
     again = planned("journeys", "plan", "--client", "c1", "--json").document
     assert [step["change"] for step in again["plans"][0]["steps"]] == ["past", "unchanged", "unchanged"]
-    assert "1 couples planned: 2 unchanged, 1 past" in planned("journeys", "plan", "--within", "120d").out
+    assert "1 couple planned: 2 unchanged, 1 past" in planned("journeys", "plan", "--within", "120d").out
 
 
 def test_what_is_refused_is_named(planned: Cli, home: Path) -> None:
@@ -179,7 +179,9 @@ def test_the_call_sheet(planned: Cli, home: Path) -> None:
     assert planned("journeys", "plan", "--client", "c2").code == 6
     (call,) = planned("weddings", "calls", "--json").document["calls"]
     assert (call["key"], call["standing"], call["email"]) == ("classic/thanks/c2", "refused", "c2@example.com")
-    assert max(map(len, planned("weddings", "calls").out.splitlines())) <= 80
+    told = planned("weddings", "calls").out.splitlines()
+    assert max(map(len, told)) <= 80
+    assert told[0].split() == ["key", call["key"]]  # in one piece, to be copied
     done = planned("weddings", "called", call["key"], "--note", "rang them", "--json").document
     assert (done["key"], done["cancelled_jobs"]) == (call["key"], [])
     assert planned("weddings", "calls", "--json").document["calls"] == []

@@ -54,6 +54,8 @@ def test_what_would_help() -> None:
     assert found.helps[1].message == "the priority high"
     assert [one.code for one in judged(HOUR, due_in=HOUR).helps] == ["earlier_time", "later_deadline"]
     assert judged(MINUTE, Load(ahead_us=(HOUR,) * 4, slots=0, assumed_slots=2)).helps[0].code == "start_a_worker"
+    nobody = Load(ahead_us=(0,) * 4, slots=0, assumed_slots=2)
+    assert [one.code for one in judged(HOUR, nobody, due_in=HOUR).helps] == ["earlier_time", "later_deadline"]
 
 
 @given(

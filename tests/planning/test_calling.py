@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from tests.planning.scene import at, couples, jobs, plan, register
+from tests.planning.scene import at, changes, couples, jobs, plan, register
 from tests.planning.test_readiness import end, standings
 from tests.stores.queues import request
 from wedsync_ops.errors import InvalidInput, NotFound
@@ -13,9 +13,10 @@ from wedsync_ops.jobs import actions as queue_actions
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.model import State
 from wedsync_ops.modules import store
-from wedsync_ops.planning import calling, preparing
+from wedsync_ops.planning import actions, calling, preparing
 from wedsync_ops.planning.by_hand import in_words
 from wedsync_ops.planning.calling import Call
+from wedsync_ops.planning.readiness import Standing
 
 SOON = date(2027, 1, 20)
 JOURNEY = """
@@ -74,6 +75,7 @@ def test_a_job_that_still_waits_is_cancelled_so_that_nothing_is_said_twice(queue
     job_id = queue_actions.enqueue(late, request(wedding_date="2027-01-20")).job_id
     (call,) = [one for one in sheet(late) if one.obligation.step_id is None]
     assert (call.key, call.obligation.standing) == (f"job:{job_id}", "late")
+    assert call.wedding.ready.readiness == "critical"
     assert list(calling.done(late, call.key)) == [job_id]
     assert [row["state"] for row in jobs(queue) if row["id"] == job_id] == ["cancelled"]
     assert [one.key for one in sheet(late) if one.obligation.step_id is None] == []
@@ -98,3 +100,16 @@ def test_keys_of_nothing(queue: Queue) -> None:
 )
 def test_what_to_do_in_words(module: str, config: dict[str, object], words: str) -> None:
     assert in_words(module, config, "a@example.com", "+44") == words
+
+
+def test_what_somebody_did_is_not_planned_any_more(troubled: Queue) -> None:
+    (key,) = [one.key for one in sheet(troubled) if one.obligation.standing is Standing.REFUSED]
+    calling.done(troubled, key)
+    with troubled.database.transaction() as connection:  # the queue would take it now
+        connection.exec_driver_sql("UPDATE modules SET retired_at = NULL WHERE module_id = 'info'")
+    with troubled.database.reading() as connection:
+        able = replace(troubled, rules=replace(troubled.rules, registry=store.load(connection)))
+    before = len(jobs(able))
+    assert changes(plan(able))["refused"] == "ended"
+    assert changes([actions.move(able, "c1", date(2027, 1, 27)).plan])["refused"] == "ended"
+    assert len(jobs(able)) == before

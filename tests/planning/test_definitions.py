@@ -74,7 +74,7 @@ def test_a_file_that_says_nothing_of_journeys_is_no_file_of_none() -> None:
         (with_field("holiday_country: England"), 9, "journeys[0].holiday_country", "not a country"),
         (with_field("applies_to: {regions: [mars]}"), 9, "journeys[0].applies_to.regions[0]", "no region"),
         (with_field("applies_to: {who: [x]}"), 9, "journeys[0].applies_to.who", "there is no such field"),
-        (GOOD.split("    steps", maxsplit=1)[0] + "    steps: []\n", 4, "journeys[0].steps", "at least 1"),
+        (GOOD.split("    steps", maxsplit=1)[0] + "    steps: []\n", 4, "journeys[0].steps", "must not be empty"),
         (GOOD + GOOD.split("\n", 1)[1], 9, "journeys[1].id", "stands already in line 3"),
         (GOOD + GOOD.split("steps:\n")[1], 9, "journeys[0].steps[1].id", "stands already in line 5"),
     ],
@@ -136,3 +136,13 @@ def test_the_journeys_of_the_how_to_can_be_registered(database: Database, tmp_pa
     batch = JourneyBatch(queue.rules, raw, NOW)
     assert modules.register(queue.database, raw, "test", now=NOW, beside=[batch]).problems == ()
     assert (batch.warnings, len(batch.registered)) == ((), 2)
+
+
+def test_a_wrong_value_does_not_wait_for_a_wrong_shape() -> None:
+    found = problems(GOOD.replace("-1d", "soon") + "        skip_weekends: yes\n        when: now\n      - 5\n")
+    assert [(where, told) for _, where, told in found] == [
+        ("journeys[0].steps[0].offset", "'soon' is not an offset (write it as -30d, +1d, 0d or -2w)"),
+        ("journeys[0].steps[0].skip_weekends", "must be 'next', 'previous' or false, not true"),
+        ("journeys[0].steps[0].when", "there is no such field"),
+        ("journeys[0].steps[1]", "must be a mapping, not a number"),
+    ]

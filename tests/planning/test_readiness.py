@@ -17,7 +17,7 @@ from wedsync_ops.jobs import ripen
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.model import Result, State
 from wedsync_ops.jobs.store import finish
-from wedsync_ops.planning import preparing
+from wedsync_ops.planning import actions, preparing
 from wedsync_ops.planning.preparing import WeddingReady
 from wedsync_ops.planning.settling import settle
 
@@ -136,3 +136,33 @@ def test_many_weddings_are_read_in_pages(queue: Queue, tmp_path: Path) -> None:
     found = ready(queue)
     assert Counter(one.ready.readiness for one in found) == {"ok": 1100}
     assert len({one.coming.known.client.client_id for one in found}) == 1100
+
+
+def test_a_withdrawn_step_that_somebody_retries_counts(queue: Queue) -> None:
+    couples(queue)
+    plan(queue)
+    actions.move(queue, "c1", SOON)
+    (job_id,) = [row["id"] for row in jobs(queue) if ":details:" in row["key"]]
+    assert standings(ready(queue)[0])["details"] == "left_out"
+    queue_actions.retry(queue, [job_id])
+    assert standings(ready(queue)[0])["details"] == "planned"
+
+
+def test_a_pause_puts_what_is_due_at_risk_and_makes_late_what_it_outlasts(queue: Queue) -> None:
+    couples(queue, {"wedding_on": SOON})
+    plan(queue)
+    due = queue_actions.enqueue(queue, request(wedding_date="2027-01-20")).job_id
+
+    def stands() -> tuple[str, str]:
+        (one,) = ready(queue)
+        (found,) = [each for each in one.ready.obligations if each.job_id == due]
+        return found.standing.value, found.reason
+
+    assert stands()[0] == "planned"
+    now = queue.clock.now()
+    queue_actions.pause(queue, "module", "email")
+    assert stands() == ("at_risk", "it is available, module email is paused, and nobody has said until when")
+    queue_actions.pause(queue, "module", "email", until=now + HOUR)
+    assert stands()[0] == "planned"
+    queue_actions.pause(queue, "module", "email", until=now + 10 * 24 * HOUR)
+    assert stands() == ("late", "it is available, module email is paused, and it cannot be done by its deadline")

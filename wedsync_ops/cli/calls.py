@@ -17,7 +17,7 @@ def list_calls(
     """List what the platform will not do in time: for whom, how to reach them, and what to do by hand."""
     from wedsync_ops.cli.journeys import days_of
     from wedsync_ops.cli.opening import opened
-    from wedsync_ops.cli.render import emit, moment, say, table
+    from wedsync_ops.cli.render import emit, facts, moment, say
     from wedsync_ops.planning import calling
 
     days = days_of(within)
@@ -29,12 +29,13 @@ def list_calls(
     if not found:
         say(f"nothing is to be done by hand for the weddings within {days} days")
         return
-    rows = []
-    for one in found:
+    for place, one in enumerate(found):
         client = one.wedding.coming.known.client
         who = f"{client.couple_name}, {client.phone or client.email}, marry on {client.wedding_on}"
-        rows.append((one.key, who, one.what, moment(one.obligation.by), one.obligation.reason))
-    table(("Key", "Who", "What to do", "By", "Because"), rows)
+        if place:
+            say("")
+        told = (who, one.what, moment(one.obligation.by), one.obligation.reason)
+        facts(zip(("key", "who", "what to do", "by", "because"), (one.key, *told), strict=True))
 
 
 def call_made(

@@ -43,9 +43,10 @@ def demo(
     try:
         _register(platform, tell)
         _queue_day(platform, jobs, tell)
+        planned = _plan_couples(platform)
         with _worker(home):
             _follow(platform, jobs, show=not json)
-        _finish(platform, home, json=json)
+        _finish(platform, home, planned, json=json)
     finally:
         platform.close()
 
@@ -112,6 +113,29 @@ def _queue_day(platform: "App", jobs: int, tell: Callable[[str], None]) -> None:
     tell(told)
 
 
+def _plan_couples(platform: "App") -> str:
+    """Put a few couples on a journey; returns what that came to."""
+    from wedsync_ops.errors import InvalidDefinitions
+    from wedsync_ops.modules.actions import register
+    from wedsync_ops.operations.rehearsal import JOURNEY, couples
+    from wedsync_ops.planning import actions
+    from wedsync_ops.planning.model import Change
+    from wedsync_ops.planning.registering import JourneyBatch
+    from wedsync_ops.weddings import store
+
+    now = platform.clock.now()
+    batch = JourneyBatch(platform.rules(), JOURNEY, now)
+    registration = register(platform.database, JOURNEY, "the journey", now=now, beside=[batch])
+    if registration.problems:
+        raise InvalidDefinitions(f"the journey: {registration.problems[0].message}")
+    with platform.database.transaction() as connection:
+        store.upsert(connection, couples(now), now)
+    tally = actions.Tally()
+    for done in actions.plan(platform.queue(), actions.Chosen()):
+        tally.add(done)
+    return f"{tally.couples} couples on a journey, {tally.changes[Change.QUEUE]} jobs wait for their day"
+
+
 @contextmanager
 def _worker(home: Path) -> Iterator[None]:
     """A real worker, in a process of its own, drained by SIGTERM at the end."""
@@ -170,11 +194,13 @@ def _picture(states: Counter[str], jobs: int) -> Any:
     return Group(Text("3. A worker runs them in isolated processes"), ProgressBar(jobs, done, width=60), Text(words))
 
 
-def _finish(platform: "App", home: Path, *, json: bool) -> None:
+def _finish(platform: "App", home: Path, planned: str, *, json: bool) -> None:
+    from wedsync_ops.cli.readying import overview
     from wedsync_ops.cli.render import emit, say, table
     from wedsync_ops.jobs.model import State
     from wedsync_ops.jobs.store.view import Filter, list_jobs
     from wedsync_ops.metrics.actions import measure, parse_range, to_document
+    from wedsync_ops.planning import preparing
 
     now = platform.clock.now()
     document = to_document(
@@ -211,6 +237,8 @@ def _finish(platform: "App", home: Path, *, json: bool) -> None:
     say("")
     _say(f"6. {artefacts} artefacts lie in {platform.settings.outbox}: mails as .eml, pages as .html.")
     say("")
+    overview(list(preparing.readiness(platform.queue(), within_days=365)), title=f"7. Promised: {planned}")
+    say("")
     _suggest(home, dead[0].job_id if dead else 1)
 
 
@@ -223,6 +251,7 @@ def _suggest(home: Path, job_id: int) -> None:
         f"wedsync-ops jobs show {job_id}",
         "wedsync-ops metrics --range 1h",
         "wedsync-ops modules show email",
+        "wedsync-ops weddings calls",
         "wedsync-ops season",
     )
     paragraph("\n  ".join(("What to try next, in this shell:", *commands)))

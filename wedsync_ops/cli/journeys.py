@@ -203,7 +203,8 @@ def _print(
     counts = ", ".join(f"{tally.changes[change]} {change.value}" for change in Change if tally.changes[change])
     moved = f" ({tally.moved} with other dates than before)" if tally.moved else ""
     verb = "would be planned" if dry_run else "planned"
-    say(f"{tally.couples} couples {verb}{moved}: {counts or 'no step is to be done'}")
+    who = "1 couple" if tally.couples == 1 else f"{tally.couples} couples"
+    say(f"{who} {verb}{moved}: {counts or 'no step is to be done'}")
 
 
 def plan_document(one: "CouplePlan") -> dict[str, Any]:

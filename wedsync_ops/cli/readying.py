@@ -88,12 +88,20 @@ def _tell(found: "list[WeddingReady]", verdict: "Readiness", *, days: int | None
     if not found:
         say(f"no wedding is known within {days} days")
         return
-    table(("Wedding", "Client", "Couple", "Ready", ">Least slack", "Promised"), [_row(one) for one in found])
+    overview(found)
     for one in found:
         shown = [each for each in one.ready.obligations if full or each.standing.value not in _QUIET]
         if shown:
             lines = [(_what(each), each.job_id, each.standing.value, moment(each.at), each.reason) for each in shown]
             table(("Promise", ">Job", "Stands", "At", "Why"), lines, title=_who(one))
+
+
+def overview(found: "list[WeddingReady]", title: str | None = None) -> None:
+    """Print how ready each wedding is."""
+    from wedsync_ops.cli.render import table
+
+    columns = ("Wedding", "Client", "Couple", "Ready", ">Least slack", "Promised")
+    table(columns, [_row(one) for one in found], title=title)
 
 
 def _row(one: "WeddingReady") -> tuple[Any, ...]:

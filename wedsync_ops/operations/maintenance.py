@@ -34,7 +34,9 @@ from wedsync_ops.metrics.levels import Kept, Level, start_of
 from wedsync_ops.metrics.rollup import Roller
 from wedsync_ops.metrics.store import buckets
 from wedsync_ops.operations.report.keeping import keep
+from wedsync_ops.planning import frame
 from wedsync_ops.planning.settling import settle
+from wedsync_ops.planning.store import forgetting
 from wedsync_ops.planning.unplanned import unplanned
 from wedsync_ops.scaling.forecaster import refresh
 
@@ -225,10 +227,16 @@ def _retention(site: Site, writing: Writing) -> Mapping[str, int]:
     )
     with site.database.reading() as connection:
         module_types = retention.module_types(connection)
+        days_after = frame.load(connection, site.rules).days_after()
         untold = None if settings.webhook_url is None else events.Untold(connection)
-    counts = {**dict.fromkeys(retention.COUNTS, 0), "steps_settled": settle(site.database, writing)}
+    counts = {**dict.fromkeys(retention.COUNTS, 0), "plan_steps_dropped": 0}
+    counts["steps_settled"] = settle(site.database, writing)
     policy = replace(policy, measured=_measured(site, policy.old, writing))
-    several = (*retention.sweeps(policy, module_types, untold or retention.nothing_held), *_told_long_ago(policy.old))
+    several = (
+        *retention.sweeps(policy, module_types, untold or retention.nothing_held),
+        *_told_long_ago(policy.old),
+        *forgetting.sweeps(policy.old, days_after),
+    )
     for one in several:
         for name, count in sweep(site.database, one, writing).items():
             counts[name] += count

@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 from wedsync_ops.handlers.contract import Page, PermanentError, RetryAfter, Run
 from wedsync_ops.instants import local_date
 from wedsync_ops.jobs.model import Request
+from wedsync_ops.weddings.model import Client
+from wedsync_ops.weddings.regions import region_of
 
 DEFINITION = b"""\
 schema_version: 1
@@ -34,6 +36,19 @@ modules:
         gallery: {type: string, minLength: 1, description: The gallery's number.}
         photos: {type: integer, minimum: 0, description: How many photos it holds; 0 when it was deleted.}
         ready_at_attempt: {type: integer, minimum: 1, description: The attempt from which on it is ready.}
+"""
+
+JOURNEY = b"""\
+schema_version: 1
+journeys:
+  - id: classic
+    display_name: From the booking to the thank-you
+    steps:
+      - {id: welcome, module: email, config: {template_id: welcome-email}, anchor: booking, offset: +1d}
+      - {id: details, module: email, config: {template_id: final-details-reminder}, offset: -2w, skip_weekends: next}
+      - {id: timeline, module: info, config: {title: Your day, content: "See you on {{ wedding_date }}."}, offset: -3d}
+      - {id: eve, module: sms, config: {message_text: "Sleep well!", channel: sms}, offset: -1d, at: "18:00"}
+      - {id: thanks, module: email, config: {template_id: thank-you}, offset: +2d}
 """
 
 _PEOPLE = (
@@ -123,6 +138,30 @@ def day(now: int, jobs: int, seed: int = 7) -> Iterator[Request]:
             template = dice.choice(_MAILS)
             priority = "high" if template == "payment-due" else None
             yield Request("email", {"template_id": template, "send_time": "immediate"}, context, priority=priority)
+
+
+def couples(now: int) -> list[Client]:
+    """Couples who marry from next week to next year; one of them left no phone number."""
+    found = []
+    for number, days in enumerate((6, 12, 40, 200)):
+        place, zone = _PLACES[number]
+        today = local_date(now, ZoneInfo(zone))
+        one, two = _PEOPLE[2 * number : 2 * number + 2]
+        client = Client(
+            client_id=f"couple-{number + 1}",
+            couple_name=f"{one} & {two}",
+            email=f"{one}.{two}@example.org".lower(),
+            phone=None if number == 1 else "+12025550123",
+            wedding_on=today + timedelta(days=days),
+            location=place,
+            region=region_of(place),
+            supplier_id="s-lumen",
+            vendor_type="photographer",
+            timezone=zone,
+            booked_on=today,
+        )
+        found.append(client)
+    return found
 
 
 def _context(now: int, number: int, supplier: _Supplier, dice: random.Random) -> dict[str, Any]:

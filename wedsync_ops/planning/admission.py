@@ -97,7 +97,7 @@ def _helps(demand: Demand, load: Load, now: int, lacking: int) -> list[Help]:
     last_start = deadline - demand.p95_us * max(demand.attempts_left, 1)
     helps = []
     queued = load.clear_at(now, demand.priority) > max(now, demand.due_at)
-    if not load.slots and last_start > now:
+    if not load.slots and last_start > max(now, demand.due_at - 1):
         helps.append(Help("start_a_worker", "start a worker: none lives"))
     if queued and last_start > max(now, demand.due_at - 1):
         needed = math.ceil(load.ahead_us[demand.priority] / (last_start - now))

@@ -18,12 +18,12 @@ from wedsync_ops.jobs.model import Queued, Request
 from wedsync_ops.jobs.prepare import Prepared, prepare
 from wedsync_ops.jobs.store import drains
 from wedsync_ops.jobs.store.redate import Dated, Redated
-from wedsync_ops.planning import changing
+from wedsync_ops.planning import by_hand, changing
 from wedsync_ops.planning.couples import couple_of, dated_request
 from wedsync_ops.planning.frame import Frame
 from wedsync_ops.planning.model import Change, Couple, Decided, Kept, Known
 from wedsync_ops.planning.reconcile import Versioned, reconcile
-from wedsync_ops.planning.store import plans
+from wedsync_ops.planning.store import calls, plans
 from wedsync_ops.planning.store.plans import Dates, NewStep
 from wedsync_ops.weddings import store as clients
 from wedsync_ops.weddings.model import Client
@@ -131,11 +131,13 @@ def apply(connection: Connection, work: Work, client_ids: Sequence[str], now: in
     moving = [one.client.client_id for one in found if one.redated]
     jobs = changing.jobs_of(connection, moving, lock=work.write)
     known = plans.known(connection, [one.client.client_id for one in found])  # of jobs that go on waiting
+    made = calls.made(connection, list(known))
     current = work.frame.current()
     for one in found:
         one.known = known[one.client.client_id]
         mine = work.frame.applying(one.client, current) if one.was is not None or not work.always else []
-        one.decided = reconcile(one.couple, mine, one.known, work.frame.find, now=now, redated=one.redated)
+        decided = reconcile(one.couple, mine, one.known, work.frame.find, now=now, redated=one.redated)
+        one.decided = by_hand.left(decided, one.client.client_id, made.get(one.client.client_id, {}))
     done = _changed(connection, work, found, jobs, now)
     if work.write:
         _remember(connection, found, done, now)

@@ -1,20 +1,21 @@
 """Journeys as a definition file describes them (``journeys:``): read, checked, every problem with its line. Pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, time
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import PydanticCustomError
 
 from wedsync_ops import codec, yamldoc
-from wedsync_ops.errors import DatabaseError, InvalidInput, InvalidTime, InvalidYaml, quoted
+from wedsync_ops.errors import DatabaseError, InvalidInput, InvalidYaml, WedsyncError, quoted
 from wedsync_ops.instants import DAY, HOUR, MINUTE, parse_date
 from wedsync_ops.modules.model import Identifier, Problem
 from wedsync_ops.modules.reading import problem, words
-from wedsync_ops.planning.model import Anchor, Direction
+from wedsync_ops.planning.model import Anchor
 from wedsync_ops.vendors import singular
 from wedsync_ops.weddings.model import Region
 from wedsync_ops.yamldoc import Document, Path
@@ -29,9 +30,74 @@ _LENGTH = re.compile(r"([0-9]{1,5})([mhdw])", re.ASCII)
 _UNITS = {"m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 _LONGEST_US = 366 * DAY
 _COUNTRY = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,5})?", re.ASCII)
+_WRONG = "wrong"
+
+
+@lru_cache(maxsize=1024)
+def offset_days(text: str) -> int:
+    """The days of an offset such as ``-30d`` or ``+2w``. Raises InvalidInput."""
+    match = _OFFSET.fullmatch(text)
+    if match is None:
+        raise InvalidInput(f"{quoted(text)} is not an offset", hint="write it as -30d, +1d, 0d or -2w")
+    days = int(match[2]) * (7 if match[3] == "w" else 1)
+    if days > LONGEST_OFFSET_DAYS:
+        raise InvalidInput(f"{quoted(text)} is more than {LONGEST_OFFSET_DAYS} days")
+    return -days if match[1] == "-" else days
+
+
+@lru_cache(maxsize=1024)
+def clock_time(text: str) -> time:
+    """The time of day of a text such as ``10:00``. Raises InvalidInput."""
+    match = _AT.fullmatch(text)
+    if match is None:
+        raise InvalidInput(f"{quoted(text)} is not a time of day", hint="write it as 10:00")
+    return time(int(match[1]), int(match[2]))
+
+
+@lru_cache(maxsize=1024)
+def length_us(text: str) -> int:
+    """A length such as ``36h`` or ``2d`` in microseconds. Raises InvalidInput, also beyond 366 days and for nothing."""
+    match = _LENGTH.fullmatch(text)
+    if match is None or not int(match[1]):
+        raise InvalidInput(f"{quoted(text)} is not a length of time", hint="write it as 30m, 6h, 2d or 1w")
+    length = int(match[1]) * _UNITS[match[2]]
+    if length > _LONGEST_US:
+        raise InvalidInput(f"{quoted(text)} is longer than 366 days")
+    return length
+
+
+def _country(text: str) -> None:
+    if not _COUNTRY.fullmatch(text):
+        raise InvalidInput(f"{quoted(text)} is not a country; write it as GB, or with its part as US-CA")
+
+
+def _region(name: str) -> None:
+    if name not in tuple(Region):
+        raise InvalidInput(f"there is no region {quoted(name)}; use one of {', '.join(Region)}")
+
+
+def _checked(check: Callable[[str], object]) -> AfterValidator:
+    """Lets a text be what ``check`` can read, and says as it does why it is not."""
+
+    def checked(text: str) -> str:
+        try:
+            check(text)
+        except WedsyncError as error:
+            raise PydanticCustomError(_WRONG, "{said}", {"said": str(error)}) from error
+        return text
+
+    return AfterValidator(checked)
+
+
 Words = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Names = Annotated[tuple[Words, ...], Field(strict=False, min_length=1, max_length=1000)]
-Skip = Direction | Literal[False]
+Regions = Annotated[tuple[Annotated[Words, _checked(_region)], ...], Field(strict=False, min_length=1, max_length=1000)]
+Holidays = Annotated[tuple[Annotated[Words, _checked(parse_date)], ...], Field(strict=False, max_length=2000)]
+Offset = Annotated[Words, _checked(offset_days)]
+Clock = Annotated[Words, _checked(clock_time)]
+Length = Annotated[Words, _checked(length_us)]
+Country = Annotated[Words, _checked(_country)]
+Skip = Literal["next", "previous", False]
 
 
 class _Frozen(BaseModel):
@@ -49,13 +115,13 @@ class Step(_Frozen):
     module: Identifier
     config: dict[str, Any] = {}
     anchor: Anchor = "wedding"
-    offset: Words
-    at: Words = "10:00"
+    offset: Offset
+    at: Clock = "10:00"
     skip_weekends: Skip = False
     skip_holidays: Skip = False
     priority: Literal["low", "normal", "high", "critical"] | None = None
-    deadline: Words | None = None
-    expires: Words | None = None
+    deadline: Length | None = None
+    expires: Length | None = None
     if_past: Literal["skip", "now"] = "skip"
 
     @property
@@ -74,7 +140,7 @@ class AppliesTo(_Frozen):
 
     vendor_types: Names | None = None
     suppliers: Names | None = None
-    regions: Names | None = None
+    regions: Regions | None = None
 
 
 class Journey(_Frozen):
@@ -84,8 +150,8 @@ class Journey(_Frozen):
     display_name: Words | None = None
     description: str = ""
     applies_to: AppliesTo = AppliesTo()
-    holidays: Annotated[tuple[Words, ...], Field(strict=False, max_length=2000)] = ()
-    holiday_country: Words | None = None
+    holidays: Holidays = ()
+    holiday_country: Country | None = None
     supplier_data: dict[str, Any] = {}
     steps: Annotated[tuple[Step, ...], Field(strict=False, min_length=1, max_length=MOST_STEPS)]
 
@@ -123,39 +189,6 @@ class ParsedJourneys:
 
     journeys: tuple[FoundJourney, ...]
     problems: tuple[Problem, ...]
-
-
-@lru_cache(maxsize=1024)
-def offset_days(text: str) -> int:
-    """The days of an offset such as ``-30d`` or ``+2w``. Raises InvalidInput."""
-    match = _OFFSET.fullmatch(text)
-    if match is None:
-        raise InvalidInput(f"{quoted(text)} is not an offset", hint="write it as -30d, +1d, 0d or -2w")
-    days = int(match[2]) * (7 if match[3] == "w" else 1)
-    if days > LONGEST_OFFSET_DAYS:
-        raise InvalidInput(f"{quoted(text)} is more than {LONGEST_OFFSET_DAYS} days")
-    return -days if match[1] == "-" else days
-
-
-@lru_cache(maxsize=1024)
-def clock_time(text: str) -> time:
-    """The time of day of a text such as ``10:00``. Raises InvalidInput."""
-    match = _AT.fullmatch(text)
-    if match is None:
-        raise InvalidInput(f"{quoted(text)} is not a time of day", hint="write it as 10:00")
-    return time(int(match[1]), int(match[2]))
-
-
-@lru_cache(maxsize=1024)
-def length_us(text: str) -> int:
-    """A length such as ``36h`` or ``2d`` in microseconds. Raises InvalidInput, also beyond 366 days and for nothing."""
-    match = _LENGTH.fullmatch(text)
-    if match is None or not int(match[1]):
-        raise InvalidInput(f"{quoted(text)} is not a length of time", hint="write it as 30m, 6h, 2d or 1w")
-    length = int(match[1]) * _UNITS[match[2]]
-    if length > _LONGEST_US:
-        raise InvalidInput(f"{quoted(text)} is longer than 366 days")
-    return length
 
 
 @lru_cache(maxsize=1024)
@@ -208,8 +241,9 @@ def _journey(document: Document, path: Path, item: Any) -> tuple[Journey | None,
         journey = Journey.model_validate(item)
     except ValidationError as error:
         return None, doubled + [
-            problem(document, (*path, *_place(fault["loc"])), words(fault, _fields(fault["loc"])))
+            problem(document, (*path, *_place(fault["loc"])), _said(fault))
             for fault in error.errors(include_url=False, include_context=True)
+            if fault["type"] != "too_short" or not fault["input"]  # else it only counts what is right
         ]
     problems = [problem(document, (*path, *place), message) for place, message in _faults(journey)]
     return journey, problems + doubled
@@ -218,6 +252,22 @@ def _journey(document: Document, path: Path, item: Any) -> tuple[Journey | None,
 def _place(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
     """Where an error is, without the kinds that pydantic adds for a field of several."""
     return tuple(part for part in location if not (isinstance(part, str) and "[" in part))
+
+
+def _said(fault: Mapping[str, Any]) -> str:
+    """What is wrong, in the platform's words."""
+    kind, context, value = fault["type"], fault.get("ctx", {}), fault["input"]
+    if kind == _WRONG:
+        return str(fault["msg"])
+    if kind == "too_short":
+        return "must not be empty"
+    if kind == "too_long":
+        return f"must have at most {context['max_length']} items"
+    if kind == "model_type":
+        return f"must be a mapping, not {codec.kind_of(value)}"
+    if kind == "literal_error" and isinstance(value, bool):
+        return f"must be {str(context['expected']).replace('False', 'false')}, not {str(value).lower()}"
+    return words(fault, _fields(fault["loc"])).replace(" or False", " or false")
 
 
 def _fields(location: tuple[int | str, ...]) -> tuple[str, ...]:
@@ -231,38 +281,13 @@ def _fields(location: tuple[int | str, ...]) -> tuple[str, ...]:
 
 
 def _faults(journey: Journey) -> Iterator[tuple[Path, str]]:
-    """What is wrong with the values of a journey, each with its place."""
-    for index, text in enumerate(journey.holidays):
-        try:
-            parse_date(text)
-        except InvalidTime as error:
-            yield ("holidays", index), str(error)
-    if journey.holiday_country is not None and not _COUNTRY.fullmatch(journey.holiday_country):
-        yield (
-            ("holiday_country",),
-            f"{quoted(journey.holiday_country)} is not a country; write it as GB, or with its part as US-CA",
-        )
-    known = ", ".join(Region)
-    for index, name in enumerate(journey.applies_to.regions or ()):
-        if name not in tuple(Region):
-            yield ("applies_to", "regions", index), f"there is no region {quoted(name)}; use one of {known}"
-    has_holidays = bool(journey.holidays) or journey.holiday_country is not None
+    """What is wrong with the fields of a journey taken together, each with its place."""
+    if journey.holidays or journey.holiday_country is not None:
+        return
     for index, step in enumerate(journey.steps):
-        for place, message in _step_faults(step, has_holidays=has_holidays):
-            yield ("steps", index, *place), message
-
-
-def _step_faults(step: Step, *, has_holidays: bool) -> Iterator[tuple[Path, str]]:
-    checks = (("offset", offset_days), ("at", clock_time), ("deadline", length_us), ("expires", length_us))
-    for name, check in checks:
-        value = getattr(step, name)
-        try:
-            if value is not None:
-                check(value)
-        except InvalidInput as error:
-            yield (name,), str(error)
-    if step.skip_holidays and not has_holidays:
-        yield ("skip_holidays",), "the journey names no holidays; give it holidays: or holiday_country:"
+        if step.skip_holidays:
+            message = "the journey names no holidays; give it holidays: or holiday_country:"
+            yield ("steps", index, "skip_holidays"), message
 
 
 def _doubles(document: Document, items: list[tuple[Path, Any]], field: str) -> list[Problem]:

@@ -53,7 +53,8 @@ class Frame:
 
     def days_after(self) -> int:
         """For how many days after a wedding steps may still be to come."""
-        offsets = [step.days for one in self.current() for step in one.journey.steps if step.anchor == "wedding"]
+        found = [from_text(one.definition) for one in self.stored.values() if one.is_current]
+        offsets = [step.days for one in found for step in one.steps if step.anchor == "wedding"]
         return max([0, *offsets]) + _AFTER
 
 

@@ -37,7 +37,7 @@ class Change(StrEnum):
     RUNNING = "running"
     DONE = "done"
     ENDED = "ended"
-    """Its job failed for good, expired, or somebody cancelled it: planning leaves that as it is."""
+    """Its job failed for good, expired, or somebody cancelled it or did it by hand: planning leaves that as it is."""
     UNDATED = "undated"
     """It counts from a booking whose date nobody knows."""
 

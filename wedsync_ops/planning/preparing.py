@@ -10,13 +10,15 @@ from wedsync_ops.errors import UnknownClient, quoted
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.batch import expected_of
 from wedsync_ops.jobs.rules import Rules
-from wedsync_ops.jobs.store import durations
+from wedsync_ops.jobs.scope import covers
+from wedsync_ops.jobs.store import control, durations
+from wedsync_ops.jobs.store.control import Pause
 from wedsync_ops.planning import frame
 from wedsync_ops.planning.admission import Load
 from wedsync_ops.planning.couples import couple_of
 from wedsync_ops.planning.frame import Frame
 from wedsync_ops.planning.promising import measure
-from wedsync_ops.planning.readiness import JobFacts, Ready, ready
+from wedsync_ops.planning.readiness import JobFacts, Ready, Stop, ready
 from wedsync_ops.planning.store import calls, obligations, plans
 from wedsync_ops.weddings import agenda
 from wedsync_ops.weddings import store as clients
@@ -25,6 +27,7 @@ from wedsync_ops.weddings.proximity import days_until
 from wedsync_ops.weddings.store import Wanted
 
 _AT_ONCE = 500
+_WAITING = ("scheduled", "available", "retryable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ def _judged(
     found, load = look
     ids = [one.known.client.client_id for one in page]
     known, current = plans.known(connection, ids), found.current()
-    jobs, made = _jobs(connection, rules, ids), calls.made(connection, ids)
+    jobs, made = _jobs(connection, rules, ids, now), calls.made(connection, ids)
     for one in page:
         client = one.known.client
         couple = couple_of(client, rules.calendar.zone)
@@ -83,12 +86,28 @@ def _judged(
         yield WeddingReady(one, told)
 
 
-def _jobs(connection: Connection, rules: Rules, ids: Sequence[str]) -> dict[str, dict[int, JobFacts]]:
+def _jobs(connection: Connection, rules: Rules, ids: Sequence[str], now: int) -> dict[str, dict[int, JobFacts]]:
     measured = durations.read(connection)
+    pauses = control.closed(connection, now)
     found: dict[str, dict[int, JobFacts]] = {}
+    takes: dict[tuple[str, int], int] = {}
     row: Any
     for row in obligations.jobs_of(connection, ids):
-        p95_us = expected_of(measured, rules.registry.version(row.module_type, row.module_version)).p95_us
-        own = (row.id, row.module_type, row.state, row.priority, row.due_at, row.deadline_at, row.attempts_left)
-        found.setdefault(row.client_id, {})[row.id] = JobFacts(*own, p95_us, row.error)
+        client_id, job_id, module_type, version, state, priority, due_at, deadline_at, left, error, supplier_id = row
+        p95_us = takes.get((module_type, version))
+        if p95_us is None:
+            p95_us = expected_of(measured, rules.registry.version(module_type, version)).p95_us
+            takes[module_type, version] = p95_us
+        stop = _stop(pauses, module_type, supplier_id) if pauses and state in _WAITING else None
+        facts = JobFacts(job_id, module_type, state, priority, due_at, deadline_at, left, p95_us, error, stop)
+        found.setdefault(client_id, {})[job_id] = facts
     return found
+
+
+def _stop(pauses: Sequence[Pause], module_type: str, supplier_id: str | None) -> Stop | None:
+    """The pause of all that cover a job that lasts longest."""
+    mine = [one for one in pauses if covers(one.scope, one.name, module_type, supplier_id)]
+    if not mine:
+        return None
+    longest = max(mine, key=lambda one: (one.until is None, one.until or 0))
+    return Stop("everything" if longest.scope == "all" else f"{longest.scope} {longest.name}", longest.until)

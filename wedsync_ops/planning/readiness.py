@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from wedsync_ops.jobs.model import Priority
 from wedsync_ops.planning.admission import Demand, Load, Verdict, promise
+from wedsync_ops.planning.by_hand import key_of
 from wedsync_ops.planning.journeys import step_time
 from wedsync_ops.planning.model import Couple, Kept, Known
 from wedsync_ops.planning.reconcile import Versioned
@@ -46,6 +47,7 @@ class Readiness(StrEnum):
 
 _WORST = {
     Standing.AT_RISK: Readiness.WARNING,
+    Standing.LATE: Readiness.CRITICAL,
     Standing.FAILED: Readiness.CRITICAL,
     Standing.MISSING: Readiness.CRITICAL,
     Standing.REFUSED: Readiness.CRITICAL,
@@ -53,6 +55,13 @@ _WORST = {
 _ORDER = tuple(Readiness)
 _FAILED = ("discarded", "expired")
 _OPEN = ("scheduled", "available", "retryable", "running")
+
+
+class Stop(NamedTuple):
+    """A pause of what a job belongs to; ``until`` is ``None`` when nobody has said."""
+
+    what: str
+    until: int | None
 
 
 class JobFacts(NamedTuple):
@@ -67,6 +76,7 @@ class JobFacts(NamedTuple):
     attempts_left: int
     p95_us: int
     error: str | None
+    stop: Stop | None = None
 
 
 class Obligation(NamedTuple):
@@ -87,7 +97,7 @@ class Obligation(NamedTuple):
         """What names it to people: the step of a couple, else the job."""
         if self.journey_id is None:
             return f"job:{self.job_id}"
-        return f"{self.journey_id}/{self.step_id}/{client_id}"
+        return key_of(self.journey_id, self.step_id or "", client_id)
 
     @property
     def asks_for_hands(self) -> bool:
@@ -164,7 +174,7 @@ def ready(
 
 def _known(one: Known, jobs: Mapping[int, JobFacts], load: Load, now: int) -> Obligation:
     job = jobs.get(one.job_id or 0)
-    if one.state is Kept.QUEUED and job is not None:
+    if job is not None and (one.state is Kept.QUEUED or job.state != "cancelled"):  # retried since it was withdrawn
         return _of_job(one.journey_id, one.step_id, job, load, now)._replace(at=one.planned_at)
     place = (one.journey_id, one.step_id, one.module_type)
     if one.state is Kept.QUEUED:
@@ -181,7 +191,7 @@ def _of_job(journey_id: str | None, step_id: str | None, job: JobFacts, load: Lo
         standing, reason = _ended(job.state)
         return Obligation(*place, standing, job.job_id, job.due_at, None, job.error or reason, job.deadline_at)
     demand = Demand(
-        due_at=job.due_at,
+        due_at=max(job.due_at, (job.stop and job.stop.until) or 0),
         deadline_at=job.deadline_at,
         p95_us=job.p95_us,
         attempts_left=job.attempts_left,
@@ -190,15 +200,19 @@ def _of_job(journey_id: str | None, step_id: str | None, job: JobFacts, load: Lo
     if job.state == "available":  # the nearer its deadline, the sooner it overtakes what waits in its lane
         load = load.at_place(demand.priority, 0)
     found = promise(demand, load, now)
-    if found.verdict is Verdict.ACCEPT:
+    is_stopped = job.stop is not None and job.stop.until is None and job.due_at <= now and job.deadline_at is not None
+    if found.verdict is Verdict.ACCEPT and not is_stopped:
         return Obligation(
             *place, Standing.PLANNED, job.job_id, job.due_at, found.slack_us, f"it is {job.state}", job.deadline_at
         )
     standing, why = Standing.AT_RISK, "not every attempt fits before its deadline"
+    if found.verdict is Verdict.ACCEPT:
+        why = "nobody has said until when"
     if found.verdict is Verdict.REFUSE:
         standing = Standing.LATE
         why = "its deadline is past" if (job.deadline_at or 0) <= now else "it cannot be done by its deadline"
-    reason = f"it is {job.state}, and {why}" + (f": {job.error}" if job.error else "")
+    paused = "" if job.stop is None else f", {job.stop.what} is paused"
+    reason = f"it is {job.state}{paused}, and {why}" + (f": {job.error}" if job.error else "")
     return Obligation(*place, standing, job.job_id, job.due_at, found.slack_us, reason, job.deadline_at)
 
 

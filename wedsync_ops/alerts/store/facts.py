@@ -55,6 +55,11 @@ _BROKEN = (
     " AND module_type = :module_type AND priority = :priority ORDER BY rank, id LIMIT :most) AS ahead"
     " WHERE deadline_at < :last"
 )
+# Deadlines pass while a limit or a pause holds a job back, too.
+_HELD = (
+    "SELECT module_type, deadline_at FROM jobs WHERE held_by IS NOT NULL"
+    " ORDER BY held_by, priority DESC, rank, id LIMIT :most"
+)
 
 
 def ended(connection: Connection, since: int, now: int) -> Mapping[str, Ended]:
@@ -89,7 +94,10 @@ def late(connection: Connection, now: int) -> Mapping[str, int]:
 
 
 def broken(connection: Connection, now: int, p95_us: Mapping[str, int]) -> Mapping[str, int]:
-    """The jobs among the first 500 of each lane whose execution, of ``p95_us``, would end after their deadline."""
+    """The jobs whose execution, of ``p95_us``, would end after their deadline.
+
+    Looked at are the first 500 of each lane, and of those that limits and pauses hold back.
+    """
     found: Counter[str] = Counter()
     for count in lanes.read(connection):
         module_type = count.lane.module_type
@@ -97,6 +105,9 @@ def broken(connection: Connection, now: int, p95_us: Mapping[str, int]) -> Mappi
             values = {"module_type": module_type, "priority": int(count.lane.priority), "most": _LOOKED_AT}
             last = now + p95_us[module_type]
             found[module_type] += int(db.run(connection, _BROKEN, {**values, "last": last}).scalar_one())
+    for module_type, deadline_at in map(tuple, db.run(connection, _HELD, {"most": _LOOKED_AT})):
+        if deadline_at is not None and module_type in p95_us and deadline_at < now + p95_us[module_type]:
+            found[module_type] += 1
     return {module_type: count for module_type, count in found.items() if count}
 
 

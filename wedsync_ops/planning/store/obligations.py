@@ -8,7 +8,7 @@ from wedsync_ops import db
 
 _JOBS = (
     "SELECT payloads.client_id, jobs.id, jobs.module_type, jobs.module_version, jobs.state, jobs.priority, jobs.due_at,"
-    " jobs.deadline_at, jobs.max_attempts - jobs.attempt AS attempts_left, jobs.error"
+    " jobs.deadline_at, jobs.max_attempts - jobs.attempt AS attempts_left, jobs.error, jobs.supplier_id"
     " FROM payloads JOIN jobs ON jobs.id = payloads.job_id"
 )
 

@@ -32,6 +32,7 @@ _STEP = {
 }
 _UNSETTLED = "job_id IS NOT NULL AND (ended_as IS NULL OR ended_as <> 'completed')"
 """In the words of the index."""
+_KEPT = {state.value: state for state in Kept}
 _KEY = ("client_id", "journey_id", "step_id")
 
 
@@ -97,9 +98,10 @@ def known(connection: Connection, client_ids: Sequence[str]) -> dict[str, dict[t
         f" WHERE s.client_id IN {db.texts_source(connection)}"
     )
     found: dict[str, dict[tuple[str, str], Known]] = {client_id: {} for client_id in client_ids}
-    for client_id, *values in map(tuple, db.run(connection, statement, {"texts": db.many(list(client_ids))})):
-        one = Known._make(values)
-        found[client_id][one.journey_id, one.step_id] = one._replace(state=Kept(one.state), has_job=bool(one.has_job))
+    for row in map(tuple, db.run(connection, statement, {"texts": db.many(list(client_ids))}).all()):
+        client_id, journey_id, step_id, version, state, *of_job, has_job = row
+        known_as = (version, _KEPT[state], *of_job, bool(has_job))
+        found[client_id][journey_id, step_id] = Known(journey_id, step_id, *known_as)
     return found
 
 
