@@ -57,6 +57,9 @@ def test_what_is_wrong_is_one_line_and_the_right_exit_code(tmp_path: Path) -> No
         (("declare", "flood", "--until", "soon"), 2),
         (("resolve",), 4),
         (("resolve", "7"), 4),
+        (("resolve", "99999999999999999999"), 2),
+        (("resolve", "0"), 2),
+        (("history", "--limit", "99999999999999999999"), 2),
         (("drill", "nothing"), 3),
     ):
         answer = home.run("emergency", *arguments, code=code)

@@ -260,7 +260,17 @@ def test_what_cannot_be_declared_is_refused_and_nothing_is_written(room: Room) -
         declare(room, "flood", until=room.clock.now())
     with pytest.raises(InvalidInput, match="printable"):
         declare(room, "flood", reason="a\nb")
+    for supplier in ("", " ", "a\nb", "s" * 256):
+        with pytest.raises(InvalidInput, match="the supplier must be"):
+            declare(room, "flood", scope=Scope.SUPPLIER, subject=supplier)
     assert room.standing().emergencies == ()
+
+
+def test_the_reason_for_an_end_is_checked_before_anything_ends(room: Room) -> None:
+    made = declare(room, "flood")
+    with pytest.raises(InvalidInput, match="printable"):
+        actions.resolve(room.desk, made.id, note="a\nb")
+    assert [one.ending for one in room.standing().emergencies] == [None]
 
 
 def test_the_same_emergency_goes_on_once(room: Room) -> None:
