@@ -66,7 +66,7 @@ def test_a_file_of_ones_own_replaces_and_adds(tmp_path: Path) -> None:
         ),
         ("protocols:\n  storm: {about: x, steps: [{do: watch_closely}, {do: watch_closely}]}", "stands twice"),
         (
-            "protocols:\n  x: {about: x, steps: [{do: scale_up, with: {slots: 9}}, {do: bound_slots, with: {slots: 1}}]}",
+            "protocols: {x: {about: x, steps: [{do: scale_up, with: {slots: 9}},{do: bound_slots, with: {slots: 1}}]}}",
             "do not go together",
         ),
         (
