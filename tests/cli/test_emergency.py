@@ -82,6 +82,8 @@ def test_changes_are_frozen_while_a_wedding_is_near_unless_somebody_says_why(tmp
     home.run("queue", "pause", "sms")
     assert home.json("emergency", "status")["freeze"]["weddings"][0]["client_id"] == "c1"
     home.run("queue", "pause", "email", "--override", code=2)
+    home.run("modules", "retire", "email", "--override", "--reason", "not confirmed", code=2)
+    home.run("scale", "set", "0", "--override", "--reason", "no such number", code=2)
     home.run("queue", "pause", "email", "--override", "--reason", "mails go out twice")
     (kept,) = home.json("emergency", "history")["overrides"]
     assert (kept["change"], kept["reason"]) == ("queue pause of module email", "mails go out twice")
