@@ -16,7 +16,7 @@ from wedsync_ops import moves
 from wedsync_ops.db import Database
 from wedsync_ops.errors import DatabaseCorrupt, DatabaseNewer, DatabaseReadOnly, DatabaseUnreachable
 
-HEAD = "0019"
+HEAD = "0020"
 """The newest revision that this version knows; a test compares it with the migrations."""
 KNOWN = (
     "0001",
@@ -38,6 +38,7 @@ KNOWN = (
     "0017",
     "0018",
     "0019",
+    "0020",
 )
 _ADVISORY_LOCK = 0x57454453
 

@@ -57,6 +57,9 @@ def test_what_is_wrong_is_one_line_and_the_right_exit_code(tmp_path: Path) -> No
         (("declare", "flood", "--until", "soon"), 2),
         (("resolve",), 4),
         (("resolve", "7"), 4),
+        (("resolve", "99999999999999999999"), 2),
+        (("resolve", "0"), 2),
+        (("history", "--limit", "99999999999999999999"), 2),
         (("drill", "nothing"), 3),
     ):
         answer = home.run("emergency", *arguments, code=code)
@@ -79,6 +82,8 @@ def test_changes_are_frozen_while_a_wedding_is_near_unless_somebody_says_why(tmp
     home.run("queue", "pause", "sms")
     assert home.json("emergency", "status")["freeze"]["weddings"][0]["client_id"] == "c1"
     home.run("queue", "pause", "email", "--override", code=2)
+    home.run("modules", "retire", "email", "--override", "--reason", "not confirmed", code=2)
+    home.run("scale", "set", "0", "--override", "--reason", "no such number", code=2)
     home.run("queue", "pause", "email", "--override", "--reason", "mails go out twice")
     (kept,) = home.json("emergency", "history")["overrides"]
     assert (kept["change"], kept["reason"]) == ("queue pause of module email", "mails go out twice")

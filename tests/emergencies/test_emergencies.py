@@ -1,5 +1,6 @@
 """Declaring and resolving: every step is recorded, has an effect, can be gone on with, and leaves only the history."""
 
+import socket
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,19 @@ from wedsync_ops.jobs import actions as jobs
 from wedsync_ops.jobs.explaining import explained
 from wedsync_ops.jobs.model import Priority, State
 from wedsync_ops.jobs.store import measures, requests
+from wedsync_ops.modules import actions as modules
+from wedsync_ops.modules import store
+
+WIRED = b"""
+schema_version: 1
+modules:
+  - id: wire
+    display_name: Wire
+    category: messages
+    provider: acme
+    handler: tests.stores.handlers:nothing
+    config_schema: {type: object, additionalProperties: false, properties: {n: {type: integer}}}
+"""
 
 
 def declare(room: Room, name: str, **values: Any) -> Emergency:
@@ -115,6 +129,41 @@ def test_a_probe_that_fails_opens_it_again(room: Room) -> None:
     assert (breaker.state, breaker.times) == (BreakerState.OPEN, 2)
     enqueue(room)
     assert room.claim() == []
+
+
+def test_of_two_breakers_over_one_module_type_each_sees_its_own_probes(room: Room) -> None:
+    modules.register(room.database, WIRED, "test", now=room.clock.now())
+    with room.database.reading() as connection:
+        rules = replace(room.queue.rules, registry=store.load(connection))
+    room.queue = replace(room.queue, rules=rules)
+    first = declare(room, "high_failure_rate", scope=Scope.MODULE, subject="wire")
+    room.look("31s")
+    room.clock.advance("2s")
+    room.ran("wire", "ok", "ok", "ok")
+    declare(room, "high_failure_rate", scope=Scope.PROVIDER, subject="acme")
+    assert len(room.standing().breakers) == 2
+    assert room.look().resolved == 1
+    assert [one.key.scope for one in room.standing().breakers] == ["provider"]
+    assert first.id not in {one.id for one in room.standing().emergencies}
+    enqueue(room, "wire")
+    assert room.claim() == []
+
+
+def test_a_backup_that_answers_is_seen_and_one_that_does_not_fails_in_time(room: Room) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"smtp://127.0.0.1:{server.getsockname()[1]}"
+        room.setting(smtp_url_backup=url)
+        made = declare(room, "wedding_day_outage")
+        room.look()
+        found = {step.plan.do: step for step in actions.steps_of(room.desk, made)}["use_backup_routes"]
+        assert (found.check_ok, found.check_said) == (True, "it answers")
+        actions.resolve(room.desk, made.id)
+    again = declare(room, "wedding_day_outage")
+    room.look()
+    room.look("31s")
+    found = {step.plan.do: step for step in actions.steps_of(room.desk, again)}["use_backup_routes"]
+    assert (found.check_ok, found.state) == (False, StepState.DONE)
+    assert "the backup of smtp does not answer" in (found.check_said or "")
 
 
 def test_with_the_setting_off_nothing_opens_by_itself(room: Room) -> None:
@@ -260,7 +309,17 @@ def test_what_cannot_be_declared_is_refused_and_nothing_is_written(room: Room) -
         declare(room, "flood", until=room.clock.now())
     with pytest.raises(InvalidInput, match="printable"):
         declare(room, "flood", reason="a\nb")
+    for supplier in ("", " ", "a\nb", "s" * 256):
+        with pytest.raises(InvalidInput, match="the supplier must be"):
+            declare(room, "flood", scope=Scope.SUPPLIER, subject=supplier)
     assert room.standing().emergencies == ()
+
+
+def test_the_reason_for_an_end_is_checked_before_anything_ends(room: Room) -> None:
+    made = declare(room, "flood")
+    with pytest.raises(InvalidInput, match="printable"):
+        actions.resolve(room.desk, made.id, note="a\nb")
+    assert [one.ending for one in room.standing().emergencies] == [None]
 
 
 def test_the_same_emergency_goes_on_once(room: Room) -> None:

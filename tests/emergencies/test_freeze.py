@@ -9,6 +9,7 @@ from tests.stores.queues import request
 from wedsync_ops.emergencies.actions import history
 from wedsync_ops.emergencies.freeze import Near, frozen
 from wedsync_ops.emergencies.freezing import Freeze
+from wedsync_ops.emergencies.store import frozen as store
 from wedsync_ops.errors import ChangeFrozen, InvalidInput
 from wedsync_ops.instants import DAY, parse_date, parse_instant, zone_named
 from wedsync_ops.jobs import actions
@@ -80,6 +81,24 @@ def test_jobs_that_are_scheduled_running_or_held_count_and_finished_ones_do_not(
         connection.exec_driver_sql("UPDATE jobs SET state = 'completed', leased_by = NULL, finished_at = 1")
     freeze(room).check(Change("queue pause"))
     married(room, "2027-01-14", config={"send_delay": 0}, at="2027-01-14T08:00:00Z")
+    with pytest.raises(ChangeFrozen):
+        freeze(room).check(Change("queue pause"))
+
+
+def test_a_near_wedding_is_found_behind_any_number_of_others(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "COUNTED", 1)
+    for _ in range(3):
+        married(room, "2027-08-14")
+        married(room, "2027-08-14", config={"send_delay": 0}, at="2027-01-13T18:00:00Z")
+    freeze(room).check(Change("queue pause"))
+    married(room, "2027-01-14", config={"send_delay": 0}, at="2027-01-14T08:00:00Z")
+    with pytest.raises(ChangeFrozen):
+        freeze(room).check(Change("queue pause"))
+    with room.database.transaction() as connection:
+        connection.exec_driver_sql("DELETE FROM jobs WHERE wedding_on = '2027-01-14'")
+    married(room, "2027-01-14")
+    with room.database.transaction() as connection:
+        connection.exec_driver_sql("UPDATE jobs SET priority = 1")  # as before the boundary of one day was seen
     with pytest.raises(ChangeFrozen):
         freeze(room).check(Change("queue pause"))
 

@@ -60,6 +60,28 @@ def test_a_file_of_ones_own_replaces_and_adds(tmp_path: Path) -> None:
         ("protocols:\n  storm: {about: x, steps: [{do: watch_closely, undo: false}]}", "is always undone"),
         ("protocols:\n  storm: {about: x, when: {probes: 2}, steps: [{do: watch_closely}]}", "needs one of"),
         ("protocols:\n  storm: {about: x, steps: [{do: scale_up, with: {slots: 0}}]}", "slots must be"),
+        (
+            "protocols:\n  storm: {about: x, steps: [{do: watch_closely, check: told}]}",
+            "the check told goes with page only",
+        ),
+        ("protocols:\n  storm: {about: x, steps: [{do: watch_closely}, {do: watch_closely}]}", "stands twice"),
+        (
+            "protocols: {x: {about: x, steps: [{do: scale_up, with: {slots: 9}},{do: bound_slots, with: {slots: 1}}]}}",
+            "do not go together",
+        ),
+        (
+            "protocols:\n  storm: {about: x, when: {failed_percent: 9}, steps: [{do: watch_closely}]}",
+            "own.yaml:2: protocols.storm: failed_percent is for high_failure_rate only",
+        ),
+        (
+            "protocols:\n  storm: {about: x, when: {memory_percent: 9}, steps: [{do: open_breaker}]}",
+            "a rule names nothing that a breaker could be of",
+        ),
+        ("protocols:\n  high_failure_rate: {about: x, steps: [{do: watch_closely}]}", "needs a step open_breaker"),
+        (
+            "protocols:\n  high_failure_rate: {about: x, when: {memory_percent: 9}, steps: [{do: open_breaker}]}",
+            "its rule must be failed_percent",
+        ),
         ("protocols: {storm: &a {about: x}}", "own.yaml"),
         ("\x00", "own.yaml"),
     ],

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, event
 from tests.stores.queues import queue_on
 from tests.stores.rows import NOW, add, ending, take
 from wedsync_ops.db import Database
-from wedsync_ops.instants import DAY
+from wedsync_ops.emergencies.store import frozen
+from wedsync_ops.instants import DAY, to_datetime
 from wedsync_ops.jobs import draining
 from wedsync_ops.jobs.model import Claimed, Lane, Priority, State
 from wedsync_ops.jobs.store import (
@@ -84,6 +85,13 @@ def _leftovers(place: int) -> Sweep:
     return [*retention.sweeps(policy, [])][-4:][place]
 
 
+def _near(connection: Connection) -> None:
+    """What the change freeze looks at."""
+    add(connection)
+    day = to_datetime(NOW).date()
+    frozen.open_jobs(connection, (day, day), NOW + DAY)
+
+
 CASES: dict[str, tuple[Callable[[Connection], Any], str]] = {
     "claim": (lambda c: claim.claim(c, LANE, 5, worker_id="w"), "jobs_to_claim (module_type=? AND priority=?)"),
     "claim under limits": (
@@ -115,6 +123,10 @@ CASES: dict[str, tuple[Callable[[Connection], Any], str]] = {
         lambda c: lanes.within(c, "south", 5),
         "jobs_to_claim_in_region (module_type=? AND priority=? AND region=?)",
     ),
+    "weddings of what is scheduled": (_near, "jobs_to_promote (due_at<?)"),
+    "weddings of what is available": (_near, "jobs_to_claim (module_type=? AND priority=?)"),
+    "weddings of what is held": (_near, "jobs_held (held_by>?)"),
+    "weddings of what runs": (_near, "jobs_leased"),
     "next of a lane": (lambda c: vital.heads(c, [LANE]), "jobs_to_claim (module_type=? AND priority=?)"),
     "next of a region": (
         lambda c: vital.heads_in(c, [LANE], ["south"]),

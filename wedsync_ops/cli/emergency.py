@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wedsync_ops.emergencies.protocols import Protocol
     from wedsync_ops.jobs.store.measures import Measure
 
+_LARGEST = 2**63 - 1
 app = group("Declare an emergency, see and end it; drill one.")
 
 
@@ -93,7 +94,9 @@ def status(context: typer.Context, json: Json = False) -> None:
 @app.command()
 def resolve(
     context: typer.Context,
-    emergency_id: Annotated[int | None, typer.Argument(metavar="[ID]", help="Default: the only one.")] = None,
+    emergency_id: Annotated[
+        int | None, typer.Argument(metavar="[ID]", min=1, max=_LARGEST, help="Default: the only one.")
+    ] = None,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why it is over.")] = None,
     json: Json = False,
 ) -> None:
@@ -118,7 +121,9 @@ def resolve(
 @app.command()
 def history(
     context: typer.Context,
-    limit: Annotated[int, typer.Option(metavar="N", min=0, help="At most so many of each; 0 for all.")] = 20,
+    limit: Annotated[
+        int, typer.Option(metavar="N", min=0, max=_LARGEST, help="At most so many of each; 0 for all.")
+    ] = 20,
     json: Json = False,
 ) -> None:
     """Show the latest emergencies, and changes that were made although they were frozen."""

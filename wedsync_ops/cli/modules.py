@@ -198,9 +198,12 @@ def retire(
     with opened(context) as app:
         counted = actions.retire(app.database, module_id, now=app.clock.now(), dry_run=True)
         if not dry_run:
-            app.freeze().check(Change("modules retire", "module", module_id), why)
+            freeze, change = app.freeze(), Change("modules retire", "module", module_id)
+            frozen = freeze.allow(change, why)
             confirm(f"Retire {module_id}, for which {counted.waiting_jobs} jobs wait?", yes=yes)
             counted = actions.retire(app.database, module_id, now=app.clock.now())
+            if frozen is not None and why is not None:
+                freeze.keep(change, why, frozen)
     verb = "would be retired" if dry_run else "is retired" if counted.changed else "was retired before"
     with answering(f"{module_id} {verb}"):
         if json:

@@ -110,11 +110,14 @@ def set_slots(
         end = instant_of(until, "--until", opened_app.calendar.zone)
         if for_ is not None:
             end = opened_app.clock.now() + parse_range(for_)
+        freeze, change, frozen = opened_app.freeze(), Change("scale set"), None
         if slots < actions.slots_now(opened_app.database, opened_app.clock, opened_app.settings):
-            opened_app.freeze().check(Change("scale set"), why)
+            frozen = freeze.allow(change, why)
         done = actions.set_slots(
             opened_app.database, opened_app.clock, opened_app.rules(), slots, until=end, reason=reason, scope=scope
         )
+        if frozen is not None and why is not None:
+            freeze.keep(change, why, frozen)
     said = f"{done.scope}: {slots} slots, {'until scale auto' if end is None else f'until {moment(end)}'}"
     with answering(said):
         if json:

@@ -38,6 +38,8 @@ from wedsync_ops.settings import Settings, operator
 _LOG = logging.getLogger(__name__)
 LONGEST_TEXT = 500
 """The most characters of a reason."""
+LONGEST_SUPPLIER = 255
+"""The most characters of a supplier's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,19 +139,28 @@ def declare(desk: Desk, wish: Wish, *, by: str | None = None) -> Emergency:
 def _check(place: Place, wish: Wish, *, opens_breaker: bool) -> None:
     if not NAME.fullmatch(wish.name):
         raise InvalidInput(f"{quoted(wish.name)} is no name of an emergency", hint="use a-z, 0-9, _ and -, at most 50")
-    if wish.reason is not None and not (
-        wish.reason.strip() and wish.reason.isprintable() and len(wish.reason) <= LONGEST_TEXT
-    ):
-        raise InvalidInput(f"the reason must be 1 to {LONGEST_TEXT} printable characters, not {quoted(wish.reason)}")
+    if wish.reason is not None:
+        _check_reason(wish.reason)
     if wish.until is not None and wish.until <= place.now:
         raise InvalidInput("--until lies in the past")
     if opens_breaker and wish.scope not in (Scope.MODULE, Scope.PROVIDER):
         raise UsageError(f"{wish.name} opens a breaker", hint="say of what: --module or --provider")
+    if wish.scope is Scope.SUPPLIER and not (
+        wish.subject.strip() and wish.subject.isprintable() and len(wish.subject) <= LONGEST_SUPPLIER
+    ):
+        raise InvalidInput(
+            f"the supplier must be 1 to {LONGEST_SUPPLIER} printable characters, not {quoted(wish.subject)}"
+        )
     if wish.scope is Scope.MODULE:
         place.rules.registry.pointer(wish.subject)
     if wish.scope is Scope.PROVIDER and wish.subject not in place.providers.values():
         known = ", ".join(sorted({name for name in place.providers.values() if name is not None})) or "none"
         raise NotFound(f"no module type delivers over a provider {quoted(wish.subject)}", hint=f"known: {known}")
+
+
+def _check_reason(text: str) -> None:
+    if not text.strip() or not text.isprintable() or len(text) > LONGEST_TEXT:
+        raise InvalidInput(f"the reason must be 1 to {LONGEST_TEXT} printable characters, not {quoted(text)}")
 
 
 def carry_on(desk: Desk, emergency: Emergency, place: Place) -> int:
@@ -190,7 +201,9 @@ def _tell(event: str, emergency: Emergency, why: str | None) -> None:
 
 
 def resolve(desk: Desk, emergency_id: int, *, note: str | None = None, by: str | None = None) -> Emergency:
-    """End an emergency: its steps are undone, the last first. Raises UnknownEmergency, WrongState."""
+    """End an emergency: its steps are undone, the last first. Raises UnknownEmergency, WrongState, InvalidInput."""
+    if note is not None:
+        _check_reason(note)
     with desk.database.transaction() as connection:
         emergencies.lock(connection)
         known = emergencies.get(connection, emergency_id)

@@ -29,8 +29,15 @@ class Found(NamedTuple):
     said: str
 
 
+def answer(place: Place, step: Step) -> Found | None:
+    """What the check of a step comes to that asks somebody else, who may be slow; ``None`` for any other check."""
+    if step.plan.check != "backup_answers":
+        return None
+    return reachable(place.rules.settings, tuple(step.plan.with_.routes or ()))
+
+
 def look(connection: Connection, place: Place, emergency: Emergency, step: Step) -> Found:
-    """What the check of a step that is done comes to now."""
+    """What the check of a step that is done comes to now, where the database tells."""
     return _CHECKS[step.plan.check or ""](connection, place, emergency, step)
 
 
@@ -54,11 +61,6 @@ def _slots_reached(connection: Connection, place: Place, emergency: Emergency, s
     wanted, have = wanted_slots(crew, step.plan.with_), sum(one.slots for one in crew)
     there = have <= wanted if step.plan.do == "bound_slots" else have >= wanted
     return Found(there or None, f"{have} of {wanted} slots, on {len(crew)} workers")
-
-
-def _backup_answers(connection: Connection, place: Place, emergency: Emergency, step: Step) -> Found:  # noqa: ARG001
-    routes = step.plan.with_.routes or ()
-    return reachable(place.rules.settings, tuple(routes))
 
 
 def reachable(settings: Settings, routes: tuple[str, ...]) -> Found:
@@ -86,6 +88,5 @@ def _told(connection: Connection, place: Place, emergency: Emergency, step: Step
 _CHECKS: Mapping[str, Callable[[Connection, Place, Emergency, Step], Found]] = {
     "nothing_starts": _nothing_starts,
     "slots_reached": _slots_reached,
-    "backup_answers": _backup_answers,
     "told": _told,
 }

@@ -38,6 +38,12 @@ _TAKES: Mapping[str, frozenset[str]] = {
     "page": frozenset({"severity"}),
     "note": frozenset({"text"}),
 }
+_CHECKED: Mapping[str, frozenset[str]] = {
+    "nothing_starts": frozenset({"open_breaker", "hold"}),
+    "slots_reached": frozenset({"bound_slots", "scale_up"}),
+    "backup_answers": frozenset({"use_backup_routes"}),
+    "told": frozenset({"page"}),
+}
 _STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, populate_by_name=True)
 
 
@@ -76,6 +82,8 @@ class StepPlan(BaseModel):
             raise ValueError("slots must be min, max or 1 to 10,000")
         if not self.undo and self.do not in ("page", "note"):
             raise ValueError(f"{self.do} is always undone: what is in force must end with the emergency")
+        if self.check is not None and self.do not in _CHECKED[self.check]:
+            raise ValueError(f"the check {self.check} goes with {' and '.join(sorted(_CHECKED[self.check]))} only")
         microseconds(self.within)
         return self
 
@@ -128,6 +136,12 @@ class Protocol(BaseModel):
     def _fits(self) -> Self:
         for text in (self.well_for, self.lasts or "1s"):
             microseconds(text)
+        does = [step.do for step in self.steps]
+        twice = next((do for do in does if do != "note" and does.count(do) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice} stands twice: the second would take the place of the first")
+        if "bound_slots" in does and "scale_up" in does:
+            raise ValueError("bound_slots and scale_up do not go together: one would take the place of the other")
         return self
 
     @property
@@ -184,7 +198,24 @@ def parse(raw: bytes, name: str) -> dict[str, Protocol]:
             found[key] = Protocol.model_validate(given)
         except ValidationError as error:
             raise _refusal(error, document, name, key) from error
+        misfit = _misfit(key, found[key])
+        if misfit is not None:
+            raise SettingError(f"{name}:{document.line_of(('protocols', key))}: protocols.{key}: {misfit}")
     return found
+
+
+def _misfit(key: str, protocol: Protocol) -> str | None:
+    """Why a rule could never do what its protocol says; ``None`` when it can."""
+    when = protocol.when
+    if key == BREAKER:
+        if not protocol.opens_breaker:
+            return "needs a step open_breaker: without one it would never end"
+        return None if when is None or when.failed_percent is not None else "its rule must be failed_percent"
+    if when is not None and when.failed_percent is not None:
+        return f"failed_percent is for {BREAKER} only"
+    if when is not None and protocol.opens_breaker:
+        return f"a rule names nothing that a breaker could be of; only that of {BREAKER} does"
+    return None
 
 
 def _refusal(error: ValidationError, document: yamldoc.Document, name: str, key: str) -> SettingError:

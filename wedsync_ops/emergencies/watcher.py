@@ -20,7 +20,7 @@ from wedsync_ops import db
 from wedsync_ops.emergencies import conditions
 from wedsync_ops.emergencies.actions import Desk, Wish, carry_on, declare, finish, resolve
 from wedsync_ops.emergencies.breaker import Breaker, Key, Ran, advance, covered, failing
-from wedsync_ops.emergencies.checks import look
+from wedsync_ops.emergencies.checks import Found, answer, look
 from wedsync_ops.emergencies.conditions import Facts
 from wedsync_ops.emergencies.model import RULE, Emergency, Scope, Step, StepState
 from wedsync_ops.emergencies.place import Place
@@ -104,8 +104,13 @@ class Watcher:
         """See whether the steps that were taken have an effect, until they have, or their time is over."""
         with self._desk.database.reading() as connection:
             taken = emergencies.steps(connection, [emergency.id])
-            open_ = [step for step in taken if step.state is StepState.DONE and step.plan.check and not step.check_ok]
-            found = [checked(connection, place, emergency, step) for step in open_ if step.check_ok is None]
+        open_ = [step for step in taken if step.state is StepState.DONE and step.plan.check and step.check_ok is None]
+        if not open_:
+            return
+        # Whoever is slow to answer keeps no transaction open.
+        answers = {step.position: answer(place, step) for step in open_}
+        with self._desk.database.reading() as connection:
+            found = [checked(connection, place, emergency, step, answers[step.position]) for step in open_]
         changed = [step for step in found if step not in open_]
         if changed:
             with self._desk.database.transaction() as connection:
@@ -197,9 +202,12 @@ class Watcher:
         return 1
 
 
-def checked(connection: Connection, place: Place, emergency: Emergency, step: Step) -> Step:
-    """A step with what its check came to; one that is not satisfied in time has failed."""
-    found = look(connection, place, emergency, step)
+def checked(connection: Connection, place: Place, emergency: Emergency, step: Step, answered: Found | None) -> Step:
+    """A step with what its check came to; one that is not satisfied in time has failed.
+
+    ``answered`` is what ``answer`` found; ``None`` where the database tells.
+    """
+    found = answered or look(connection, place, emergency, step)
     late = found.ok is None and place.now - (step.done_at or place.now) > step.plan.within_us
     ok, said = (False, f"{found.said}, within {step.plan.within}") if late else found
     if ok is None:
@@ -215,10 +223,11 @@ def _ran(connection: Connection, place: Place, known: Sequence[Breaker]) -> Mapp
         for name in covered(key, providers):
             if name in since:
                 since[name] = max(since[name], at)
+    moved: dict[str, int] = {}
     for breaker in known:
         for name in covered(breaker.key, providers):
-            if name in since:
-                since[name] = breaker.changed_at
+            moved[name] = min(moved.get(name, breaker.changed_at), breaker.changed_at)
+    since.update({name: at for name, at in moved.items() if name in since})
     found = facts.ran(connection, since, since, max(policy.latest, policy.probes))
     unknown = {name for one in known for name in covered(one.key, providers)} - found.keys()
     return {**{name: [] for name in unknown}, **found}

@@ -1,7 +1,7 @@
 """The SQL of the change freeze: open jobs of weddings that are near, and what was changed all the same.
 
-There is no index by wedding, because every job would pay for it. What is open and due is found through the indexes of
-the queue: critical and high lanes, what is scheduled until the last day, and what runs. Each look is bounded.
+There is no index by wedding, because every job would pay for it. The indexes of the queue name the wedding at their
+end: what is open is found by reading them through, and only the jobs of near weddings are looked up.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from wedsync_ops.emergencies.model import Override
 from wedsync_ops.instants import parse_date
 from wedsync_ops.jobs.store import lanes
 
-LOOKED_AT = 20_000
-"""The most jobs of a lane, or of those scheduled, that are looked at."""
+COUNTED = 20_000
+"""The most jobs of near weddings that are counted in a lane, among those scheduled, and among those held."""
 _NEAR = "wedding_on BETWEEN :first AND :last"
 _FOUND = (
     "SELECT wedding_on, timezone, client_id, supplier_id, module_type, count(*) AS many FROM ({rows}) AS near"
@@ -26,17 +26,12 @@ _FOUND = (
 )
 _ROWS = "SELECT id, wedding_on, timezone, supplier_id, module_type FROM"
 _LANE = (
-    f"{_ROWS} (SELECT id, wedding_on, timezone, supplier_id, module_type FROM jobs WHERE state = 'available'"
-    " AND held_by IS NULL AND module_type = :module_type AND priority = :priority ORDER BY rank, id LIMIT :most) AS l"
-    f" WHERE {_NEAR}"
+    f"{_ROWS} jobs WHERE state = 'available' AND held_by IS NULL AND module_type = :module_type"
+    f" AND priority = :priority AND {_NEAR} LIMIT :most"
 )
-_SCHEDULED = (
-    f"{_ROWS} (SELECT id, wedding_on, timezone, supplier_id, module_type FROM jobs"
-    " WHERE state IN ('scheduled','retryable') AND due_at <= :until ORDER BY due_at LIMIT :most) AS s"
-    f" WHERE {_NEAR}"
-)
-_RUNNING = f"{_ROWS} jobs WHERE state = 'running' AND {_NEAR}"
-_HELD = f"{_ROWS} jobs WHERE held_by IS NOT NULL AND {_NEAR}"
+_SCHEDULED = f"{_ROWS} jobs WHERE state IN ('scheduled','retryable') AND due_at <= :until AND {_NEAR} LIMIT :most"
+_RUNNING = f"{_ROWS} jobs WHERE state = 'running' AND {_NEAR} LIMIT :most"
+_HELD = f"{_ROWS} jobs WHERE held_by IS NOT NULL AND {_NEAR} LIMIT :most"
 _INSERT = (
     "INSERT INTO freeze_overrides (at, by, change, reason, weddings) VALUES (:at, :by, :change, :reason, :weddings)"
 )
@@ -57,12 +52,12 @@ class Open(NamedTuple):
 
 def open_jobs(connection: Connection, days: tuple[date, date], until: int) -> list[Open]:
     """The open jobs of weddings on these two days or between, that wait, run, or fall due by an instant."""
-    near = {"first": days[0].isoformat(), "last": days[1].isoformat()}
+    near = {"first": days[0].isoformat(), "last": days[1].isoformat(), "most": COUNTED}
     found = _found(connection, _RUNNING, near) + _found(connection, _HELD, near)
-    found += _found(connection, _SCHEDULED, {**near, "until": until, "most": LOOKED_AT})
+    found += _found(connection, _SCHEDULED, {**near, "until": until})
     for count in lanes.read(connection):
         if count.available > 0:
-            lane = {"module_type": count.lane.module_type, "priority": int(count.lane.priority), "most": LOOKED_AT}
+            lane = {"module_type": count.lane.module_type, "priority": int(count.lane.priority)}
             found += _found(connection, _LANE, {**near, **lane})
     return found
 
