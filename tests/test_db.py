@@ -249,3 +249,24 @@ class TestSources:
             for numbers, words, expected in (([5, 6], ["a'ü"], (1, 1)), ([], [], (0, 0)), ([50], ["b"], (0, 0))):
                 values = {"ids": db.many(numbers), "texts": db.many(words)}
                 assert tuple(connection.execute(statement, values).one()) == expected
+
+
+def test_who_waits_for_the_lock_gets_it_between_the_transactions_of_one_who_writes_on_and_on(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    with closing(db.connect(settings)) as busy, closing(db.connect(settings)) as other:
+        written, got = 0, threading.Event()
+
+        def wait_for_it() -> None:
+            with other.transaction():
+                got.set()
+
+        waiter = threading.Thread(target=wait_for_it)
+        with busy.transaction():
+            waiter.start()
+            got.wait(0.35)  # so long that SQLite itself would look again every 100 ms only
+        while not got.wait(0.004) and written < 100:
+            with busy.transaction():
+                got.wait(0.01)
+            written += 1
+        waiter.join()
+    assert written <= 4

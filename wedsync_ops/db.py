@@ -8,6 +8,7 @@ PostgreSQL is reached through psycopg 3. Stores write SQL once; the few places w
 import re
 import sqlite3
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -30,6 +31,9 @@ _T = TypeVar("_T")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
 _URL_HINT = "write sqlite:///FILE, such as sqlite:////srv/ops.db, or postgresql+psycopg://user@host/name"
 _SQLITE_DRIVERS = ("sqlite", "sqlite+pysqlite")
+_NAP_S = 0.001
+_PRIMARY = 0xFF
+"""Of SQLite's extended error codes the part that names the kind."""
 # SQLite calls only a disk without space full; a quota and a limit on the size of files come as these I/O errors.
 _CANNOT_GROW = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
 _SQLITE_ERRORS = (
@@ -193,11 +197,11 @@ def _connect_sqlite(url: URL, settings: Settings) -> Database:
         reader = create_engine(url, **_SILENT, connect_args=arguments, poolclass=QueuePool, pool_size=2, max_overflow=8)
     synchronous = "FULL" if settings.durability == "full" else "NORMAL"
     for engine, begin in ((writer, "BEGIN IMMEDIATE"), (reader, "BEGIN")):
-        _prepare_sqlite(engine, begin, synchronous)
+        _prepare_sqlite(engine, begin, synchronous, settings.busy_timeout_s)
     return Database(writer, reader, file, str(file))
 
 
-def _prepare_sqlite(engine: Engine, begin: str, synchronous: str) -> None:
+def _prepare_sqlite(engine: Engine, begin: str, synchronous: str, patience_s: float) -> None:
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # the driver's own BEGIN comes too late; "begin" below sends ours
@@ -213,7 +217,36 @@ def _prepare_sqlite(engine: Engine, begin: str, synchronous: str) -> None:
 
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        raw = connection.connection.driver_connection
+        if begin == "BEGIN IMMEDIATE" and isinstance(raw, sqlite3.Connection):
+            _begin_to_write(raw, patience_s)
+        else:
+            connection.exec_driver_sql(begin)
+
+
+def _begin_to_write(raw: sqlite3.Connection, patience_s: float) -> None:
+    """Take SQLite's write lock, looking for it every few milliseconds.
+
+    SQLite itself naps for up to 100 ms between two looks: beside somebody who writes again and again it finds the lock
+    free only by luck.
+    """
+    raw.execute("PRAGMA busy_timeout = 0")
+    try:
+        until = time.monotonic() + patience_s
+        while not _has_begun(raw, is_last=time.monotonic() >= until):
+            time.sleep(_NAP_S)
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {round(patience_s * 1000)}")
+
+
+def _has_begun(raw: sqlite3.Connection, *, is_last: bool) -> bool:
+    try:
+        raw.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if is_last or error.sqlite_errorcode & _PRIMARY != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
 
 
 def _connect_postgres(url: URL, where: str) -> Database:
