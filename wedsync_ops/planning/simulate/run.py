@@ -281,10 +281,8 @@ class _Run:
 
     def _look(self, now: int) -> None:
         self._look_at = None
-        if self._guard is None:
-            return
         waiting = self._queue.by_module()
-        for turn in self._guard.look(now):
+        for turn in () if self._guard is None else self._guard.look(now):
             self._turns.append(turn._replace(waiting=sum(waiting[name] for name in turn.module_types)))
             for name in turn.module_types:
                 if turn.state == "closed":
