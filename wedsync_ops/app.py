@@ -19,7 +19,7 @@ from wedsync_ops.errors import (
 )
 from wedsync_ops.handlers.contract import Site
 from wedsync_ops.handlers.site import check_settings
-from wedsync_ops.instants import zone_named
+from wedsync_ops.instants import SECOND, zone_named
 from wedsync_ops.jobs.actions import Queue
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.modules import store as modules
@@ -30,6 +30,7 @@ from wedsync_ops.weddings.model import Calendar
 
 if TYPE_CHECKING:
     from wedsync_ops.emergencies.actions import Desk
+    from wedsync_ops.emergencies.rehearsal import Rehearsal
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,19 @@ class App:
     def close(self) -> None:
         """Close the database."""
         self.database.close()
+
+
+def rehearsal_of(settings: Settings, providers: Mapping[str, str | None]) -> "Rehearsal | None":
+    """The configured circuit breakers, for a simulation; ``None``: none opens by rule. Raises SettingError."""
+    from wedsync_ops.emergencies.actions import protocols_of
+    from wedsync_ops.emergencies.conditions import opens_by_itself
+    from wedsync_ops.emergencies.place import breaker_policy
+    from wedsync_ops.emergencies.rehearsal import Rehearsal
+
+    if not opens_by_itself(settings.emergency_auto):
+        return None
+    every_us = max(1, round(settings.emergencies_every_s * SECOND))
+    return Rehearsal(providers, breaker_policy(protocols_of(settings)), every_us)
 
 
 def open_app(loaded: Loaded, clock: Clock | None = None) -> App:

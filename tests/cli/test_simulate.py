@@ -77,6 +77,19 @@ def test_couples_without_a_database(cli: Cli) -> None:
     assert "no couples are known" in answer.err
 
 
+def test_breakers_are_told_of_and_can_be_left_out(cli: Cli) -> None:
+    day = ("--day", "2027-06-19", "--jobs", "20000", "--outage", "smtp@09:00+20")
+    found = cli("simulate", *day, "--json").document
+    assert [one["state"] for one in found["breakers"][:1]] == ["open"]
+    assert found["breakers"][-1]["state"] == "closed"
+    bare = cli("simulate", *day, "--no-breakers", "--json").document
+    assert bare["breakers"] == []
+    assert found["jobs"]["discarded"] < bare["jobs"]["discarded"] / 4
+    shown = cli("simulate", *day)
+    assert "Circuit breakers" in shown.out
+    assert "Of these, what no breaker held" in shown.out
+
+
 class TestTrace:
     def test_jobs_and_their_starts(self, cli: Cli) -> None:
         lines = [{**LINE, "label": "a"}, {**LINE, "label": "b", "priority": "critical"}, {**LINE, "fails": True}]

@@ -58,6 +58,7 @@ _Wait = Annotated[
 _Flaps = Annotated[
     int | None, typer.Option(min=0, help="Exit 1 when slots are taken back within 10 minutes more often.")
 ]
+_NoBreakers = Annotated[bool, typer.Option("--no-breakers", help="Without circuit breakers, to compare.")]
 _Starts = Annotated[bool, typer.Option("--starts", help="List every execution in the JSON document.")]
 
 
@@ -87,6 +88,7 @@ def simulate(
     fail_if_late: _Late = [],  # noqa: B006
     max_critical_wait: _Wait = None,
     max_flaps: _Flaps = None,
+    no_breakers: _NoBreakers = False,
     starts: _Starts = False,
     json: Json = False,
 ) -> None:
@@ -98,7 +100,9 @@ def simulate(
     from wedsync_ops.planning.simulate import asked
 
     load = simulated.Load((season, day, since, until), growth, jobs, weddings, clients, spread, trace)
-    size = simulated.Size(None if slots is None else asked.slots(slots), workers, cores, retry_attempts)
+    size = simulated.Size(
+        None if slots is None else asked.slots(slots), workers, cores, retry_attempts, not no_breakers
+    )
     wanted = simulated.Wanted(load.checked(), size, (outage, slow, lose_worker), seed, starts)
     gates = asked.gates(fail_if_late, max_critical_wait, max_flaps)
     others = None if compare is None else simulated.compared(wanted, compare)

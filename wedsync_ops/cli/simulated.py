@@ -15,7 +15,7 @@ from wedsync_ops.errors import GateFailed, UsageError, WedsyncError, quoted
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from wedsync_ops.planning.simulate.model import Answer, Demand, Setup
+    from wedsync_ops.planning.simulate.model import Answer, Demand, Guard, Setup
     from wedsync_ops.planning.simulate.report import Gate
     from wedsync_ops.planning.simulate.run import Progress
     from wedsync_ops.planning.simulating import Known
@@ -67,6 +67,7 @@ class Size:
     workers: int
     cores: int
     attempts: int | None
+    breakers: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,9 +224,18 @@ def _run(platform: _Platform, wanted: Wanted, demand: "Demand") -> "Answer":
         _setup(platform, wanted, demand),
         demand,
         simulating.chance_of(wanted.seed),
+        guard=_guard(platform) if wanted.size.breakers else None,
         keep_starts=wanted.starts,
         progress=_progress(demand),
     )
+
+
+def _guard(platform: _Platform) -> "Guard | None":
+    """The platform's circuit breakers, where its settings let them open by rule."""
+    from wedsync_ops.app import rehearsal_of
+
+    providers = {name: kind.definition.provider for name, kind in platform.known.kinds.items()}
+    return rehearsal_of(platform.settings, providers)
 
 
 def _setup(platform: _Platform, wanted: Wanted, demand: "Demand") -> "Setup":

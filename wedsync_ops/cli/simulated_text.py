@@ -12,6 +12,7 @@ from wedsync_ops.planning.simulate.report import document, grouped, hourly
 _DECISIONS = 20
 _WAITS = ("p50_ms", "p95_ms", "p99_ms", "max_ms")
 _LINE = 54
+_WAIT_HEADS = ("Priority", ">Executions", ">p50", ">p95", ">p99", ">longest")
 _US_PER_MINUTE = 60_000_000
 
 
@@ -28,6 +29,7 @@ def show(answer: Answer, beside: Answer | None, words: str | None, verdicts: Seq
     _waits(answer, None if beside is None else "as asked")
     if beside is not None:
         _waits(beside, words)
+    _breakers(answer)
     _series(answer)
     _decisions(answer)
     _alerts(answer)
@@ -61,17 +63,34 @@ def _values(answer: Answer) -> dict[str, str]:
 
 
 def _waits(answer: Answer, words: str | None) -> None:
-    rows = [
-        (
-            one["priority"],
-            f"{one['executions']:,}",
-            *(_ms(one[name]) for name in _WAITS),
-        )
-        for one in document(answer)["waits"]
+    found = document(answer)
+    rows = _wait_rows(found["waits"])
+    title = "Waits from due to start" if words is None else f"Waits from due to start ({words})"
+    table(_WAIT_HEADS, rows, title=title)
+    if answer.turns:
+        table(_WAIT_HEADS, _wait_rows(found["waits_not_held"]), title="Of these, what no breaker held")
+
+
+def _wait_rows(waits: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
+    return [
+        (one["priority"], f"{one['executions']:,}", *(_ms(one[name]) for name in _WAITS))
+        for one in waits
         if one["executions"]
     ]
-    title = "Waits from due to start" if words is None else f"Waits from due to start ({words})"
-    table(("Priority", ">Executions", ">p50", ">p95", ">p99", ">longest"), rows, title=title)
+
+
+def _breakers(answer: Answer) -> None:
+    if answer.turns:
+        table(
+            ("At", "Breaker", "Now", ">Waiting", "Why"),
+            [
+                (moment(one.at), one.breaker, one.state, f"{one.waiting:,}", one.said)
+                for one in answer.turns[:_DECISIONS]
+            ],
+            title="Circuit breakers",
+        )
+    if len(answer.turns) > _DECISIONS:
+        say(f"and {len(answer.turns) - _DECISIONS} more; see --json")
 
 
 def _ms(value: float | None) -> str:

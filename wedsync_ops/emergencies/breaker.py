@@ -90,6 +90,27 @@ def covered(key: Key, providers: Mapping[str, str | None]) -> list[str]:
     return sorted(name for name, provider in providers.items() if provider == key.name)
 
 
+def look_back(
+    now: int,
+    providers: Mapping[str, str | None],
+    known: Iterable[Breaker],
+    resolved: Mapping[Key, int],
+    policy: Policy,
+) -> dict[str, int]:
+    """Since when executions of each module type count: since its breaker moved or was closed, within the window."""
+    since = dict.fromkeys(providers, now - policy.window_us)
+    for key, at in resolved.items():
+        for name in covered(key, providers):
+            if name in since:
+                since[name] = max(since[name], at)
+    moved: dict[str, int] = {}
+    for breaker in known:
+        for name in covered(breaker.key, providers):
+            moved[name] = min(moved.get(name, breaker.changed_at), breaker.changed_at)
+    since.update({name: at for name, at in moved.items() if name in since})
+    return since
+
+
 def failing(
     now: int,
     ran: Mapping[str, Sequence[Ran]],

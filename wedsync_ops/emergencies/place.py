@@ -10,6 +10,11 @@ from wedsync_ops.instants import SECOND
 from wedsync_ops.jobs.rules import Rules
 
 
+def breaker_policy(protocols: Protocols) -> Policy:
+    """When breakers open and close by these protocols."""
+    return policy_of(protocols.of(BREAKER).when or When(failed_percent=80))
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """The rules and the protocols at the instant ``now``."""
@@ -27,7 +32,7 @@ class Place:
     @property
     def policy(self) -> Policy:
         """When breakers open and close."""
-        return policy_of(self.protocols.of(BREAKER).when or When(failed_percent=80))
+        return breaker_policy(self.protocols)
 
     @property
     def lease_us(self) -> int:

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from wedsync_ops import db
 from wedsync_ops.emergencies import conditions
 from wedsync_ops.emergencies.actions import Desk, Wish, carry_on, declare, finish, resolve
-from wedsync_ops.emergencies.breaker import Breaker, Key, Ran, advance, covered, failing
+from wedsync_ops.emergencies.breaker import Breaker, Key, Ran, advance, covered, failing, look_back
 from wedsync_ops.emergencies.checks import Found, answer, look
 from wedsync_ops.emergencies.conditions import Facts
 from wedsync_ops.emergencies.model import RULE, Emergency, Scope, Step, StepState
@@ -218,16 +218,7 @@ def checked(connection: Connection, place: Place, emergency: Emergency, step: St
 def _ran(connection: Connection, place: Place, known: Sequence[Breaker]) -> Mapping[str, Sequence[Ran]]:
     """The latest executions of each module type: since its breaker moved last or was closed, within the window."""
     policy, providers = place.policy, place.providers
-    since = dict.fromkeys(providers, place.now - policy.window_us)
-    for key, at in emergencies.last_resolved(connection, BREAKER).items():
-        for name in covered(key, providers):
-            if name in since:
-                since[name] = max(since[name], at)
-    moved: dict[str, int] = {}
-    for breaker in known:
-        for name in covered(breaker.key, providers):
-            moved[name] = min(moved.get(name, breaker.changed_at), breaker.changed_at)
-    since.update({name: at for name, at in moved.items() if name in since})
+    since = look_back(place.now, providers, known, emergencies.last_resolved(connection, BREAKER), policy)
     found = facts.ran(connection, since, since, max(policy.latest, policy.probes))
     unknown = {name for one in known for name in covered(one.key, providers)} - found.keys()
     return {**{name: [] for name in unknown}, **found}

@@ -33,7 +33,7 @@ from wedsync_ops.weddings.model import Calendar
 from wedsync_ops.weddings.store import Wanted
 
 USUAL_JOBS = 100_000
-"""The jobs of a Saturday in the middle of the peak season, unless something else is said; 12,000 in a busy hour."""
+"""The jobs of the time asked for, before growth, unless something else is said; of a Saturday 12,000 in a busy hour."""
 _MIDDLE, _HIGH = 0.1, 0.25
 """What executions of a type take that was never measured, as shares of its ``max_execution_time``: p50 and p95."""
 _PAGE = 5_000
@@ -125,11 +125,8 @@ def synthetic(known: Known, calendar: Calendar, volume: Volume) -> Couples:
         year = volume.first.year
         days = (date(year, 1, 1) + timedelta(days=number) for number in range(365))
         factor = volume.weddings / sum(couples.wedding_weight(day, calendar) for day in days)
-    elif volume.jobs is not None:
-        factor = volume.jobs / (planned.total or 1.0)
     else:
-        busy = couples.peak_saturday(volume.first.year, calendar)
-        factor = USUAL_JOBS / (_planned(going, calendar, busy, busy, volume.spread_s).total or 1.0)
+        factor = (volume.jobs or USUAL_JOBS) / (planned.total or 1.0)
     return _demand(known, planned.times(factor), volume)
 
 

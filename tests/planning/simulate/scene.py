@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from wedsync_ops.app import rehearsal_of
 from wedsync_ops.instants import SECOND, parse_instant
 from wedsync_ops.jobs.model import Expected, Priority
 from wedsync_ops.planning import simulating
-from wedsync_ops.planning.simulate.model import Answer, Arrival, Kind, Setup
+from wedsync_ops.planning.simulate.model import Answer, Arrival, Guard, Kind, Setup
 from wedsync_ops.planning.simulate.run import simulate
 from wedsync_ops.planning.simulate.trace import Recorded
 from wedsync_ops.planning.simulating import Known, Volume
@@ -85,8 +86,15 @@ def labels(answer: Answer) -> Sequence[str | None]:
     return [one.label for one in answer.started]
 
 
-def saturday(known: Known, jobs: int, growth: float, platform: Setup, seed: int = 1) -> Answer:
+def guard(known: Known) -> Guard | None:
+    """The shipped circuit breakers."""
+    return rehearsal_of(Settings(), {name: kind.definition.provider for name, kind in known.kinds.items()})
+
+
+def saturday(
+    known: Known, jobs: int, growth: float, platform: Setup, seed: int = 1, breakers: Guard | None = None
+) -> Answer:
     """A Saturday in June."""
     volume = Volume(first=SATURDAY, last=SATURDAY, jobs=jobs, growth=growth, seed=seed)
     demand = simulating.synthetic(known, CALENDAR, volume)
-    return simulate(platform, demand, simulating.chance_of(seed))
+    return simulate(platform, demand, simulating.chance_of(seed), guard=breakers)

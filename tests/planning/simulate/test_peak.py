@@ -5,7 +5,7 @@ Normal are 100,000 jobs that take a fifth of a second; a third of them that take
 
 import pytest
 
-from tests.planning.simulate.scene import SATURDAY, UTC, saturday, setup, shipped, taking
+from tests.planning.simulate.scene import SATURDAY, UTC, guard, saturday, setup, shipped, taking
 from wedsync_ops.instants import HOUR, MINUTE, SECOND, local_midnight
 from wedsync_ops.jobs.model import Expected, Priority
 from wedsync_ops.planning.simulate.model import Answer, Faults, Loss, Outage
@@ -25,16 +25,25 @@ def calm() -> Answer:
     return saturday(USUAL, NORMAL, TIMES, setup(kinds=USUAL.kinds))
 
 
+FAULTS = Faults(outages=(Outage("smtp", PEAK, PEAK + 20 * MINUTE),), losses=(Loss(PEAK + 5 * MINUTE, 10 * SECOND),))
+"""The worker dies in the busiest hour, while the mail provider is down for 20 minutes."""
+
+
 @pytest.fixture(scope="module")
 def rough() -> Answer:
-    """The worker dies in the busiest hour, while the mail provider is down for 20 minutes."""
-    patient = with_attempts(USUAL, 11)
-    faults = Faults(outages=(Outage("smtp", PEAK, PEAK + 20 * MINUTE),), losses=(Loss(PEAK + 5 * MINUTE, 10 * SECOND),))
-    platform = setup(kinds=patient.kinds, faults=faults)
-    return saturday(patient, NORMAL, TIMES, platform)
+    """All of that as shipped: three attempts, and breakers."""
+    platform = setup(kinds=USUAL.kinds, faults=FAULTS)
+    return saturday(USUAL, NORMAL, TIMES, platform, breakers=guard(USUAL))
 
 
-@pytest.mark.parametrize("day", ["calm", "rough"])
+@pytest.fixture(scope="module")
+def patient() -> Answer:
+    """All of that with so many attempts that the last comes after the outage, and without breakers."""
+    usual = with_attempts(USUAL, 11)
+    return saturday(usual, NORMAL, TIMES, setup(kinds=usual.kinds, faults=FAULTS))
+
+
+@pytest.mark.parametrize("day", ["calm", "patient"])
 def test_no_wedding_week_job_is_late_and_critical_ones_hardly_wait(day: str, request: pytest.FixtureRequest) -> None:
     answer: Answer = request.getfixturevalue(day)
     assert answer.arrived == pytest.approx(NORMAL * TIMES, rel=0.01)
@@ -42,6 +51,16 @@ def test_no_wedding_week_job_is_late_and_critical_ones_hardly_wait(day: str, req
     assert (answer.missed_in_week, answer.missed, answer.failed, answer.waiting) == (0, 0, 0, 0)
     assert answer.done == answer.arrived
     assert (answer.waits[Priority.CRITICAL].percentile(99) or 0) < SECOND
+
+
+def test_breakers_carry_all_but_a_few_jobs_through_an_outage_with_the_shipped_attempts(rough: Answer) -> None:
+    """Those that are lost failed before the breaker opened, or were its probes, and had no attempt left."""
+    assert rough.done + rough.failed == rough.arrived
+    assert rough.failed < 150
+    assert rough.missed_in_week <= rough.week_failed
+    assert rough.missed <= rough.failed
+    assert (rough.free_waits[Priority.CRITICAL].percentile(99) or 0) < SECOND
+    assert rough.turns[-1].state == "closed"
 
 
 @pytest.mark.parametrize("day", ["calm", "rough"])

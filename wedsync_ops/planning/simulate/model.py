@@ -145,6 +145,34 @@ class Setup:
         return self.least == self.most
 
 
+class Turn(NamedTuple):
+    """A circuit breaker that moved: of what, to ``open``, ``half_open`` or ``closed``, over which module types, why.
+
+    ``waiting`` is how many jobs of those types waited then.
+    """
+
+    at: int
+    breaker: str
+    state: str
+    module_types: tuple[str, ...]
+    said: str
+    waiting: int = 0
+
+
+class Guard(Protocol):
+    """The circuit breakers. ``every_us`` is how far apart they are looked at."""
+
+    every_us: int
+
+    def ended(self, module_type: str, started_at: int, finished_at: int, *, ok: bool) -> None:
+        """An execution has ended by itself."""
+        ...
+
+    def look(self, now: int) -> Sequence[Turn]:
+        """Move the breakers, and tell which did."""
+        ...
+
+
 class Scaled(NamedTuple):
     """A change of the number of slots."""
 
@@ -185,7 +213,8 @@ class Started(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came of a simulation. ``waits`` are from due to start, by priority at the start, of every execution.
+    """What came of a simulation. ``waits`` are from due to start, by priority at the start, of every execution;
+    ``free_waits`` of those executions only whose job no breaker held since it was due.
 
     A deadline is missed by a job that is done after it, fails for good, or still waits when it passes.
     """
@@ -204,6 +233,8 @@ class Answer:
     week_arrived: int
     week_failed: int
     waits: Mapping[Priority, Sketch]
+    free_waits: Mapping[Priority, Sketch]
+    turns: Sequence[Turn]
     samples: Sequence[Sample]
     scaled: Sequence[Scaled]
     slots_at_start: int

@@ -26,6 +26,7 @@ class Job:
         "due_at",
         "duration_us",
         "fails",
+        "held_us",
         "id",
         "is_in_week",
         "kills",
@@ -58,6 +59,7 @@ class Job:
         self.label = arrival.label
         self.attempt = self.losses = self.kills = 0
         self.rank = -1
+        self.held_us = 0
         self.change_at: int | None = None
         self.stamp = 0  # odd while it waits; every entry of it in a heap is that of one stamp
 
@@ -81,24 +83,71 @@ class Queue:
         self._names = {(name, step): Lane(name, step) for name in kinds for step in _PRIORITIES}
         self._tags: dict[tuple[str, int, str], int] = {}
         self._changes: list[_Entry] = []
-        self.available: dict[Lane, int] = {}
-        """How many jobs there are in each lane that has any."""
+        self._counts: dict[Lane, int] = {}
+        self._held: dict[str, bool] = {}
+        self._held_since: dict[str, int] = {}
+        self._held_us: Counter[str] = Counter()
+        self._out: Counter[str] = Counter()
+
+    @property
+    def available(self) -> dict[Lane, int]:
+        """How many jobs could start of each lane that has any; do not change it."""
+        if not self._held:
+            return self._counts
+        found = {lane: many for lane, many in self._counts.items() if lane.module_type not in self._held}
+        for name, is_probed in self._held.items():
+            if is_probed and not self._out[name]:
+                here = [lane for lane in self._counts if lane.module_type == name]
+                if here:
+                    found[max(here, key=lambda lane: lane.priority)] = 1
+        return found
 
     @property
     def waiting(self) -> int:
-        """How many jobs could start."""
-        return sum(self.available.values())
+        """How many jobs are due and have not been claimed."""
+        return sum(self._counts.values())
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a breaker holds anything."""
+        return bool(self._held)
+
+    def hold(self, module_type: str, now: int, *, is_probed: bool) -> None:
+        """Nothing of a module type starts any more, or one job at a time."""
+        self._held[module_type] = is_probed
+        self._held_since.setdefault(module_type, now)
+
+    def free(self, module_type: str, now: int) -> None:
+        """Jobs of a module type start again."""
+        self._held.pop(module_type, None)
+        since = self._held_since.pop(module_type, None)
+        if since is not None:
+            self._held_us[module_type] += now - since
+
+    def held_us(self, job: Job, now: int) -> int:
+        """How long its module type has been held since it was due."""
+        return self._held_until(job.module_type, now) - job.held_us
+
+    def back(self, job: Job) -> None:
+        """A job that was taken has ended, or its worker has."""
+        self._out[job.module_type] -= 1
+
+    def _held_until(self, name: str, now: int) -> int:
+        since = self._held_since.get(name)
+        return self._held_us[name] + (0 if since is None else now - since)
 
     def by_module(self) -> Counter[str]:
         """How many jobs could start, by module type."""
         found: Counter[str] = Counter()
-        for lane, count in self.available.items():
+        for lane, count in self._counts.items():
             found[lane.module_type] += count
         return found
 
     def enter(self, job: Job, now: int) -> None:
         """A job becomes available: its priority is decided for now; its rank only the first time."""
         self._decide(job, now)
+        if job.due_at == now:
+            job.held_us = self._held_until(job.module_type, now)
         if job.rank < 0:
             retry = job.kind.definition.retry
             job.rank = rank.ranked(
@@ -165,7 +214,7 @@ class Queue:
         entry = (job.rank, job.id, job.stamp, job)
         if lane not in self._lanes:
             self._lanes[lane], self._weeks[lane], self._arrived[lane] = [], [], deque()
-        here = self.available[lane] = self.available.get(lane, 0) + 1
+        here = self._counts[lane] = self._counts.get(lane, 0) + 1
         heappush(self._lanes[lane], entry)
         if lane.module_type in self._long and in_week(job, now):
             _push(self._weeks[lane], entry, here)
@@ -179,11 +228,11 @@ class Queue:
     def _leave(self, job: Job) -> None:
         lane = self._names[job.module_type, job.priority]
         job.stamp += 1
-        left = self.available[lane] - 1
+        left = self._counts[lane] - 1
         if left:
-            self.available[lane] = left
+            self._counts[lane] = left
         else:
-            del self.available[lane]
+            del self._counts[lane]
 
     def _pop(self, entries: list[_Entry], count: int) -> list[Job]:
         taken: list[Job] = []
@@ -191,6 +240,7 @@ class Queue:
             _, _, stamp, job = heappop(entries)
             if job.stamp == stamp:
                 self._leave(job)
+                self._out[job.module_type] += 1
                 taken.append(job)
         return taken
 

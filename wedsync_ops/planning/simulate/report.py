@@ -8,7 +8,7 @@ from typing import Any, Literal
 from wedsync_ops.instants import HOUR, MINUTE, iso
 from wedsync_ops.jobs.model import Priority
 from wedsync_ops.metrics.sketch import Sketch
-from wedsync_ops.planning.simulate.model import Alarm, Answer, Sample, Scaled
+from wedsync_ops.planning.simulate.model import Alarm, Answer, Sample, Scaled, Turn
 
 FLAP_US = 10 * MINUTE
 """A change of the slots that takes back the one before it within this is one too many, in microseconds."""
@@ -46,6 +46,8 @@ def document(answer: Answer, starts: bool = False) -> dict[str, Any]:  # noqa: F
         },
         "missed_deadlines": {"all": answer.missed, "wedding_week": answer.missed_in_week},
         "waits": [{"priority": step.word, **_wait(sketch)} for step, sketch in answer.waits.items()],
+        "waits_not_held": [{"priority": step.word, **_wait(sketch)} for step, sketch in answer.free_waits.items()],
+        "breakers": [_turn(one) for one in answer.turns],
         "slots": {
             "at_start": answer.slots_at_start,
             "lowest": min((sample.slots for sample in answer.samples), default=answer.slots_at_start),
@@ -98,7 +100,7 @@ def judged(gates: Iterable[Gate], answer: Answer) -> list[dict[str, Any]]:
     values: Mapping[str, float] = {
         "wedding_week": answer.missed_in_week,
         "all": answer.missed,
-        "critical_wait_ms": (answer.waits[Priority.CRITICAL].percentile(99) or 0.0) / _US_PER_MS,
+        "critical_wait_ms": (answer.free_waits[Priority.CRITICAL].percentile(99) or 0.0) / _US_PER_MS,
         "flaps": reversals(answer.scaled, FLAP_US),
     }
     return [
@@ -147,6 +149,17 @@ def _ms(value: float | None) -> float | None:
 
 def _sample(one: Sample) -> dict[str, Any]:
     return {"at": iso(one.at), "slots": one.slots, "busy": round(one.busy, 3), "waiting": one.waiting}
+
+
+def _turn(one: Turn) -> dict[str, Any]:
+    return {
+        "at": iso(one.at),
+        "breaker": one.breaker,
+        "state": one.state,
+        "module_types": list(one.module_types),
+        "waiting": one.waiting,
+        "said": one.said,
+    }
 
 
 def _decision(one: Scaled) -> dict[str, Any]:

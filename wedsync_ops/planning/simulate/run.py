@@ -13,7 +13,7 @@ from wedsync_ops.jobs import lifecycle
 from wedsync_ops.jobs.model import Claimed, Outcome, Result, State
 from wedsync_ops.jobs.priority import boost_for
 from wedsync_ops.planning.simulate.alarms import Watch
-from wedsync_ops.planning.simulate.model import Answer, Arrival, Chance, Demand, Loss, Sample, Setup
+from wedsync_ops.planning.simulate.model import Answer, Arrival, Chance, Demand, Guard, Loss, Sample, Setup, Turn
 from wedsync_ops.planning.simulate.queue import Job, Queue
 from wedsync_ops.planning.simulate.sizing import Sizing
 from wedsync_ops.planning.simulate.tally import Tally
@@ -21,7 +21,7 @@ from wedsync_ops.planning.simulate.trouble import Trouble
 from wedsync_ops.planning.simulate.worker import Worker
 from wedsync_ops.scaling.start import slots_at_start
 
-_END, _DUE, _BACK, _DIES, _STARTS, _FLUSH, _SIZE, _MINUTE = range(8)
+_END, _DUE, _BACK, _DIES, _STARTS, _FLUSH, _SIZE, _LOOK, _MINUTE = range(9)
 """What happens, in the order in which it does when it happens at the same instant."""
 _NEVER = 2**63
 _REST_US = MINUTE
@@ -49,15 +49,19 @@ def simulate(
     demand: Demand,
     chance: Chance,
     *,
+    guard: Guard | None = None,
     keep_starts: bool = False,
     progress: Progress | None = None,
 ) -> Answer:
     """Run a demand through a platform until everything has ended, or for two days more."""
-    return _Run(setup, demand, chance, keep_starts=keep_starts).run(progress)
+    return _Run(setup, demand, chance, guard, keep_starts=keep_starts).run(progress)
 
 
 class _Run:
-    def __init__(self, setup: Setup, demand: Demand, chance: Chance, *, keep_starts: bool) -> None:
+    def __init__(self, setup: Setup, demand: Demand, chance: Chance, guard: Guard | None, *, keep_starts: bool) -> None:
+        self._guard = guard
+        self._turns: list[Turn] = []
+        self._look_at: int | None = None
         self._setup, self._demand, self._chance = setup, demand, chance
         self._queue = Queue(setup.calendar, setup.kinds, setup.ageing_us)
         self._tally = Tally(keep_starts=keep_starts)
@@ -131,6 +135,8 @@ class _Run:
             self._start_worker(now)
         elif code == _SIZE:
             self._size(now)
+        elif code == _LOOK:
+            self._look(now)
         else:
             self._pass_minute(now)
 
@@ -165,7 +171,7 @@ class _Run:
         self._tally.most_running = max(self._tally.most_running, self._running)
         for job in started:
             job.attempt += 1
-            self._tally.began(job, now)
+            self._tally.began(job, now, was_held=bool(self._turns) and self._queue.held_us(job, now) > 0)
             takes_us = self._trouble.takes_us(job.module_type, job.duration_us, now)
             is_ok = job.fails < job.attempt and not self._trouble.is_down(job.module_type, now)
             self._number += 1
@@ -176,6 +182,11 @@ class _Run:
         self._count_busy(now)
         self._running -= 1
         worker.end(job, event.duration_us)
+        self._queue.back(job)
+        if self._guard is not None:
+            self._guard.ended(job.module_type, now - event.duration_us, now, ok=event.is_ok)
+            if not event.is_ok:
+                self._watch_breakers(now)
         if len(worker.running) >= worker.slots:
             self._count_slots()
         self._tally.ran(job, event.duration_us, is_ok=event.is_ok)
@@ -223,6 +234,7 @@ class _Run:
         self._running -= len(worker.running)
         running = frozenset(worker.running)
         for job in worker.die():
+            self._queue.back(job)
             self._lose(job, loss.at, has_started=job.id in running)
         self._count_slots()
         self._push(loss.at + loss.away_us, _STARTS)
@@ -258,6 +270,27 @@ class _Run:
         ticks = max(1, _REST_US // self._setup.every_us) if self._sizing.rests else 1
         self._size_at = now + ticks * self._setup.every_us
         self._push(self._size_at, _SIZE)
+        self._wake(now)
+
+    def _watch_breakers(self, now: int) -> None:
+        """Look at the breakers at the next time for it; while nothing fails and all are closed there is no need to."""
+        if self._guard is not None and self._look_at is None:
+            every_us = self._guard.every_us
+            self._look_at = now - now % every_us + every_us
+            self._push(self._look_at, _LOOK)
+
+    def _look(self, now: int) -> None:
+        self._look_at = None
+        waiting = self._queue.by_module()
+        for turn in () if self._guard is None else self._guard.look(now):
+            self._turns.append(turn._replace(waiting=sum(waiting[name] for name in turn.module_types)))
+            for name in turn.module_types:
+                if turn.state == "closed":
+                    self._queue.free(name, now)
+                else:
+                    self._queue.hold(name, now, is_probed=turn.state == "half_open")
+        if self._queue.is_held:
+            self._watch_breakers(now)
         self._wake(now)
 
     def _rouse(self, now: int) -> None:
@@ -322,6 +355,8 @@ class _Run:
             week_arrived=tally.week_arrived,
             week_failed=tally.week_failed,
             waits=tally.waits(),
+            free_waits=tally.free_waits(),
+            turns=self._turns,
             samples=tally.samples,
             scaled=self._sizing.scaled,
             slots_at_start=at_start * setup.workers,

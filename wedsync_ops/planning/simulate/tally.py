@@ -24,6 +24,8 @@ class Tally:
         self._keeps_starts = keep_starts
         self._waits: dict[Priority, list[int]] = {step: [] for step in Priority}
         self._sketches = {step: Sketch() for step in Priority}
+        self._free_waits: dict[Priority, list[int]] = {step: [] for step in Priority}
+        self._free_sketches = {step: Sketch() for step in Priority}
         self._minute: dict[str, list[int]] = {}
 
     def came(self, job: Job) -> None:
@@ -31,13 +33,11 @@ class Tally:
         self.arrived += 1
         self.week_arrived += job.is_in_week
 
-    def began(self, job: Job, now: int) -> None:
-        """An execution has begun."""
-        waits = self._waits[job.priority]
-        waits.append(now - job.due_at)
-        if len(waits) == _BATCH:
-            self._sketches[job.priority].add(waits)
-            waits.clear()
+    def began(self, job: Job, now: int, *, was_held: bool = False) -> None:
+        """An execution has begun; ``was_held``: a breaker held its job since it was due."""
+        _add(self._waits[job.priority], self._sketches[job.priority], now - job.due_at)
+        if not was_held:
+            _add(self._free_waits[job.priority], self._free_sketches[job.priority], now - job.due_at)
         if self._keeps_starts:
             self.starts.append(Started(now, job.id, now - job.due_at, job.label))
 
@@ -89,7 +89,22 @@ class Tally:
 
     def waits(self) -> dict[Priority, Sketch]:
         """The waits by priority, the most urgent first."""
-        for step, waits in self._waits.items():
-            self._sketches[step].add(waits)
-            waits.clear()
-        return {step: self._sketches[step] for step in sorted(Priority, reverse=True)}
+        return _all(self._waits, self._sketches)
+
+    def free_waits(self) -> dict[Priority, Sketch]:
+        """The same without those of jobs that a breaker held."""
+        return _all(self._free_waits, self._free_sketches)
+
+
+def _add(waits: list[int], sketch: Sketch, wait_us: int) -> None:
+    waits.append(wait_us)
+    if len(waits) == _BATCH:
+        sketch.add(waits)
+        waits.clear()
+
+
+def _all(kept: dict[Priority, list[int]], sketches: dict[Priority, Sketch]) -> dict[Priority, Sketch]:
+    for step, waits in kept.items():
+        sketches[step].add(waits)
+        waits.clear()
+    return {step: sketches[step] for step in sorted(Priority, reverse=True)}
