@@ -1,6 +1,7 @@
 """A real worker and the simulation of the same jobs: they start in the same order, and wait as long.
 
-Jobs are so long that what the loop takes between two of them on a busy machine matters little, and none is claimed ahead.
+Jobs are so long that what the loop takes between two of them on a busy machine matters little, and that none is claimed
+ahead.
 """
 
 import json
