@@ -28,10 +28,10 @@ from wedsync_ops.alerts.store import alerts, facts, points, silences
 from wedsync_ops.alerts.watching import Watching, usual
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
-from wedsync_ops.errors import DatabaseError, InvalidInput, StorageFull, TermOver, WedsyncError
+from wedsync_ops.errors import DatabaseError, InvalidInput, StorageFull, TermOver
 from wedsync_ops.instants import MINUTE, SECOND, local_date
 from wedsync_ops.jobs.batch import expected_of
-from wedsync_ops.jobs.beside import beside
+from wedsync_ops.jobs.beside import attempt, beside
 from wedsync_ops.jobs.leader import Leader, Leadership
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import durations, measures, terms
@@ -237,7 +237,7 @@ class _Rounds:
         alerter = Alerter(database, self._clock, self._load_rules, Leader(database, self._clock, term_s))
         try:
             while not stopped.wait(self._pause_s(database)):
-                self._evaluate(alerter)
+                attempt(alerter.evaluate, "the alerts could not be evaluated")
             self._leave(alerter)
         finally:
             database.close()
@@ -250,14 +250,6 @@ class _Rounds:
                 return min(every_s, WATCHED_S) if measures.is_watched(connection, self._clock.now()) else every_s
         except (DatabaseError, StorageFull):
             return every_s
-
-    def _evaluate(self, alerter: Alerter) -> None:
-        try:
-            alerter.evaluate()
-        except WedsyncError as error:
-            _LOG.warning("the alerts could not be evaluated: %s", error)
-        except Exception:  # noqa: BLE001 - a watch that ended in silence would be taken for good news
-            _LOG.exception("the alerts could not be evaluated")
 
     def _leave(self, alerter: Alerter) -> None:
         try:

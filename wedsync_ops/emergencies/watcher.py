@@ -27,9 +27,9 @@ from wedsync_ops.emergencies.place import Place
 from wedsync_ops.emergencies.protocols import BREAKER
 from wedsync_ops.emergencies.steps import apply_breaker
 from wedsync_ops.emergencies.store import emergencies, facts
-from wedsync_ops.errors import DatabaseError, Refused, StorageFull, WedsyncError
+from wedsync_ops.errors import DatabaseError, Refused, StorageFull
 from wedsync_ops.jobs import wakeup
-from wedsync_ops.jobs.beside import beside
+from wedsync_ops.jobs.beside import attempt, beside
 from wedsync_ops.jobs.conclude import wedding_days
 from wedsync_ops.jobs.leader import Leader, Leadership
 from wedsync_ops.jobs.model import Priority
@@ -260,18 +260,10 @@ class _Rounds:
         watcher = Watcher(desk, Leader(database, desk.clock, term_s))
         try:
             while not stopped.wait(self._settings.emergencies_every_s):
-                self._look(watcher)
+                attempt(watcher.look, "emergencies could not be looked after")
             self._leave(watcher)
         finally:
             database.close()
-
-    def _look(self, watcher: Watcher) -> None:
-        try:
-            watcher.look()
-        except WedsyncError as error:
-            _LOG.warning("emergencies could not be looked after: %s", error)
-        except Exception:  # noqa: BLE001 - a watch that ended in silence would be taken for good news
-            _LOG.exception("emergencies could not be looked after")
 
     def _leave(self, watcher: Watcher) -> None:
         try:

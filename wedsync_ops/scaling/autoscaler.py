@@ -20,9 +20,9 @@ from sqlalchemy import Connection
 from wedsync_ops import db
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
-from wedsync_ops.errors import DatabaseError, StorageFull, TermOver, WedsyncError
+from wedsync_ops.errors import DatabaseError, StorageFull, TermOver
 from wedsync_ops.instants import DAY, HOUR, MINUTE, SECOND
-from wedsync_ops.jobs.beside import beside
+from wedsync_ops.jobs.beside import attempt, beside
 from wedsync_ops.jobs.leader import Leader, Leadership
 from wedsync_ops.jobs.rules import Rules
 from wedsync_ops.jobs.store import requests, terms, workers
@@ -260,18 +260,10 @@ class _Rounds:
         autoscaler = Autoscaler(database, self._clock, self._load_rules, self._foresee, term_s=term_s)
         try:
             while not stopped.wait(every_s):
-                self._decide(autoscaler)
+                attempt(autoscaler.decide, "nothing could be decided on the number of slots")
             self._leave(autoscaler)
         finally:
             database.close()
-
-    def _decide(self, autoscaler: Autoscaler) -> None:
-        try:
-            autoscaler.decide()
-        except WedsyncError as error:
-            _LOG.warning("nothing could be decided on the number of slots: %s", error)
-        except Exception:  # noqa: BLE001 - workers keep their size; the next round begins anew
-            _LOG.exception("nothing could be decided on the number of slots")
 
     def _leave(self, autoscaler: Autoscaler) -> None:
         try:
