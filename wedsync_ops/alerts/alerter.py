@@ -238,7 +238,7 @@ class _Rounds:
         try:
             while not stopped.wait(self._pause_s(database)):
                 attempt(alerter.evaluate, "the alerts could not be evaluated")
-            self._leave(alerter)
+            attempt(alerter.leave, "the term could not be given back")
         finally:
             database.close()
 
@@ -250,9 +250,3 @@ class _Rounds:
                 return min(every_s, WATCHED_S) if measures.is_watched(connection, self._clock.now()) else every_s
         except (DatabaseError, StorageFull):
             return every_s
-
-    def _leave(self, alerter: Alerter) -> None:
-        try:
-            alerter.leave()
-        except (DatabaseError, StorageFull) as error:
-            _LOG.warning("%s", error)

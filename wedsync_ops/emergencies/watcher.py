@@ -27,7 +27,7 @@ from wedsync_ops.emergencies.place import Place
 from wedsync_ops.emergencies.protocols import BREAKER
 from wedsync_ops.emergencies.steps import apply_breaker
 from wedsync_ops.emergencies.store import emergencies, facts
-from wedsync_ops.errors import DatabaseError, Refused, StorageFull
+from wedsync_ops.errors import Refused
 from wedsync_ops.jobs import wakeup
 from wedsync_ops.jobs.beside import attempt, beside
 from wedsync_ops.jobs.conclude import wedding_days
@@ -261,12 +261,6 @@ class _Rounds:
         try:
             while not stopped.wait(self._settings.emergencies_every_s):
                 attempt(watcher.look, "emergencies could not be looked after")
-            self._leave(watcher)
+            attempt(watcher.leave, "the term could not be given back")
         finally:
             database.close()
-
-    def _leave(self, watcher: Watcher) -> None:
-        try:
-            watcher.leave()
-        except (DatabaseError, StorageFull) as error:
-            _LOG.warning("%s", error)

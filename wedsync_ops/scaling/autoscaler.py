@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from wedsync_ops import db
 from wedsync_ops.clock import Clock
 from wedsync_ops.db import Database
-from wedsync_ops.errors import DatabaseError, StorageFull, TermOver
+from wedsync_ops.errors import TermOver
 from wedsync_ops.instants import DAY, HOUR, MINUTE, SECOND
 from wedsync_ops.jobs.beside import attempt, beside
 from wedsync_ops.jobs.leader import Leader, Leadership
@@ -261,12 +261,6 @@ class _Rounds:
         try:
             while not stopped.wait(every_s):
                 attempt(autoscaler.decide, "nothing could be decided on the number of slots")
-            self._leave(autoscaler)
+            attempt(autoscaler.leave, "the term could not be given back")
         finally:
             database.close()
-
-    def _leave(self, autoscaler: Autoscaler) -> None:
-        try:
-            autoscaler.leave()
-        except (DatabaseError, StorageFull) as error:
-            _LOG.warning("%s", error)
